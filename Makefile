@@ -1,0 +1,30 @@
+# make run    set up and start the product        make test    every test
+# make check  linter and type checker             make lock    pin the dependencies anew
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+
+.PHONY: run test check lock
+run: .venv/ready
+	$(BIN)/helpdesk serve
+
+test: .venv/ready
+	$(BIN)/pytest
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: .venv/ready
+	$(BIN)/$(LOCK) --extra dev -o requirements.lock
+	$(BIN)/$(LOCK) -o deploy/requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/pip install -q --disable-pip-version-check $$(grep -oE '^uv==[0-9.]+' requirements.lock)
+	$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	touch $@

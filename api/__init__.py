@@ -1,0 +1,1 @@
+"""How it is reached: HTTP, server-sent events, the command line."""

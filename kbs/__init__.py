@@ -1,0 +1,1 @@
+"""What we know: content, chunking, embeddings, the index, retrieval and ranking."""

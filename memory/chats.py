@@ -1,0 +1,126 @@
+"""Sessions and their history: the questions that a conversation asks of the database."""
+
+from typing import Any
+from uuid import UUID
+
+from memory.database import Connection
+from memory.errors import NotFound
+from memory.events import Event, Journal
+from memory.models import ChatMessage, ChatSession, new_id
+
+REOPEN_WITHIN = "7 days"
+
+
+async def create_session(
+    journal: Journal, *, customer_id: UUID, user_label: str | None, greeting: str, language: str | None = None
+) -> ChatSession:
+    """A new conversation that opens with the bot's greeting."""
+    session = ChatSession(
+        tenant_id=journal.tenant_id, customer_id=customer_id, user_label=user_label, language=language
+    )
+    await journal.connection.execute(CREATE, session.model_dump())
+    await add_message(journal, session.id, author="bot", content=greeting)
+    return session
+
+
+async def add_message(
+    journal: Journal,
+    session_id: UUID,
+    *,
+    author: str,
+    content: str,
+    author_id: UUID | None = None,
+    turn_id: UUID | None = None,
+) -> tuple[UUID, Event]:
+    """A message that is no turn's answer, announced by `message.created`."""
+    message_id = new_id()
+    data = {
+        "message_id": str(message_id), "author": author, "text": content, "turn_id": str(turn_id) if turn_id else None,
+    }  # fmt: skip
+    event = await journal.append_message(
+        session_id, "message.created", data,
+        message_id=message_id, author=author, content=content, author_id=author_id, turn_id=turn_id,
+    )  # fmt: skip
+    return message_id, event
+
+
+async def get_session(
+    connection: Connection, session_id: UUID, *, customer_id: UUID | None = None, lock: bool = False
+) -> ChatSession:
+    """One session; with `customer_id` only if it is that customer's. Raises NotFound."""
+    query = "select * from chat_sessions where id = %s and (%s::uuid is null or customer_id = %s)"
+    rows = await connection.execute(query + (" for update" if lock else ""), (session_id, customer_id, customer_id))
+    row = await rows.fetchone()
+    if row is None:
+        raise NotFound("no such session")
+    return ChatSession(**row)
+
+
+async def list_sessions(
+    connection: Connection, *, customer_id: UUID | None, before: UUID | None, limit: int
+) -> list[ChatSession]:
+    """Newest first; ids are ordered by time, so the last id of a page is the cursor of the next."""
+    rows = await connection.execute(LIST, {"customer": customer_id, "before": before, "limit": limit})
+    return [ChatSession(**row) for row in await rows.fetchall()]
+
+
+async def messages_after(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
+    rows = await connection.execute(
+        "select * from chat_messages where session_id = %s and n > %s order by n limit %s", (session_id, after, limit)
+    )
+    return [ChatMessage(**row) for row in await rows.fetchall()]
+
+
+async def window(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
+    """The newest `limit` messages past `after`, oldest first: what a turn reads of the history."""
+    rows = await connection.execute(WINDOW, (session_id, after, limit))
+    return [ChatMessage(**row) for row in await rows.fetchall()]
+
+
+async def get_message(connection: Connection, message_id: UUID) -> ChatMessage:
+    row = await (await connection.execute("select * from chat_messages where id = %s", (message_id,))).fetchone()
+    if row is None:
+        raise NotFound("no such message")
+    return ChatMessage(**row)
+
+
+async def close_session(journal: Journal, session: ChatSession) -> None:
+    """End a conversation; a message within seven days opens it again. Closing twice changes nothing."""
+    if session.status == "closed":
+        return
+    await journal.connection.execute(
+        "update chat_sessions set status = 'closed', closed_at = now() where id = %s", (session.id,)
+    )
+    await journal.append(session.id, "session.closed", {})
+
+
+async def reopen_if_recent(connection: Connection, session_id: UUID) -> bool:
+    """Open a closed session again; False when it ended longer ago than `REOPEN_WITHIN`."""
+    cursor = await connection.execute(REOPEN, (session_id, REOPEN_WITHIN))
+    return cursor.rowcount == 1
+
+
+async def update_session(connection: Connection, session_id: UUID, **values: Any) -> None:
+    """Set columns named by the caller's code, never by input."""
+    columns = ", ".join(f"{name} = %({name})s" for name in values)
+    await connection.execute(f"update chat_sessions set {columns} where id = %(id)s", {**values, "id": session_id})
+
+
+CREATE = """
+insert into chat_sessions (id, tenant_id, customer_id, user_label, title, status, mode, epoch, last_n, summary,
+                           summary_upto, language)
+values (%(id)s, %(tenant_id)s, %(customer_id)s, %(user_label)s, %(title)s, %(status)s, %(mode)s, %(epoch)s,
+        %(last_n)s, %(summary)s, %(summary_upto)s, %(language)s)
+"""
+LIST = """
+select * from chat_sessions
+where (%(customer)s::uuid is null or customer_id = %(customer)s) and (%(before)s::uuid is null or id < %(before)s)
+order by id desc limit %(limit)s
+"""
+WINDOW = """
+select * from (select * from chat_messages where session_id = %s and n > %s order by n desc limit %s) newest order by n
+"""
+REOPEN = """
+update chat_sessions set status = 'open', closed_at = null
+where id = %s and status = 'closed' and closed_at > now() - %s::interval
+"""

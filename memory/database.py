@@ -1,0 +1,121 @@
+"""The application's way into Postgres: short transactions, each of one tenant, under a role that owns nothing.
+
+Two doors to the same database. `transaction()` is an ORM session for everything that people administer;
+`connection()` is plain psycopg for the hot path of a turn, where each statement counts. Neither may be held
+across a model call or a stream.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+import sqlalchemy.exc
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from memory.errors import Misconfigured, Unavailable
+from memory.migrate import sqlalchemy_url
+from memory.tenancy import scope
+
+Connection = psycopg.AsyncConnection[DictRow]
+SET_TENANT = "select set_config('app.tenant', %s, true)"
+
+set_json_dumps(orjson.dumps)
+set_json_loads(orjson.loads)
+
+
+class Database:
+    """One process's connections as the application's role."""
+
+    def __init__(self, url: str, *, pool_size: int = 16, tenant_filter: bool = True) -> None:
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(url), pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=5
+        )
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url, min_size=2, max_size=pool_size, open=False, timeout=5, max_lifetime=1800,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+        )  # fmt: skip
+        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+        self._tenant_filter = tenant_filter
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        """An ORM session in one transaction, scoped to the tenant; commits at the end, rolls back on an error."""
+        try:
+            async with self._sessions() as session, session.begin():
+                scope(session.sync_session, tenant_id, filtered=self._tenant_filter)
+                connection = await session.connection()
+                await connection.execute(
+                    text("select set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant_id)}
+                )
+                yield session
+        except UNREACHABLE as error:
+            raise Unavailable("the database is away", retry_after=2) from error
+
+    @asynccontextmanager
+    async def connection(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
+        try:
+            async with self.pool.connection() as connection, connection.transaction():
+                await connection.execute(SET_TENANT, (str(tenant_id),))
+                yield connection
+        except UNREACHABLE as error:
+            raise Unavailable("the database is away", retry_after=2) from error
+
+    @asynccontextmanager
+    async def lookup(self) -> AsyncIterator[Connection]:
+        """A connection with no tenant at all: row-level security shows it nothing but the lookup functions."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except UNREACHABLE as error:
+            raise Unavailable("the database is away", retry_after=2) from error
+
+    async def check(self) -> None:
+        """Refuse a role that could read past row-level security, and a schema that was not migrated."""
+        async with self.lookup() as connection:
+            row = await _one(connection, ROLE_QUESTION)
+        if row["rolsuper"] or row["rolbypassrls"] or row["owns"]:
+            raise Misconfigured(
+                f"DATABASE_URL connects as `{row['name']}`, which bypasses row-level security: "
+                "use a plain role there and the owner in DATABASE_OWNER_URL"
+            )
+        if not row["ready"]:
+            raise Misconfigured("the database has no schema yet: run `helpdesk migrate`")
+
+
+ROLE_QUESTION = """
+select current_user as name, rolsuper, rolbypassrls, to_regclass('public.schema_ready') is not null as ready,
+       exists (select 1 from pg_class c where c.relowner = r.oid and c.relkind = 'r') as owns
+from pg_roles r where rolname = current_user
+"""
+UNREACHABLE = (PoolTimeout, psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError)
+
+
+async def _one(connection: Connection, query: str, *values: Any) -> DictRow:
+    row = await (await connection.execute(query, values)).fetchone()
+    if row is None:
+        raise Unavailable("the database gave no answer")
+    return row
+
+
+@asynccontextmanager
+async def open_database(url: str, *, pool_size: int = 16, tenant_filter: bool = True) -> AsyncIterator[Database]:
+    """Open both pools and make sure of the role; close them in the end."""
+    database = Database(url, pool_size=pool_size, tenant_filter=tenant_filter)
+    await database.pool.open()
+    try:
+        await database.check()
+        yield database
+    finally:
+        await database.pool.close()
+        await database.engine.dispose()

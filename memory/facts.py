@@ -1,0 +1,53 @@
+"""What is worth remembering about a customer, across sessions: kept once, read only in that customer's own turns."""
+
+import hashlib
+import re
+from uuid import UUID
+
+from memory.database import Connection
+from memory.models import new_id
+
+MOST_FACTS = 100
+"""Per customer; the oldest give way, so that one customer can't fill the table."""
+MOST_CHARACTERS = 300
+
+
+async def remember(
+    connection: Connection, *, tenant_id: UUID, customer_id: UUID, text: str, turn_id: UUID | None
+) -> bool:
+    """Keep a fact; False when it was known already."""
+    text = text.strip()[:MOST_CHARACTERS]
+    values = {
+        "id": new_id(), "tenant": tenant_id, "customer": customer_id, "text": text, "digest": digest(text),
+        "turn": turn_id, "most": MOST_FACTS,
+    }  # fmt: skip
+    kept = (await connection.execute(REMEMBER, values)).rowcount == 1
+    if kept:
+        await connection.execute(PRUNE, values)
+    return kept
+
+
+async def recall(connection: Connection, customer_id: UUID, *, limit: int = 20) -> list[str]:
+    """The newest facts of a customer, oldest of them first."""
+    rows = await connection.execute(RECALL, (customer_id, limit))
+    return [row["text"] for row in await rows.fetchall()]
+
+
+def digest(text: str) -> str:
+    """Equal for facts that differ in case, spacing or closing punctuation only."""
+    words = re.sub(r"\s+", " ", text.casefold()).strip(" .!")
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+REMEMBER = """
+insert into facts (id, tenant_id, customer_id, text, digest, turn_id)
+select %(id)s, %(tenant)s, %(customer)s, %(text)s, %(digest)s, %(turn)s
+where not exists (select 1 from facts where customer_id = %(customer)s and digest = %(digest)s)
+"""
+PRUNE = """
+delete from facts where customer_id = %(customer)s and id in (
+    select id from facts where customer_id = %(customer)s order by id desc offset %(most)s)
+"""
+RECALL = """
+select text from (select id, text from facts where customer_id = %s order by id desc limit %s) newest order by id
+"""

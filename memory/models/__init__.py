@@ -1,0 +1,25 @@
+"""All tables; importing this package fills the metadata that migrations are compared with."""
+
+from memory.models.base import GLOBAL_TENANT, SharedRead, TenantOwned, new_id
+from memory.models.chats import ChatMessage, ChatSession, Fact, SessionEvent
+from memory.models.knowledge import (
+    Article,
+    ArticleVersion,
+    Embedding384,
+    Embedding1536,
+    IndexedPassage,
+    LearnedReply,
+    Reference,
+    RetrievalSettings,
+)
+from memory.models.oversight import AuditEntry, GuardrailEvent, PromptVersion
+from memory.models.people import ApiKey, Customer, Tenant, TenantSettings, User
+from memory.models.tickets import Handoff, Ticket, TicketCounter, TicketEvent
+from memory.models.turns import IdempotencyKey, ToolEffect, Turn
+
+__all__ = [
+    "GLOBAL_TENANT", "ApiKey", "Article", "ArticleVersion", "AuditEntry", "ChatMessage", "ChatSession", "Customer",
+    "Embedding384", "Embedding1536", "Fact", "GuardrailEvent", "Handoff", "IdempotencyKey", "IndexedPassage",
+    "LearnedReply", "PromptVersion", "Reference", "RetrievalSettings", "SessionEvent", "SharedRead", "Tenant",
+    "TenantOwned", "TenantSettings", "Ticket", "TicketCounter", "TicketEvent", "ToolEffect", "Turn", "User", "new_id",
+]  # fmt: skip

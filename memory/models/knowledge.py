@@ -1,0 +1,167 @@
+"""Articles in versions, the passages cut from them, their embeddings, and which answer relied on which."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector.sqlalchemy import Vector
+from sqlalchemy import BigInteger, Computed, Float, Index, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlmodel import Field
+
+from memory.models.base import Row, SharedRead, TenantOwned, long_text, optional_time, text_list, timestamp
+
+
+class Article(Row, SharedRead, table=True):
+    """The current state of an article; every text it ever had stays in its versions."""
+
+    __tablename__ = "kb_articles"
+    __table_args__ = (Index("kb_articles_ref", "tenant_id", "ref", unique=True),)
+
+    ref: str = Field(description="the stable id of the front matter")
+    collection: str
+    path: str = Field(default="", description="of its file below the ingested folder; empty if it has none")
+    title: str
+    status: str = Field(default="published", description="draft | published | withdrawn")
+    audience: list[str] = text_list()
+    tags: list[str] = text_list()
+    supersedes: list[str] = text_list()
+    language: str = "en"
+    version: int = 1
+    content_hash: str
+    effective_from: datetime | None = optional_time()
+    effective_until: datetime | None = optional_time()
+    updated_at: datetime = timestamp()
+
+
+class ArticleVersion(Row, SharedRead, table=True):
+    __tablename__ = "kb_article_versions"
+    __table_args__ = (Index("kb_article_versions_number", "article_id", "version", unique=True),)
+
+    article_id: UUID = Field(foreign_key="kb_articles.id", ondelete="CASCADE")
+    version: int
+    label: str = Field(default="", description="the author's own version name")
+    last_updated: date | None = None
+    title: str
+    body: str = long_text()
+    content_hash: str
+
+
+class Searchable(SharedRead):
+    """What the search filters on. Stands on passages and on vectors alike, so that neither half needs a join
+    to stay inside the tenant, the collection and the caller's audience. No foreign key to the tenant: the index may
+    live in a database of its own."""
+
+    tenant_id: UUID = Field(nullable=False)
+    source: str = Field(description="article | example | correction")
+    collection: str = ""
+    ref: str
+    audience: list[str] = text_list()
+    active: bool = Field(default=True, description="false once superseded or withdrawn: never retrieved")
+    effective_from: datetime | None = optional_time()
+    effective_until: datetime | None = optional_time()
+    embedder: str
+
+
+class IndexedPassage(Row, Searchable, table=True):
+    """A piece of an article, an example or a correction, as the lexical half searches it.
+
+    No index on `tsv`: its operator is not leakproof, so under row-level security Postgres could not use one. The
+    tenant's own rows are scanned instead, which is why they are kept whole in their pages (see the migration)."""
+
+    __tablename__ = "passages"
+    __table_args__ = (
+        Index("passages_place", "tenant_id", "source", "ref", "ordinal", unique=True),
+        Index("passages_embedder", "embedder"),
+        Index(
+            "passages_dated", "tenant_id",
+            postgresql_where=text("effective_from is not null or effective_until is not null"),
+        ),
+    )  # fmt: skip
+
+    article_id: UUID | None = None
+    version: int = 1
+    ordinal: int = 0
+    title: str
+    heading: str = ""
+    text: str = long_text()
+    digest: str
+    language: str = "en"
+    tsv: Any = Field(
+        default=None, sa_type=TSVECTOR, nullable=True,
+        sa_column_args=[Computed("setweight(passage_words(language, title || ' ' || heading), 'A')"
+                                 " || passage_words(language, text)", persisted=True)],
+    )  # fmt: skip
+
+
+class Embedding384(Searchable, table=True):
+    """Vectors of the local model, apart from their passages so that a scan over them stays small."""
+
+    __tablename__ = "embeddings_384"
+    __table_args__ = (Index("embeddings_384_scope", "tenant_id", "source", "ref"),)
+
+    passage_id: UUID = Field(primary_key=True, foreign_key="passages.id", ondelete="CASCADE")
+    embedding: Any = Field(sa_type=Vector(384), nullable=False)
+
+
+class Embedding1536(Searchable, table=True):
+    __tablename__ = "embeddings_1536"
+    __table_args__ = (Index("embeddings_1536_scope", "tenant_id", "source", "ref"),)
+
+    passage_id: UUID = Field(primary_key=True, foreign_key="passages.id", ondelete="CASCADE")
+    embedding: Any = Field(sa_type=Vector(1536), nullable=False)
+
+
+class KnowledgeRevision(SharedRead, table=True):
+    """Counts the changes of a tenant's knowledge, so that no cached search outlives one."""
+
+    __tablename__ = "knowledge_revisions"
+
+    tenant_id: UUID = Field(primary_key=True)
+    revision: int = Field(sa_type=BigInteger)
+    replaced: list[str] = text_list()
+    """Refs of global articles that an article of this tenant replaces: hidden from its searches."""
+
+
+class Reference(Row, TenantOwned, table=True):
+    """A message relied on this passage. No foreign key: the proof outlives a reindex and the article."""
+
+    __tablename__ = "kb_references"
+
+    message_id: UUID = Field(foreign_key="chat_messages.id", ondelete="CASCADE", index=True)
+    article_id: UUID | None = Field(default=None, index=True)
+    ref: str
+    title: str
+    version: int
+    passage_digest: str
+    quoted: str = long_text()
+    rank: int
+    score: float = Field(sa_type=Float)
+    source: str
+
+
+class LearnedReply(Row, TenantOwned, table=True):
+    """An approved reply or a correction, redacted, as the index holds it."""
+
+    __tablename__ = "learned_replies"
+
+    kind: str = Field(description="example | correction")
+    title: str
+    text: str = long_text()
+    status: str = Field(default="active", description="active | removed")
+
+
+class RetrievalSettings(Row, TenantOwned, table=True):
+    """How a tenant's search ranks; the newest row holds, the older ones are its history."""
+
+    __tablename__ = "retrieval_settings"
+    __table_args__ = (Index("retrieval_settings_newest", "tenant_id", "id"),)
+
+    weight_global_kb: float = 0.20
+    weight_tenant_kb: float = 0.30
+    weight_example: float = 0.35
+    weight_correction: float = 0.15
+    rerank: bool = False
+    threshold: float = 0.0
+    top_k: int = 6
+    changed_by: UUID | None = None

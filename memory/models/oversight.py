@@ -1,0 +1,53 @@
+"""What people check later: refusals of the guard, and who changed what."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from memory.models.base import Row, SharedRead, TenantOwned, json_object, long_text
+
+
+class GuardrailEvent(Row, TenantOwned, table=True):
+    __tablename__ = "guardrail_events"
+    __table_args__ = (Index("guardrail_events_newest", "tenant_id", "id"),)
+
+    session_id: UUID | None = Field(default=None, foreign_key="chat_sessions.id", ondelete="CASCADE")
+    turn_id: UUID | None = None
+    action: str
+    category: str
+    rule: str
+    reason: str
+
+
+class AuditEntry(Row, TenantOwned, table=True):
+    """Who did what to what; the application's role may add and read, never change."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_newest", "tenant_id", "id"),)
+
+    actor: str
+    action: str
+    object_type: str
+    object_id: str
+    changes: dict[str, Any] = json_object()
+    request_id: str | None = None
+    address: str | None = None
+
+
+class PromptVersion(Row, SharedRead, table=True):
+    """A prompt in three parts; rows are never edited, an edit is the next version."""
+
+    __tablename__ = "prompt_versions"
+    __table_args__ = (
+        Index("prompt_versions_number", "tenant_id", "name", "version", unique=True),
+        Index("prompt_versions_active", "tenant_id", unique=True, postgresql_where="is_active"),
+    )
+
+    name: str
+    version: int = 1
+    system_prompt: str = long_text()
+    context_template: str = long_text()
+    task_template: str = long_text()
+    is_active: bool = False

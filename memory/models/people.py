@@ -1,0 +1,81 @@
+"""Tenants and the people in them: staff and registered customers sign in as users; every asker is a customer."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, text
+from sqlmodel import Field
+
+from memory.models.base import Row, TenantOwned, json_object, optional_time, text_list, timestamp
+
+
+class Tenant(Row, table=True):
+    __tablename__ = "tenants"
+
+    slug: str = Field(unique=True)
+    name: str
+    status: str = Field(default="active", description="active | suspended")
+    widget_key: str = Field(unique=True, description="public: names the tenant of an anonymous visitor")
+
+
+class TenantSettings(TenantOwned, table=True):
+    __tablename__ = "tenant_settings"
+
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id", ondelete="CASCADE")
+    options: dict[str, Any] = json_object()
+    identity_secret: str | None = Field(default=None, description="encrypted; signs the site's identity tokens")
+    version: int = 1
+    updated_at: datetime = timestamp()
+
+
+class User(Row, TenantOwned, table=True):
+    """Someone with a password. Staff addresses are unique everywhere, customers' within their tenant."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_staff_email", "email", unique=True, postgresql_where=text("role <> 'customer'")),
+        Index("users_tenant_email", "tenant_id", "email", unique=True),
+    )
+
+    email: str = Field(description="lower case")
+    name: str = ""
+    role: str = Field(description="customer | agent | admin")
+    password_hash: str
+    is_active: bool = True
+    token_epoch: int = Field(default=0, description="raised to end every token given out before")
+    audience: list[str] = text_list()
+
+
+class Customer(Row, TenantOwned, table=True):
+    """Whoever asks: a visitor, a signed identity of the site, or a registered user."""
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        Index("customers_external", "tenant_id", "external_id", unique=True,
+              postgresql_where=text("external_id is not null")),
+        Index("customers_user", "user_id", unique=True, postgresql_where=text("user_id is not null")),
+    )  # fmt: skip
+
+    external_id: str | None = None
+    email: str | None = None
+    email_verified: bool = False
+    name: str = ""
+    audience: list[str] = text_list()
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    merged_into: UUID | None = Field(default=None, foreign_key="customers.id", ondelete="SET NULL")
+    visitor_epoch: int = 0
+
+
+class ApiKey(Row, TenantOwned, table=True):
+    """A tenant's secret key for its own servers; only its hash is kept."""
+
+    __tablename__ = "api_keys"
+
+    name: str
+    prefix: str = Field(description="the first characters, to recognise a key in a list")
+    secret_hash: str = Field(unique=True)
+    scopes: list[str] = text_list()
+    created_by: UUID | None = None
+    last_used_at: datetime | None = optional_time()
+    revoked_at: datetime | None = optional_time()

@@ -1,0 +1,74 @@
+"""Tickets with their typed history, and handoffs: the hand over from the bot to people."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field
+
+from memory.models.base import Row, TenantOwned, json_object, long_text, optional_time, timestamp
+
+
+class TicketCounter(TenantOwned, table=True):
+    """The last ticket number of a tenant: numbers are short, per tenant, and never reused."""
+
+    __tablename__ = "ticket_counters"
+
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id", ondelete="CASCADE")
+    last_number: int = Field(default=0, sa_type=BigInteger)
+
+
+class Ticket(Row, TenantOwned, table=True):
+    __tablename__ = "tickets"
+    __table_args__ = (
+        Index("tickets_number", "tenant_id", "number", unique=True),
+        Index("tickets_customer", "tenant_id", "customer_id", "id"),
+        Index("tickets_escalation", "session_id", unique=True, postgresql_where=text("opened_by = 'escalation'")),
+    )
+
+    number: int = Field(sa_type=BigInteger)
+    customer_id: UUID = Field(foreign_key="customers.id", ondelete="CASCADE")
+    session_id: UUID | None = Field(default=None, foreign_key="chat_sessions.id", ondelete="SET NULL")
+    subject: str
+    content: str = long_text()
+    department: str = ""
+    status: str = Field(default="open", description="open | in_progress | waiting_customer | resolved | closed")
+    severity: str = "LOW"
+    tier: int = 1
+    intent: str | None = None
+    language: str | None = None
+    opened_by: str = Field(default="customer", description="customer | agent | model | escalation")
+    updated_at: datetime = timestamp()
+
+
+class TicketEvent(Row, TenantOwned, table=True):
+    __tablename__ = "ticket_events"
+    __table_args__ = (Index("ticket_events_ticket", "ticket_id", "id"),)
+
+    ticket_id: UUID = Field(foreign_key="tickets.id", ondelete="CASCADE")
+    type: str
+    actor: str
+    data: dict[str, Any] = json_object()
+
+
+class Handoff(Row, TenantOwned, table=True):
+    """A request for a person, with what they need to know; at most one is open per session."""
+
+    __tablename__ = "handoffs"
+    __table_args__ = (
+        Index("handoffs_open", "session_id", unique=True,
+              postgresql_where=text("status in ('requested', 'claimed')")),
+        Index("handoffs_queue", "tenant_id", "status", "id"),
+    )  # fmt: skip
+
+    session_id: UUID = Field(foreign_key="chat_sessions.id", ondelete="CASCADE")
+    ticket_id: UUID | None = Field(default=None, foreign_key="tickets.id", ondelete="SET NULL")
+    turn_id: UUID | None = None
+    status: str = Field(default="requested", description="requested | claimed | released | resolved")
+    reason: str
+    summary: str = long_text()
+    findings: dict[str, Any] = json_object()
+    claimed_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    claimed_at: datetime | None = optional_time()
+    ended_at: datetime | None = optional_time()

@@ -1,0 +1,77 @@
+"""Redis for what may be lost: a client that fails fast, and a breaker that stops asking a dead one.
+
+Without a REDIS_URL an in-process substitute with the same interface serves. A command has 0.1 s and no retry; after
+a failure nobody asks for two seconds, so that chat never waits for a cache.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import redis.asyncio as redis
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+log = structlog.get_logger()
+T = TypeVar("T")
+COMMAND_S = 0.1
+PAUSE_S = 2.0
+
+
+class Redis:
+    """One client and its breaker; `real` tells whether other processes see the same data."""
+
+    def __init__(self, client: Any, *, real: bool) -> None:
+        self.client, self.real = client, real
+        self._closed_until = 0.0
+
+    @property
+    def available(self) -> bool:
+        return time.monotonic() >= self._closed_until
+
+    async def ask(self, command: Awaitable[T], default: T) -> T:
+        """The answer, or `default` when Redis is slow, away, or was so a moment ago."""
+        if not self.available:
+            getattr(command, "close", lambda: None)()
+            return default
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                return await command
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            self._closed_until = time.monotonic() + PAUSE_S
+            log.warning("redis is away", error=type(error).__name__)
+            return default
+
+    async def get(self, key: str) -> bytes | None:
+        return await self.ask(self.client.get(key), None)
+
+    async def set(self, key: str, value: bytes, ttl_s: float) -> None:
+        await self.ask(self.client.set(key, value, px=int(ttl_s * 1000)), None)
+
+    async def get_many(self, keys: list[str]) -> list[bytes | None]:
+        return await self.ask(self.client.mget(keys), [None] * len(keys)) if keys else []
+
+    async def set_many(self, values: dict[str, bytes], ttl_s: float) -> None:
+        pipe = self.client.pipeline(transaction=False)
+        for key, value in values.items():
+            pipe.set(key, value, px=int(ttl_s * 1000))
+        await self.ask(pipe.execute(), [])
+
+
+@asynccontextmanager
+async def open_redis(url: str | None) -> AsyncIterator[Redis]:
+    if url is None:
+        import fakeredis  # only where there is no Redis
+
+        client: Any = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
+    else:
+        client = redis.from_url(
+            url, socket_timeout=COMMAND_S, socket_connect_timeout=COMMAND_S, retry=Retry(NoBackoff(), 0)
+        )
+    try:
+        yield Redis(client, real=url is not None)
+    finally:
+        await client.aclose()

@@ -1,0 +1,265 @@
+"""A turn's life in the database: accepted, leased, written under a fence, ended exactly once.
+
+    accept ──▶ running ──▶ completed | failed | cancelled
+       └─────▶ queued ──▶ running …          (behind a running turn; all messages that wait are answered together)
+
+The lease is 15 s by the database's clock. Each owner gets the next fence, and every write names it: whoever lost the
+lease, or whose session a person has taken over, finds no row to write to (LeaseLost).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from memory import chats
+from memory.database import Connection
+from memory.errors import LeaseLost, SessionClosed, TurnBusy
+from memory.events import Event, Journal
+from memory.models import ChatSession, Turn, new_id
+
+LEASE_S = 15
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to write one turn."""
+
+    tenant_id: UUID
+    session_id: UUID
+    turn_id: UUID
+    fence: int
+    epoch: int
+    started_n: int
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What became of a customer's message."""
+
+    message_id: UUID
+    n: int
+    turn_id: UUID | None
+    """The turn that will answer it; None while a person has the session."""
+    lease: Lease | None
+    """Given when the turn starts at once, in this process."""
+
+
+async def accept(
+    journal: Journal, session: ChatSession, content: str, *, author_id: UUID, owner: str, reject_if_busy: bool
+) -> Accepted:
+    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller."""
+    if session.status == "closed" and not await chats.reopen_if_recent(journal.connection, session.id):
+        raise SessionClosed("this conversation has ended; please start a new one")
+    if session.mode == "human":
+        return await _store(journal, session, content, author_id, None)
+    busy = {turn.status: turn for turn in await _unfinished(journal.connection, session.id)}
+    if "running" in busy and reject_if_busy:
+        raise TurnBusy("an answer is being written", retry_after=2)
+    if queued := busy.get("queued"):
+        return await _store(journal, session, content, author_id, queued.id)
+    turn_id = new_id()
+    await journal.connection.execute(INSERT, {"id": turn_id, "tenant": journal.tenant_id, "session": session.id})
+    accepted = await _store(journal, session, content, author_id, turn_id)
+    if "running" in busy:
+        await journal.append(
+            session.id, "turn.queued", {"turn_id": str(turn_id), "message_id": str(accepted.message_id)}
+        )
+        return accepted
+    lease = await claim(journal, turn_id, owner=owner)
+    return Accepted(message_id=accepted.message_id, n=accepted.n, turn_id=turn_id, lease=lease)
+
+
+async def _store(
+    journal: Journal, session: ChatSession, content: str, author_id: UUID, turn_id: UUID | None
+) -> Accepted:
+    message_id, event = await chats.add_message(
+        journal, session.id, author="customer", content=content, author_id=author_id, turn_id=turn_id
+    )
+    return Accepted(message_id=message_id, n=event.n or 0, turn_id=turn_id, lease=None)
+
+
+async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
+    """Take a queued turn, or one whose lease has lapsed; None when somebody else has it. Lock the session first."""
+    row = await _one(journal.connection, CLAIM, {"id": turn_id, "owner": owner, "lease": LEASE_S})
+    if row is None:
+        return None
+    started_n = row["started_n"]
+    if started_n is None:
+        event = await journal.append(row["session_id"], "turn.started", {"turn_id": str(turn_id)})
+        started_n = event.n
+        await journal.connection.execute("update turns set started_n = %s where id = %s", (started_n, turn_id))
+    return Lease(
+        tenant_id=journal.tenant_id, session_id=row["session_id"], turn_id=turn_id, fence=row["fence"],
+        epoch=row["epoch"], started_n=started_n or 0, attempts=row["attempts"],
+    )  # fmt: skip
+
+
+async def renew(connection: Connection, lease: Lease) -> None:
+    """Hold the lease for another 15 s."""
+    _held(await connection.execute(RENEW, (LEASE_S, lease.turn_id, lease.fence)))
+
+
+async def hold(connection: Connection, lease: Lease) -> None:
+    """Make sure, inside the transaction of a write, that it is still ours to make; keeps others out until commit."""
+    _held(await connection.execute(HOLD, (lease.session_id, lease.turn_id, lease.fence, lease.epoch)))
+
+
+async def release_text(connection: Connection, lease: Lease, text: str) -> None:
+    """Add released text to the turn before any customer sees it: whatever happens next, it is kept."""
+    _held(await connection.execute(RELEASE, (text, lease.turn_id, lease.fence, lease.epoch)))
+
+
+async def finish(
+    journal: Journal,
+    lease: Lease,
+    *,
+    content: str,
+    complete: bool,
+    answer: dict[str, Any],
+    details: dict[str, Any],
+    prompt_version_id: UUID | None,
+    status: str = "completed",
+    reason: str | None = None,
+) -> UUID:
+    """Store the answer and end the turn, if it is still the bot's to write. Returns the message's id."""
+    await hold(journal.connection, lease)
+    message_id = new_id()
+    kept = "complete" if complete else "incomplete"
+    data = {**answer, "message_id": str(message_id), "turn_id": str(lease.turn_id), "status": kept}
+    await journal.append_message(
+        lease.session_id, "message.completed", data,
+        message_id=message_id, author="bot", content=content, status=kept, turn_id=lease.turn_id,
+        details=details, prompt_version_id=prompt_version_id,
+    )  # fmt: skip
+    await _end(journal, lease.session_id, lease.turn_id, status, reason, message_id)
+    return message_id
+
+
+async def stop(journal: Journal, session_id: UUID, *, status: str, reason: str) -> Turn | None:
+    """End the running turn from outside: a cancel, a takeover, a lapsed lease. The text so far is kept and marked."""
+    row = await _one(journal.connection, STOP, {"session": session_id, "status": status, "reason": reason})
+    if row is None:
+        return None
+    turn = Turn(**row)
+    answer_id = None
+    if turn.partial:
+        answer_id = new_id()
+        data = {
+            "message_id": str(answer_id), "turn_id": str(turn.id), "status": "incomplete", "message": turn.partial,
+            "sources": [], "requires_escalation": False,
+        }  # fmt: skip
+        await journal.append_message(
+            session_id, "message.completed", data,
+            message_id=answer_id, author="bot", content=turn.partial, status="incomplete", turn_id=turn.id,
+        )  # fmt: skip
+    await _end(journal, session_id, turn.id, status, reason, answer_id)
+    return turn
+
+
+async def _end(
+    journal: Journal, session_id: UUID, turn_id: UUID, status: str, reason: str | None, answer_id: UUID | None
+) -> Event:
+    await journal.connection.execute(END, {"id": turn_id, "status": status, "reason": reason, "answer": answer_id})
+    await journal.connection.execute(DUE, (session_id,))
+    return await journal.append(session_id, f"turn.{status}", {"turn_id": str(turn_id), "reason": reason})
+
+
+async def get_turn(connection: Connection, turn_id: UUID) -> Turn | None:
+    row = await _one(connection, "select * from turns where id = %(id)s", {"id": turn_id})
+    return Turn(**row) if row else None
+
+
+async def queued_turn(connection: Connection, session_id: UUID) -> UUID | None:
+    """The turn that waits in a session, if any."""
+    row = await _one(
+        connection, "select id from turns where session_id = %(id)s and status = 'queued'", {"id": session_id}
+    )
+    return row["id"] if row else None
+
+
+async def had_effects(connection: Connection, turn_id: UUID) -> bool:
+    return (
+        await _one(connection, "select 1 from tool_effects where turn_id = %(id)s limit 1", {"id": turn_id}) is not None
+    )
+
+
+async def record_effect(connection: Connection, lease: Lease, ordinal: int, tool: str, result: dict[str, Any]) -> bool:
+    """Note a tool's effect in the effect's own transaction; False when this ordinal has had its effect before."""
+    cursor = await connection.execute(EFFECT, (lease.turn_id, ordinal, lease.tenant_id, tool, Jsonb(result)))
+    return cursor.rowcount == 1
+
+
+async def questions(connection: Connection, turn_id: UUID) -> list[dict[str, Any]]:
+    """The customer's messages that a turn answers, in order."""
+    rows = await connection.execute(
+        "select id, n, content from chat_messages where turn_id = %s and author = 'customer' order by n", (turn_id,)
+    )
+    return await rows.fetchall()
+
+
+async def _unfinished(connection: Connection, session_id: UUID) -> list[Turn]:
+    rows = await connection.execute(
+        "select * from turns where session_id = %s and status in ('running', 'queued')", (session_id,)
+    )
+    return [Turn(**row) for row in await rows.fetchall()]
+
+
+async def _one(connection: Connection, query: str, values: dict[str, Any]) -> dict[str, Any] | None:
+    return await (await connection.execute(query, values)).fetchone()
+
+
+def _held(cursor: Any) -> None:
+    if cursor.rowcount != 1:
+        raise LeaseLost("the turn is no longer this process's to write")
+
+
+INSERT = """
+insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
+values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')
+"""
+CLAIM = """
+update turns t set status = 'running', owner = %(owner)s, fence = t.fence + 1, attempts = t.attempts + 1,
+       epoch = s.epoch, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+from chat_sessions s
+where t.id = %(id)s and s.id = t.session_id and (
+    (t.status = 'running' and t.lease_until < clock_timestamp())
+    or (t.status = 'queued' and s.mode = 'bot'
+        and not exists (select 1 from turns r where r.session_id = t.session_id and r.status = 'running')))
+returning t.*
+"""
+RENEW = """
+update turns set lease_until = clock_timestamp() + make_interval(secs => %s)
+where id = %s and fence = %s and status = 'running'
+"""
+HOLD = """
+with s as materialized (select id, mode, epoch from chat_sessions where id = %s for update)
+select 1 from turns t, s
+where t.id = %s and t.fence = %s and t.epoch = %s and t.status = 'running' and s.id = t.session_id
+      and s.mode = 'bot' and s.epoch = t.epoch
+for update of t
+"""
+RELEASE = """
+update turns t set partial = t.partial || %s from chat_sessions s
+where t.id = %s and t.fence = %s and t.epoch = %s and t.status = 'running' and s.id = t.session_id
+      and s.mode = 'bot' and s.epoch = t.epoch
+"""
+STOP = """
+update turns set fence = fence + 1, reason = %(reason)s
+where session_id = %(session)s and status = 'running' returning *
+"""
+END = """
+update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
+       lease_until = null, owner = null
+where id = %(id)s
+"""
+DUE = """
+update turns set lease_until = clock_timestamp() + interval '2 seconds' where session_id = %s and status = 'queued'
+"""
+EFFECT = """
+insert into tool_effects (turn_id, ordinal, tenant_id, tool, result) values (%s, %s, %s, %s, %s)
+on conflict do nothing
+"""
