@@ -7,11 +7,13 @@ context variable: the tenant is handed to every transaction.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import event
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session, with_loader_criteria
+from sqlmodel import SQLModel
 
 from memory.errors import NotAllowed, NoTenant
 from memory.models import GLOBAL_TENANT, SharedRead, TenantOwned
@@ -66,11 +68,28 @@ def _filter(state: ORMExecuteState) -> None:
     tenant_id = _tenant_of(state.session)
     if not state.session.info.get("filtered", True) or state.is_column_load or state.is_relationship_load:
         return
-    writes = not state.is_select
-    readable = (tenant_id,) if writes else (tenant_id, GLOBAL_TENANT)
-    state.statement = state.statement.options(
-        with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True),
-        with_loader_criteria(SharedRead, lambda cls: cls.tenant_id.in_(readable), include_aliases=True),
+    state.statement = state.statement.options(*_criteria(tenant_id, state.is_select))
+
+
+@lru_cache(maxsize=4096)
+def _criteria(tenant_id: UUID, reading: bool) -> tuple[LoaderCriteriaOption, ...]:
+    """The filter of every tenant-owned table, aliases and joins included; global rows only while reading."""
+    readable = (tenant_id, GLOBAL_TENANT)
+    return tuple(
+        with_loader_criteria(
+            model,
+            model.tenant_id.in_(readable) if reading and shared else model.tenant_id == tenant_id,
+            include_aliases=True,
+        )
+        for model, shared in _scoped_models()
+    )
+
+
+@cache
+def _scoped_models() -> tuple[tuple[Any, bool], ...]:
+    models = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
+    return tuple(
+        (model, issubclass(model, SharedRead)) for model in models if issubclass(model, TenantOwned | SharedRead)
     )
 
 

@@ -1,0 +1,121 @@
+"""A migrated Postgres in memory, a database per module cloned from a template, and tenants on request."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from memory.database import Database, open_database
+from memory.embedded import APP, EmbeddedUrls, embedded_postgres
+from memory.migrate import migrate
+from memory.models import new_id
+
+TEMPLATE = "helpdesk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """One running server; `clone()` gives a fresh migrated database on it in some milliseconds."""
+
+    urls: EmbeddedUrls
+
+    def clone(self) -> EmbeddedUrls:
+        name = f"t_{uuid.uuid4().hex}"
+        with psycopg.connect(self.named("postgres", self.urls.superuser), autocommit=True) as connection:
+            connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")  # type: ignore[call-overload]
+        return EmbeddedUrls(
+            app=self.named(name, self.urls.app),
+            owner=self.named(name, self.urls.owner),
+            superuser=self.named(name, self.urls.superuser),
+        )
+
+    def drop(self, urls: EmbeddedUrls) -> None:
+        name = urls.superuser.split("?")[0].rsplit("/", 1)[1]
+        with psycopg.connect(self.named("postgres", self.urls.superuser), autocommit=True) as connection:
+            connection.execute(f"drop database {name} with (force)")  # type: ignore[call-overload]
+
+    @staticmethod
+    def named(name: str, url: str) -> str:
+        return url.replace(f"/{TEMPLATE}?", f"/{name}?", 1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="helpdesk-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder.chmod(0o755)
+    try:
+        with embedded_postgres(folder / "data", database=TEMPLATE) as urls:
+            with psycopg.connect(urls.superuser, autocommit=True) as connection:
+                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                    connection.execute(f"alter system set {setting} = off")  # type: ignore[call-overload]
+                connection.execute("select pg_reload_conf()")
+            migrate(urls.owner, APP)
+            yield Cluster(urls=urls)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def database_urls(postgres: Cluster) -> Iterator[EmbeddedUrls]:
+    urls = postgres.clone()
+    yield urls
+    postgres.drop(urls)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
+    async with open_database(database_urls.app, pool_size=8) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tenant(database_urls: EmbeddedUrls) -> Callable[..., Awaitable[UUID]]:
+    """`await tenant()` makes a new tenant: tests that share a database meet only their own rows."""
+
+    async def create(slug: str = "") -> UUID:
+        tenant_id = new_id()
+        name = slug or tenant_id.hex
+        async with await psycopg.AsyncConnection.connect(database_urls.owner) as connection:
+            await connection.execute(
+                "insert into tenants (id, slug, name, status, widget_key) values (%s, %s, %s, 'active', %s)",
+                (tenant_id, name, name, f"key-{tenant_id.hex}"),
+            )
+        return tenant_id
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis of our own on a free port, where a `redis-server` is on the PATH."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("no redis-server on the PATH")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [binary, "--port", str(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait(10)

@@ -1,0 +1,84 @@
+"""Setting a database up: many processes at once, and under which roles."""
+
+import asyncio
+import sys
+import uuid
+
+import psycopg
+import pytest
+
+from memory.database import Database, open_database
+from memory.embedded import APP, EmbeddedUrls
+from memory.errors import Misconfigured
+from memory.migrate import config, migrate
+from tests.conftest import Cluster
+
+SCRIPT = "import sys; from memory.migrate import migrate; migrate(sys.argv[1], sys.argv[2])"
+
+
+@pytest.fixture
+def empty(postgres: Cluster) -> EmbeddedUrls:
+    """A database with the extension and nothing else."""
+    name = f"e_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.named("postgres", postgres.urls.superuser), autocommit=True) as connection:
+        connection.execute(f"create database {name} owner helpdesk_owner")  # type: ignore[call-overload]
+    urls = EmbeddedUrls(
+        app=postgres.named(name, postgres.urls.app),
+        owner=postgres.named(name, postgres.urls.owner),
+        superuser=postgres.named(name, postgres.urls.superuser),
+    )
+    with psycopg.connect(urls.superuser, autocommit=True) as connection:
+        connection.execute("create extension vector")
+    return urls
+
+
+class TestMigrate:
+    async def test_eight_processes_at_once_all_come_up(self, empty: EmbeddedUrls) -> None:
+        async def start() -> int:
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", SCRIPT, empty.owner, APP)
+            return await asyncio.wait_for(process.wait(), 60)
+
+        assert await asyncio.gather(*(start() for _ in range(8))) == [0] * 8
+        async with open_database(empty.app) as database, database.lookup() as connection:
+            row = await (await connection.execute("select revision from schema_ready")).fetchone()
+        assert row is not None
+
+    def test_a_second_run_changes_nothing(self, empty: EmbeddedUrls) -> None:
+        assert migrate(empty.owner, APP) is True
+        assert migrate(empty.owner, APP) is False
+
+    def test_models_and_migrations_agree(self, database_urls: EmbeddedUrls) -> None:
+        import sqlalchemy as sa
+        from alembic import command
+
+        from memory.migrate import sqlalchemy_url
+
+        engine = sa.create_engine(sqlalchemy_url(database_urls.superuser), poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            command.check(config(connection))
+
+
+class TestRoles:
+    async def test_a_role_that_bypasses_row_level_security_is_refused(self, database_urls: EmbeddedUrls) -> None:
+        for url in (database_urls.superuser, database_urls.owner):
+            with pytest.raises(Misconfigured, match="bypasses row-level security"):
+                async with open_database(url):
+                    pass
+
+    async def test_the_application_cannot_change_the_structure(self, database: Database) -> None:
+        async with database.lookup() as connection:
+            for statement in (
+                "create table x (a int)",
+                "drop table users",
+                "alter table users disable row level security",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await connection.execute(statement)
+
+    async def test_histories_only_grow(self, database: Database) -> None:
+        async with database.lookup() as connection:
+            for table in ("audit_log", "session_events", "kb_article_versions"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await connection.execute(f"update {table} set created_at = now()")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute("delete from audit_log")
