@@ -1,8 +1,9 @@
 """Cuts streamed Markdown into units that can be checked and released one by one.
 
-A unit is a heading, a list item, a table row, a whole fenced code block, or a sentence of a paragraph, with the white space
-after it. Citations such as `[1]` that follow a full stop belong to its sentence. The units joined give the input back exactly,
-and where they end depends on the text alone: nothing is cut before the characters that decide are there.
+A unit is a heading, a list item, a table row, a whole fenced code block, or a sentence of a paragraph, with the
+white space after it. Citations such as `[1]` that follow a full stop belong to its sentence. The units joined give
+the input back exactly, and where they end depends on the text alone: nothing is cut before the characters that decide
+are there.
 """
 
 import re
@@ -36,15 +37,19 @@ _CITATIONS = re.compile(r"(?:[ \t]*\[\d{1,3}\])*")
 _MAYBE_CITATION = re.compile(r"[ \t]*(?:\[\d{0,3})?\Z")
 _WORD_BEFORE = re.compile(r"([^\W_]+)\Z")
 _WORD_AFTER = re.compile(r"[^\W\d_]+")
-_MONTHS = frozenset(
-    "januar jänner februar märz april mai juni juli august september oktober november dezember".split()
-)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_MONTHS = _words("januar jänner februar märz april mai juni juli august september oktober november dezember")
 # Abbreviations that keep their sentence going, and those that do so only before a number.
-_ABBREVIATIONS = frozenset(
+_ABBREVIATIONS = _words(
     "mr mrs ms dr prof st vs approx ca bzw inkl exkl evtl ggf vgl abs bspw sog usf zzgl gem cf al inc ltd co corp jr "
-    "sr sra ud uds ej ing avda mme mlle env resp стр др тыс руб им гл напр".split()
+    "sr sra ud uds ej ing avda mme mlle env resp стр др тыс руб им гл напр"
 )
-_BEFORE_NUMBER = frozenset("no nr nrs fig art tel min max vol sec pp núm pág рис".split())
+_BEFORE_NUMBER = _words("no nr nrs fig art tel min max vol sec pp núm pág рис")
 
 
 def kind_of(unit: str) -> Kind:
@@ -157,7 +162,7 @@ def _line_break(text: str, newline: int, final: bool) -> int | None:
 
 
 def _past_blank(text: str, newline: int, final: bool) -> int | None:
-    """Position after the line end at `newline` and the blank lines behind it; the next line's indent stays with its line."""
+    """Position after the line end at `newline` and the blank lines behind it; the next line keeps its indent."""
     position = newline + 1
     while position < len(text) and text[position].isspace():
         position += 1
@@ -167,7 +172,7 @@ def _past_blank(text: str, newline: int, final: bool) -> int | None:
 
 
 def _code_span_end(text: str, ticks: re.Match[str], final: bool) -> int | None:
-    """Position after the code span that the backticks open; just after them where nothing closes them in the paragraph."""
+    """Position after the code span that the backticks open, or after them where the paragraph does not close them."""
     paragraph = re.compile(r"\n[ \t\r]*\n").search(text, ticks.end())
     limit = paragraph.start() if paragraph else len(text)
     close = re.compile(rf"(?<!`){ticks[0]}(?!`)").search(text, ticks.end(), limit)
@@ -177,7 +182,7 @@ def _code_span_end(text: str, ticks: re.Match[str], final: bool) -> int | None:
 
 
 def _sentence_end(text: str, stop: re.Match[str], final: bool) -> int | None:
-    """End of the sentence with its citations and white space, 0 where the mark ends no sentence, None while undecided."""
+    """End of the sentence with citations and white space, 0 where the mark ends none, None while undecided."""
     closers = _CLOSERS.match(text, stop.end())
     assert closers  # it matches the empty string too
     cited = _CITATIONS.match(text, closers.end())
@@ -216,5 +221,5 @@ def _goes_on(text: str, stop: re.Match[str], rest: str, final: bool) -> bool | N
         following = _WORD_AFTER.match(rest)
         if following and following.end() == len(rest) and not final:
             return None
-        return bool(following) and following[0].lower() in _MONTHS
+        return following is not None and following[0].lower() in _MONTHS
     return False

@@ -42,7 +42,9 @@ def test_a_climb_is_found(tmp_path: Path) -> None:
 
 
 def test_every_module_has_a_docstring() -> None:
-    silent = [str(path.relative_to(ROOT)) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    silent = [
+        str(path.relative_to(ROOT)) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
     assert [path for path in silent if "migrations/versions" not in path] == []
 
 

@@ -5,7 +5,7 @@ Also the small phrase language that the rules, intents and cues in the YAML file
     alternatives                  reset|change|lost
     a stem                        migrat*
     up to n words in between      reset ~3 password
-    the start or end of the text  ^ hello $
+    the start or end of the text  ^ hello $   (^ ~2 hello: after two words at most)
     a named list of words         {reveal} ~3 prompt
 Text and phrases pass through the same `fold` and `tokenize`. Matching works on sets of positions held as bits, without
 backtracking: its cost grows linearly with the text, whatever the text is.
@@ -13,7 +13,7 @@ backtracking: its cost grows linearly with the text, whatever the text is.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,9 +27,10 @@ CERTAINTY_WHEN_NONE = 0.3
 
 # Scripts written without spaces: each character is a token of its own (Thai, kana, Han).
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[.!?](?=\s)|\n|[。]")
+_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[.!?](?=\s)|\n\s*|。")
 _BREAKS = frozenset(".!?\n。")
 _CONTRACTION = re.compile(r"(?<=[a-z])['’ʼ`](?=(?:t|s|re|ll|ve|d|m)\b)")
+_LATIN = re.compile("[a-z]")
 _CYRILLIC_OR_GREEK = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
 _LOOKALIKES = str.maketrans(
     "\u0430\u0432\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u0455\u0442\u0445\u0443\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5",
@@ -38,7 +39,7 @@ _LOOKALIKES = str.maketrans(
 _INVISIBLE: dict[int, int | str | None] = {
     code: None
     for code in (*range(0x10000), *range(0xE0000, 0xE01F0))
-    if unicodedata.category(chr(code)) in ("Mn", "Cf")
+    if unicodedata.category(chr(code)) in ("Mn", "Mc", "Cf")
 }
 _INVISIBLE[ord("ı")] = "i"
 
@@ -58,12 +59,15 @@ def fold(text: str) -> str:
 def tokenize(text: str) -> list[str]:
     """Words of a text in order, folded, with a mark from `.!?` or a newline where a sentence ends."""
     found = _TOKEN.findall(fold(text))
-    return found if text.isascii() else [_latin(token) for token in found]
+    if text.isascii():
+        return found
+    latin = {token: _latin(token) for token in set(found)}
+    return [latin[token] for token in found]
 
 
 def _latin(token: str) -> str:
     """A word that mixes scripts, with the letters that only look Latin made Latin."""
-    mixed = not token.isascii() and re.search("[a-z]", token) and _CYRILLIC_OR_GREEK.search(token)
+    mixed = not token.isascii() and _LATIN.search(token) and _CYRILLIC_OR_GREEK.search(token)
     return token.translate(_LOOKALIKES) if mixed else token
 
 
@@ -83,26 +87,30 @@ class Phrase:
 
     source: str
     steps: tuple[Step, ...]
-    at_start: bool = False
-    at_end: bool = False
+    lead: int | None = None
+    """Words that may come first where the phrase is bound to the start of the text."""
+    tail: int | None = None
+    """Words that may follow where it is bound to the end."""
 
 
 def parse_phrase(source: str, words: Mapping[str, str] | None = None) -> Phrase:
     """The phrase written in the language above; `words` resolves `{name}`. Raises `ValueError` for anything else."""
-    steps: list[Step] = []
-    gap = 0
     parts = source.split()
-    inner = [part for part in parts if part not in ("^", "$")]
-    for part in inner:
+    starts, ends = parts[:1] == ["^"], parts[-1:] == ["$"]
+    steps: list[Step] = []
+    gap: int | None = None
+    for part in parts[starts : len(parts) - ends]:
         if part.startswith("~"):
             gap = int(part[1:])
             continue
         for terms in _step_terms(part, words or {}):
-            steps.append(Step(terms=terms, gap=gap))
-            gap = 0
-    if not steps or gap or "^" in parts[1:] or "$" in parts[:-1]:
+            steps.append(Step(terms=terms, gap=gap or 0))
+            gap = None
+    if not steps or (gap is not None and not ends) or (steps[0].gap and not starts):
         raise ValueError(f"not a phrase: {source!r}")
-    return Phrase(source=source, steps=tuple(steps), at_start=parts[0] == "^", at_end=parts[-1] == "$")
+    return Phrase(
+        source=source, steps=tuple(steps), lead=steps[0].gap if starts else None, tail=(gap or 0) if ends else None
+    )
 
 
 def _step_terms(part: str, words: Mapping[str, str]) -> list[frozenset[str]]:
@@ -138,18 +146,44 @@ class Reading:
 
     def ends(self, phrase: Phrase) -> int:
         """Positions at which the phrase ends, as bits; 0 when it does not occur."""
+        reaches = self._reaches(phrase)
+        return reaches[-1] if len(reaches) == len(phrase.steps) else 0
+
+    def covers(self, phrase: Phrase) -> int:
+        """Positions of the words that the phrase's occurrences consist of, gaps included, as bits."""
+        reaches = self._reaches(phrase)
+        if len(reaches) < len(phrase.steps):
+            return 0
+        live = covered = reaches[-1]
+        for step, before in zip(reversed(phrase.steps), reversed(reaches[:-1]), strict=False):
+            hop, live = live, 0
+            for width in range(step.gap + 1):
+                hop >>= 1
+                live |= hop & before
+                for inside in range(1, width + 1):
+                    covered |= (hop & before) << inside
+            covered |= live
+        return covered
+
+    def _reaches(self, phrase: Phrase) -> list[int]:
+        """Positions that each step can stand at given the steps before it; cut short where none can."""
         reach = self._mask(phrase.steps[0].terms)
-        if phrase.at_start:
-            reach &= 1
-        for step in phrase.steps[1:]:
-            if not reach:
-                return 0
+        if phrase.lead is not None:
+            reach &= (1 << phrase.lead + 1) - 1
+        reaches = [reach] if reach else []
+        for step in phrase.steps[1:] if reach else ():
             target = self._mask(step.terms)
             hop, reach = reach, 0
             for _ in range(step.gap + 1 if target else 0):
                 hop = (hop << 1) & self._inside
                 reach |= hop & target
-        return reach & (1 << self.length - 1) if phrase.at_end and reach else reach
+            if not reach:
+                return []
+            reaches.append(reach)
+        if phrase.tail is not None and reaches:
+            last = max(0, self.length - 1 - phrase.tail)
+            reaches[-1] = reaches[-1] >> last << last
+        return reaches
 
     def _mask(self, terms: frozenset[str]) -> int:
         mask = self._masks.get(terms)
@@ -179,33 +213,38 @@ class PhraseBook:
         features: Iterable[str] = (),
     ) -> Reading:
         """Index tokens. `across` lets phrases span sentences; `variants` gives other spellings of a token."""
-        at: dict[str, list[int]] = {}
-        breaks: list[int] = []
-        position = 0
-        for token in tokens:
-            if token in _BREAKS:
-                if not across:
-                    breaks.append(position)
-                continue
-            at.setdefault(token, []).append(position)
-            position += 1
+        words = [token for token in tokens if token[0] not in _BREAKS]
+        terms = {word: self._terms_of(word, variants) for word in set(words)}
         places: dict[str, list[int]] = {}
-        for token, where in at.items():
-            spellings = (token,) if variants is None else (token, *variants(token))
-            for term in {term for spelling in spellings for term in self._terms_of(spelling)}:
-                places.setdefault(term, []).extend(where)
-        found = {term: _bits(where, position) for term, where in places.items()}
+        for position, word in enumerate(words):
+            for term in terms[word]:
+                places.setdefault(term, []).append(position)
+        breaks = 0 if across or len(words) == len(tokens) else _breaks(tokens)
+        found = {term: _bits(where, len(words)) for term, where in places.items()}
         found.update((feature, 1) for feature in features if feature in self._words)
-        return Reading(found, _bits(breaks, position), max(position, 1))
+        return Reading(found, breaks, max(len(words), 1))
 
-    def _terms_of(self, token: str) -> Iterable[str]:
-        if token in self._words:
-            yield token
-        for length in self._lengths:
-            if length > len(token):
-                return
-            if token[:length] in self._stems:
-                yield token[:length] + "*"
+    def _terms_of(self, word: str, variants: Callable[[str], Iterable[str]] | None) -> frozenset[str]:
+        terms = set()
+        for spelling in (word,) if variants is None else (word, *variants(word)):
+            if spelling in self._words:
+                terms.add(spelling)
+            for length in self._lengths:
+                if spelling[:length] in self._stems:
+                    terms.add(spelling[:length] + "*")
+        return frozenset(terms)
+
+
+def _breaks(tokens: Sequence[str]) -> int:
+    """Positions of the words that open a new sentence, as bits."""
+    starts: list[int] = []
+    position = 0
+    for token in tokens:
+        if token[0] in _BREAKS:
+            starts.append(position)
+        else:
+            position += 1
+    return _bits(starts, position + 1)
 
 
 def _bits(positions: Sequence[int], length: int) -> int:
@@ -236,35 +275,42 @@ class Intent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packs:
-    """The intents in force, with the book that finds their keywords."""
+class Pack:
+    """The intents of one line of business, with the book that finds their keywords."""
 
-    names: tuple[str, ...]
+    name: str
     intents: tuple[Intent, ...]
     book: PhraseBook
 
-    def get(self, name: str | None) -> Intent | None:
-        return next((intent for intent in self.intents if intent.name == name), None)
+
+Packs = Mapping[str, Pack] | Sequence[Pack]
+"""The packs in force; where two intents match equally well, that of the earlier pack is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentMatch:
-    """The best intent by keywords; `keywords` as they stand in the file, stems without their star."""
+    """An intent that a text's keywords point to; `keywords` as they stand in the file, first alternatives only."""
 
     intent: str | None
     certainty: float
     keywords: tuple[str, ...]
 
 
+NO_INTENT = IntentMatch(intent=None, certainty=CERTAINTY_WHEN_NONE, keywords=())
+
+
 @cache
-def load_packs(names: tuple[str, ...] = ("hosting",), path: Path = INTENTS_FILE) -> Packs:
-    """The named packs of the file, in this order. Raises `IntentFileError`."""
-    packs = read_intents_file(path)["packs"]
-    if unknown := [name for name in names if name not in packs]:
-        raise IntentFileError(f"{path}: no intent pack named {', '.join(unknown)}; there are {', '.join(packs)}")
-    intents = tuple(_intent(path, pack, name, entry) for pack in names for name, entry in packs[pack].items())
-    book = PhraseBook(keyword for intent in intents for keyword in intent.keywords)
-    return Packs(names=names, intents=intents, book=book)
+def load_packs(path: Path = INTENTS_FILE) -> dict[str, Pack]:
+    """All packs of the file by name. Raises `IntentFileError`."""
+    content = read_intents_file(path)["packs"]
+    if not isinstance(content, dict) or not all(isinstance(entries, dict) for entries in content.values()):
+        raise IntentFileError(f"{path}: `packs` must map names to intents")
+    packs: dict[str, Pack] = {}
+    for pack, entries in content.items():
+        intents = tuple(_intent(path, pack, name, entry) for name, entry in entries.items())
+        book = PhraseBook(keyword for intent in intents for keyword in intent.keywords)
+        packs[pack] = Pack(name=pack, intents=intents, book=book)
+    return packs
 
 
 def read_intents_file(path: Path = INTENTS_FILE) -> dict[str, Any]:
@@ -273,9 +319,18 @@ def read_intents_file(path: Path = INTENTS_FILE) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise IntentFileError(f"{path}: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("packs"), dict):
+    if not isinstance(content, dict) or "packs" not in content:
         raise IntentFileError(f"{path}: must have `packs` at its top")
     return content
+
+
+def in_force(packs: Packs) -> Sequence[Pack]:
+    return list(packs.values()) if isinstance(packs, Mapping) else packs
+
+
+def find_intent(name: str | None, packs: Packs) -> Intent | None:
+    """The intent of that name, of the earliest pack that has it."""
+    return next((intent for pack in in_force(packs) for intent in pack.intents if intent.name == name), None)
 
 
 def _intent(path: Path, pack: str, name: str, entry: Mapping[str, Any]) -> Intent:
@@ -298,23 +353,29 @@ def _intent(path: Path, pack: str, name: str, entry: Mapping[str, Any]) -> Inten
 
 
 def detect_intent(text: str, packs: Packs) -> IntentMatch:
-    """The intent with the most, and the longest, keywords; its certainty is the category's base and a little more
-    for each further distinct keyword."""
-    reading = packs.book.read(tokenize(text))
-    best: tuple[int, float, Intent, tuple[Phrase, ...]] | None = None
-    for intent in packs.intents:
-        hits = tuple(keyword for keyword in intent.keywords if reading.ends(keyword))
-        weight = sum(len(hit.steps) for hit in hits)
-        if hits and (best is None or (weight, intent.base) > best[:2]):
-            best = (weight, intent.base, intent, hits)
-    if best is None:
-        return IntentMatch(intent=None, certainty=CERTAINTY_WHEN_NONE, keywords=())
-    _, base, intent, hits = best
-    certainty = min(1.0, base + PER_FURTHER_KEYWORD * (len(hits) - 1))
-    return IntentMatch(
-        intent=intent.name, certainty=round(certainty, 4), keywords=tuple(_label(hit) for hit in hits)
-    )
+    """The intent that the keywords speak for most; without any keyword, none and the certainty for that."""
+    return next(iter(rank_intents(text, packs)), NO_INTENT)
+
+
+def rank_intents(text: str, packs: Packs) -> list[IntentMatch]:
+    """Every intent with a keyword in the text, best first: by number of words matched, then by base certainty."""
+    tokens = tokenize(text)
+    found = [match for pack in in_force(packs) for match in _matches(pack, pack.book.read(tokens))]
+    return [match for _, _, match in sorted(found, key=lambda entry: entry[:2], reverse=True)]
+
+
+def _matches(pack: Pack, reading: Reading) -> Iterator[tuple[int, float, IntentMatch]]:
+    for intent in pack.intents:
+        hits = [keyword for keyword in intent.keywords if reading.ends(keyword)]
+        if hits:
+            yield sum(len(hit.steps) for hit in hits), intent.base, _match(intent, hits)
+
+
+def _match(intent: Intent, hits: Sequence[Phrase]) -> IntentMatch:
+    certainty = min(1.0, intent.base + PER_FURTHER_KEYWORD * (len(hits) - 1))
+    return IntentMatch(intent=intent.name, certainty=round(certainty, 4), keywords=tuple(map(_label, hits)))
 
 
 def _label(keyword: Phrase) -> str:
-    return re.sub(r"\s*~\d+\s*|\s+", " ", keyword.source).replace("*", "").strip()
+    first = re.sub(r"\|\S+|\s*~\d+|\*", "", keyword.source)
+    return " ".join(first.split())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agent.sentences import Kind, SentenceBuffer, kind_of, split
 
 # Characters that steer the cutting, so that random text hits every rule often.
-TRICKY = st.text(alphabet=st.sampled_from("ab Az.!?…。\n\r\t`~|#-*+0123[]()\"”:éд"), max_size=80)
+TRICKY = st.text(alphabet=st.sampled_from('ab Az.!?…。\n\r\t`~|#-*+0123[]()"”:éд'), max_size=80)
 PIECES = st.lists(
     st.sampled_from(
         ["Open it. ", "e.g. ", "z. B. ", "3.5 ", "am 3. ", "Mai ", "[1]", " [2] ", "```\n", "```", "`a. b`", "`", "\n"]
@@ -57,7 +57,10 @@ class TestTheUnitsAreTheText:
         ("Nehmen Sie z. B. Outlook. Fertig.", ["Nehmen Sie z. B. Outlook. ", "Fertig."]),
         ("Gültig ab dem 3. Mai 2026. Danach nicht.", ["Gültig ab dem 3. Mai 2026. ", "Danach nicht."]),
         ("The limit is 10. After that you wait.", ["The limit is 10. ", "After that you wait."]),
-        ("See No. 5 of the list. The answer is no. Then stop.", ["See No. 5 of the list. ", "The answer is no. ", "Then stop."]),
+        (
+            "See No. 5 of the list. The answer is no. Then stop.",
+            ["See No. 5 of the list. ", "The answer is no. ", "Then stop."],
+        ),
         ("Ask Dr. Who. Go.", ["Ask Dr. Who. ", "Go."]),
         ("Open https://a.example/b.c?d=1. Sign in.", ["Open https://a.example/b.c?d=1. ", "Sign in."]),
         ("Wait a moment... then retry. Good.", ["Wait a moment... then retry. ", "Good."]),

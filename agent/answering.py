@@ -1,0 +1,122 @@
+"""The answer as it leaves: verified unit by unit, stored before it is shown, numbered by what it cites.
+
+A unit is a sentence, a list item or a code block. It is released once it is supported by a passage of this turn or
+claims nothing; what is withheld is counted and never stored. Citations are renumbered in the order in which they first
+appear, so that `[n]` is always the n-th source of the answer.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.grounding import verify_sentence
+from agent.sentences import SentenceBuffer
+from kbs.passages import Passage
+from memory.database import Database
+from memory.events import Event
+from memory.streams import Streams
+from memory.turns import Lease, release_text
+
+_CITATION = re.compile(r"\s?\[(\d{1,2})\]")
+_TRAILING_SPACE = re.compile(r"\s*\Z")
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What has been said in this turn so far, and where it goes."""
+
+    database: Database
+    streams: Streams
+    lease: Lease
+    verify: bool = True
+    text: str = ""
+    cited: list[Passage] = field(default_factory=list)
+    withheld: int = 0
+    incomplete: bool = False
+    first_text_s: float | None = None
+    _started: float = field(default_factory=time.perf_counter)
+    _buffer: SentenceBuffer = field(default_factory=SentenceBuffer)
+
+    async def feed(self, text: str, passages: Sequence[Passage]) -> None:
+        """Take in a piece of the model's text and release the units that it completes."""
+        for unit in self._buffer.feed(text):
+            await self._offer(unit, passages)
+
+    async def flush(self, passages: Sequence[Passage]) -> None:
+        """Offer what is left at the end of a model's text."""
+        for unit in self._buffer.flush():
+            await self._offer(unit, passages)
+
+    def discard(self) -> None:
+        """Forget a unit that will never be completed."""
+        self._buffer = SentenceBuffer()
+
+    async def say(self, text: str) -> None:
+        """Words of our own: they claim nothing that a passage would have to support."""
+        await self._release(f"\n\n{text}" if self.text.strip() else text)
+
+    async def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
+        if not unit.strip():
+            await self._release(unit if self.text else "")
+            return
+        support = verify_sentence(unit, passages)
+        if self.verify and not support.supported:
+            self.withheld += 1
+            return
+        await self._release(self._cite(unit, support.passage_numbers, passages) if support.factual else unit)
+
+    def _cite(self, unit: str, numbers: tuple[int, ...], passages: Sequence[Passage]) -> str:
+        """The unit with its citations put into the answer's own numbering; one is added where the model gave none."""
+        known = [number for number in numbers if 1 <= number <= len(passages)]
+        if not known or unit.lstrip().startswith("```"):
+            return unit
+        marks = "".join(f" [{self._source(passages[number - 1])}]" for number in dict.fromkeys(known))
+        body = _CITATION.sub("", unit)
+        space = _TRAILING_SPACE.search(body)
+        end = space.start() if space else len(body)
+        return body[:end] + marks + body[end:]
+
+    def _source(self, passage: Passage) -> int:
+        for number, cited in enumerate(self.cited, 1):
+            if cited.digest == passage.digest:
+                return number
+        self.cited.append(passage)
+        self._tell("sources", {"sources": sources(self.cited)})
+        return len(self.cited)
+
+    async def _release(self, text: str) -> None:
+        if not text:
+            return
+        async with self.database.connection(self.lease.tenant_id) as connection:
+            await release_text(connection, self.lease, text)
+        if self.first_text_s is None:
+            self.first_text_s = time.perf_counter() - self._started
+        data = {"turn_id": str(self.lease.turn_id), "text": text, "offset": len(self.text)}
+        self.text += text
+        self.streams.publish(
+            Event(
+                session_id=self.lease.session_id, type="message.delta", data=data, n=self.lease.started_n,
+                k=len(self.text),
+            )
+        )  # fmt: skip
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        self.streams.publish(Event(session_id=self.lease.session_id, type=kind, data=data))
+
+
+def sources(passages: Sequence[Passage]) -> list[dict[str, Any]]:
+    """Passages as the wire shows them: the article's stable id, the text, and 1 - score as distance."""
+    return [
+        {
+            "id": passage.ref,
+            "content": passage.text,
+            "metadata": {
+                "source": passage.source.value, "title": passage.title, "heading": passage.heading,
+                "collection": passage.collection, "version": passage.version, "language": passage.language,
+            },
+            "distance": round(1 - passage.score, 4),
+        }
+        for passage in passages
+    ]  # fmt: skip

@@ -1,0 +1,126 @@
+"""A customer's message and its answer, as the outside meets them: stored once, answered once, awaited or followed."""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from agent import metrics
+from memory import chats, idempotency, turns
+from memory.database import Connection
+from memory.errors import Conflict, NotAllowed, NotFound
+from memory.events import journal
+from memory.models import ChatMessage, ChatSession
+from memory.streams import Cursor
+from memory.tenancy import Principal, Role
+from tools.accounts import customer_of_user
+
+if TYPE_CHECKING:
+    from agent.resources import Resources
+
+ROUTE = "chat.messages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A stored message, and the turn that answers it; no turn while a person has the session."""
+
+    message_id: UUID
+    n: int
+    turn_id: UUID | None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    resources: "Resources"
+
+    async def send(
+        self,
+        principal: Principal,
+        session_id: UUID,
+        text: str,
+        *,
+        reject_if_busy: bool = False,
+        idempotency_key: str | None = None,
+        raw: bytes = b"",
+    ) -> Sent:
+        """Store a message and start its turn. A retry under the same key finds the message that is there."""
+        database = self.resources.database
+        async with journal(database, self.resources.streams, principal.tenant_id) as entry:
+            session = await _own_session(entry.connection, principal, session_id)
+            if idempotency_key:
+                key = idempotency.Key.of(principal, f"{ROUTE}:{session_id}", idempotency_key, raw)
+                earlier = await idempotency.begin(entry.connection, key)
+                if earlier is not None:
+                    return await _earlier(entry.connection, earlier)
+            accepted = await self.resources.turns.accept(
+                entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy
+            )
+            if idempotency_key:
+                await idempotency.attach(entry.connection, key, accepted.message_id)
+            if not session.title:
+                await chats.update_session(entry.connection, session_id, title=" ".join(text.split())[:120])
+        metrics.chat_messages_total.labels("customer").inc()
+        self.resources.turns.start(accepted.lease)
+        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id)
+
+    async def answer_of(self, tenant_id: UUID, session_id: UUID, sent: Sent) -> dict[str, Any]:
+        """Wait for the end of a message's turn and return its answer."""
+        assert sent.turn_id is not None  # without a turn there is nothing to wait for
+        events = self.resources.streams.watch(tenant_id, session_id, Cursor(sent.n - 1))
+        async with aclosing(events) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                if event.ends_turn and event.data["turn_id"] == str(sent.turn_id):
+                    break
+        async with self.resources.database.connection(tenant_id) as connection:
+            return await _answer(connection, sent.turn_id)
+
+
+async def _own_session(connection: Connection, principal: Principal, session_id: UUID) -> ChatSession:
+    """The locked session, if the caller may speak in it: its customer, or the server that speaks for them."""
+    if principal.is_server:
+        return await chats.get_session(connection, session_id, lock=True)
+    if principal.role is not Role.CUSTOMER:
+        principal = await customer_of_user(connection, principal)
+        session = await chats.get_session(connection, session_id, lock=True)
+        if session.customer_id != principal.customer_id:
+            raise NotAllowed("claim the conversation to speak in it")
+        return session
+    if principal.customer_id is None:
+        raise NotFound("no such session")
+    return await chats.get_session(connection, session_id, customer_id=principal.customer_id, lock=True)
+
+
+def _as_customer(principal: Principal, session: ChatSession) -> Principal:
+    return Principal(tenant_id=principal.tenant_id, role=Role.CUSTOMER, customer_id=session.customer_id)
+
+
+async def _earlier(connection: Connection, earlier: idempotency.Earlier) -> Sent:
+    if earlier.resource_id is None:
+        raise Conflict("the first request under this key has not finished", retry_after=1)
+    message = await chats.get_message(connection, earlier.resource_id)
+    return Sent(message_id=message.id, n=message.n, turn_id=message.turn_id, replayed=True)
+
+
+async def _answer(connection: Connection, turn_id: UUID) -> dict[str, Any]:
+    """The wire's answer of an ended turn, from its rows."""
+    turn = await turns.get_turn(connection, turn_id)
+    if turn is None:
+        raise NotFound("no such turn")
+    message: ChatMessage | None = await chats.get_message(connection, turn.answer_id) if turn.answer_id else None
+    status = turn.status if turn.status in ("cancelled", "failed") else message.status if message else "incomplete"
+    known = dict(message.details) if message else {}
+    return {
+        **{name: value for name, value in known.items() if name in ANSWERED},
+        "message_id": message.id if message else None,
+        "turn_id": turn.id,
+        "status": status,
+        "reason": turn.reason,
+        "message": message.content if message else "",
+    }
+
+
+ANSWERED = (
+    "sources", "requires_escalation", "confidence", "intent", "severity", "tier", "guardrail", "ticket_id",
+)  # fmt: skip

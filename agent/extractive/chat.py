@@ -1,0 +1,112 @@
+"""The extractive answerer as a chat model: it streams, takes tools and ignores them, needs no key and no network."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from agent.extractive.choosing import Quotation, SentenceScorer, quote
+from agent.grounding.words import guess_language
+from agent.phrases import say
+from agent.prompting import parse_history, parse_passages, parse_question
+
+_GROUP = re.compile(r"(?:\S+\s*){1,4}|\s+")
+"""Up to four words go out at once."""
+_LETTERS_PER_TOKEN = 4
+_STOP = {"finish_reason": "stop"}
+
+QUOTED_AS_IS = {
+    "en": "I can only quote this in the language of the article:",
+    "de": "Das kann ich nur in der Sprache des Artikels wiedergeben:",
+    "fr": "Je ne peux citer ceci que dans la langue de l'article :",
+    "es": "Solo puedo citar esto en el idioma del artículo:",
+    "ru": "Я могу привести это только на языке статьи:",
+}
+
+
+class ExtractiveChat(BaseChatModel):
+    """Answers the prompt of `agent.prompting` with sentences, steps, rows and code from its passages."""
+
+    scorer: SentenceScorer | None = None
+    """Sharpens the choice of sentences; without it words alone decide."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "extractive"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> "ExtractiveChat":
+        return self
+
+    async def answer(self, messages: Sequence[BaseMessage]) -> str:
+        question, passages = parse_question(messages), parse_passages(messages)
+        quotation = await quote(question, parse_history(messages), passages, self.scorer)
+        language = question.language or guess_language(question.text)
+        if quotation is None:
+            return say("no_answer", language)
+        text = _render(quotation)
+        if language and language != quotation.language:
+            return f"{QUOTED_AS_IS.get(language, QUOTED_AS_IS['en'])}\n\n{text}"
+        return text
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        text = await self.answer(messages)
+        for group in _GROUP.findall(text):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=group))
+            await asyncio.sleep(0)
+        end = AIMessageChunk(
+            content="", response_metadata=_STOP, usage_metadata=_usage(messages, text), chunk_position="last"
+        )
+        yield ChatGenerationChunk(message=end)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        text = await self.answer(messages)
+        message = AIMessage(text, response_metadata=_STOP, usage_metadata=_usage(messages, text))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return asyncio.run(self._agenerate(messages))
+
+
+def _render(quotation: Quotation) -> str:
+    """Sentences that follow each other share a paragraph; every other block stands alone."""
+    return "".join(_joined(quotation)).strip()
+
+
+def _joined(quotation: Quotation) -> Iterator[str]:
+    before = ""
+    for number, block in quotation.blocks:
+        if before:
+            yield " " if before == block.kind == "sentence" else "\n\n"
+        yield block.quote(number)
+        before = block.kind
+
+
+def _usage(messages: Sequence[BaseMessage], text: str) -> UsageMetadata:
+    """An estimate: nobody is charged for these tokens."""
+    sent = sum(len(str(message.text)) for message in messages) // _LETTERS_PER_TOKEN
+    made = len(text) // _LETTERS_PER_TOKEN
+    return UsageMetadata(input_tokens=sent, output_tokens=made, total_tokens=sent + made)

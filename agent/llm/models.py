@@ -1,0 +1,96 @@
+"""Which model serves which role, and how each is built."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
+
+from agent.extractive import ExtractiveChat, SentenceScorer
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
+EXTRACTIVE = "extractive"
+OPENAI_URL = "https://api.openai.com/v1"
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Which model serves which role; names are the provider's, or `extractive` for the built-in one."""
+
+    chat_model: str = EXTRACTIVE
+    fast_model: str | None = None
+    draft_model: str | None = None
+    """Writes ticket drafts; the chat model where unset."""
+    judge_model: str | None = None
+    base_url: str | None = None
+    """Any OpenAI-compatible endpoint; OpenAI's own where unset."""
+    api_key: str | None = field(default=None, repr=False)
+    temperature: float = 0.3
+    max_tokens: int = 1000
+    chunk_timeout_s: float = 10.0
+    deadline_s: float = 30.0
+    """How long one request may take in all; callers pass it on as `deadline_s`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """A chat model per role; `fast` and `judge` are None where nothing is configured."""
+
+    answer: BaseChatModel
+    fast: BaseChatModel | None
+    draft: BaseChatModel
+    judge: BaseChatModel | None
+
+    async def aclose(self) -> None:
+        """Closes the connections to the provider, which all roles share."""
+        for model in (self.answer, self.fast, self.draft, self.judge):
+            if client := getattr(model, "http_async_client", None):
+                await client.aclose()
+
+
+def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None = None) -> Models:
+    """The models of all roles, over one pool of connections. `sentence_scorer` sharpens the built-in model."""
+    names = {config.chat_model, config.fast_model, config.draft_model, config.judge_model} - {None, EXTRACTIVE}
+    client = _http_client(config) if names else None
+
+    def build(name: str) -> BaseChatModel:
+        return ExtractiveChat(scorer=sentence_scorer) if name == EXTRACTIVE else _chat_openai(config, name, client)
+
+    answer = build(config.chat_model)
+    return Models(
+        answer=answer,
+        fast=build(config.fast_model) if config.fast_model else None,
+        draft=build(config.draft_model) if config.draft_model else answer,
+        judge=build(config.judge_model) if config.judge_model else None,
+    )
+
+
+def _http_client(config: ModelConfig) -> Any:
+    """aiohttp under the SDK's client: with many streams at once it costs half the CPU of the default transport."""
+    import httpx2
+    import openai
+
+    return openai.DefaultAioHttpClient(timeout=httpx2.Timeout(config.chunk_timeout_s, connect=CONNECT_TIMEOUT_S))
+
+
+def _chat_openai(config: ModelConfig, name: str, client: Any) -> "ChatOpenAI":
+    # Imported here because it takes most of a second, which the built-in model need not pay.
+    from langchain_openai import ChatOpenAI
+
+    # URL and key are always given, so that the library does not look into the environment for them.
+    return ChatOpenAI(
+        model=name,
+        base_url=config.base_url or OPENAI_URL,
+        api_key=SecretStr(config.api_key or "none"),
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        use_responses_api=False,
+        stream_usage=True,
+        timeout=(CONNECT_TIMEOUT_S, config.chunk_timeout_s),
+        stream_chunk_timeout=config.chunk_timeout_s,
+        max_retries=0,
+        http_async_client=client,
+    )

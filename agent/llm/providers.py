@@ -1,0 +1,156 @@
+"""Streams of the two kinds of model as one: ChatOpenAI below LangChain, any other chat model through it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import orjson
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agent.llm.answer import Delta
+from agent.llm.failures import ModelUnavailable, provider_errors
+from agent.llm.models import OPENAI_URL
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
+Tool = BaseTool | dict[str, Any]
+"""A tool, or its schema in the OpenAI format."""
+Item = TypeVar("Item")
+_DRAIN_S = 0.25
+
+
+def deltas_of(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    tools: Sequence[Tool],
+    options: dict[str, Any],
+    deadline: float,
+) -> AsyncGenerator[Delta, None]:
+    if hasattr(model, "root_async_client"):
+        return _openai_deltas(cast("ChatOpenAI", model), messages, tools, options, deadline)
+    return _langchain_deltas(model, messages, tools, options, deadline)
+
+
+async def _langchain_deltas(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    tools: Sequence[Tool],
+    options: dict[str, Any],
+    deadline: float,
+) -> AsyncGenerator[Delta, None]:
+    runnable = model.bind_tools(tools) if tools else model
+    with provider_errors():
+        stream = cast(AsyncGenerator[AIMessageChunk, None], runnable.astream(list(messages), **options))
+        async with aclosing(stream):
+            async for chunk in _in_time(stream, deadline):
+                usage = chunk.usage_metadata
+                calls = [
+                    (piece["index"] or 0, piece["id"] or "", piece["name"] or "", piece["args"] or "")
+                    for piece in getattr(chunk, "tool_call_chunks", ())
+                ]
+                finish = chunk.response_metadata.get("finish_reason")
+                yield Delta(
+                    chunk.text, calls, finish, (usage["input_tokens"], usage["output_tokens"]) if usage else None
+                )
+
+
+async def _openai_deltas(
+    model: "ChatOpenAI",
+    messages: Sequence[BaseMessage],
+    tools: Sequence[Tool],
+    options: dict[str, Any],
+    deadline: float,
+) -> AsyncGenerator[Delta, None]:
+    payload = _payload(model, messages, tools, options)
+    pause_s = model.stream_chunk_timeout
+    create = model.root_async_client.chat.completions.with_streaming_response.create
+    with provider_errors():
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout_at(_limit(deadline, pause_s)):
+                response = await stack.enter_async_context(create(**payload))
+            body = await stack.enter_async_context(aclosing(response.iter_bytes()))
+            async for data in _data_lines(body, deadline, pause_s):
+                yield _parse(data)
+
+
+def _payload(
+    model: "ChatOpenAI", messages: Sequence[BaseMessage], tools: Sequence[Tool], options: dict[str, Any]
+) -> dict[str, Any]:
+    payload = model._get_request_payload(list(messages), **options)
+    payload |= {"stream": True, "stream_options": {"include_usage": True}}
+    if tools:
+        payload["tools"] = [convert_to_openai_tool(tool) for tool in tools]
+    if model.openai_api_base != OPENAI_URL and "max_completion_tokens" in payload:
+        # The older name is the one that every compatible server knows.
+        payload["max_tokens"] = payload.pop("max_completion_tokens")
+    return payload
+
+
+async def _data_lines(
+    body: AsyncIterator[bytes], deadline: float, pause_s: float | None
+) -> AsyncGenerator[bytes, None]:
+    """The data of each event. Reads past [DONE] to the end, so that the connection can be used again."""
+    rest = b""
+    async for piece in _in_time(body, deadline, pause_s):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                data = line[5:].strip()
+                if data == b"[DONE]":
+                    await _drain(body)
+                    return
+                yield data
+    if rest.startswith(b"data:") and rest[5:].strip() != b"[DONE]":
+        yield rest[5:]
+
+
+async def _drain(body: AsyncIterator[bytes]) -> None:
+    with suppress(Exception):
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in body:
+                pass
+
+
+def _parse(data: bytes) -> Delta:
+    """One chunk of the OpenAI format; providers leave out whatever they like, except that it is an object."""
+    try:
+        chunk = orjson.loads(data)
+        if chunk.get("error"):
+            raise ModelUnavailable("server_error")
+        usage = chunk.get("usage")
+        tokens = (usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0) if usage else None
+        choice = (chunk.get("choices") or [{}])[0]
+        delta = choice.get("delta") or {}
+        calls = [_call_piece(place, piece) for place, piece in enumerate(delta.get("tool_calls") or ())]
+        return Delta(delta.get("content") or "", calls, choice.get("finish_reason"), tokens)
+    except (ValueError, TypeError, AttributeError, LookupError):
+        raise ModelUnavailable("malformed") from None
+
+
+def _call_piece(place: int, piece: dict[str, Any]) -> tuple[int, str, str, str]:
+    function = piece.get("function") or {}
+    index = piece.get("index")
+    name, arguments = function.get("name") or "", function.get("arguments") or ""
+    return (place if index is None else index, piece.get("id") or "", name, arguments)
+
+
+async def _in_time(
+    stream: AsyncIterator[Item], deadline: float, pause_s: float | None = None
+) -> AsyncGenerator[Item, None]:
+    """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline only."""
+    while True:
+        try:
+            async with asyncio.timeout_at(_limit(deadline, pause_s)):
+                item = await anext(stream)
+        except StopAsyncIteration:
+            return
+        yield item
+
+
+def _limit(deadline: float, pause_s: float | None) -> float:
+    return deadline if pause_s is None else min(deadline, asyncio.get_running_loop().time() + pause_s)

@@ -1,0 +1,99 @@
+"""What an operator can see of the running process: every metric, in one table, under its name on the wire.
+
+Prometheus keeps a series for each combination of labels for ever, so a label takes few values and never a tenant, a
+user, a session or anything that a caller wrote: `route` is the template (`/chat/sessions/{id}`), not the path, and
+`reason`, `category` and `tool` come from our own lists.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nothing here reads
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+# Upper bounds in seconds, close together around the figure that is promised: a turn ends within 35, the first text
+# is due within 1, retrieval within 0.02.
+TURN_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 35, 60)
+FIRST_TEXT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+RETRIEVAL_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2)
+REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 35)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(name, text, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, text: str) -> Gauge:
+    return Gauge(name, text, registry=REGISTRY)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(name, text, labels, buckets=buckets, registry=REGISTRY)
+
+
+# Conversations. author: customer | bot | agent | system; status and outcome: completed | failed | cancelled (outcome
+# also: lost); reason: what the answer came to, or why the turn failed or was stopped.
+chat_messages_total = _counter("chat_messages_total", "Messages stored, by who wrote them.", "author")
+chat_message_duration_seconds = _histogram(
+    "chat_message_duration_seconds", "From accepting a message to the end of its turn.", TURN_S, "outcome"
+)
+time_to_first_text_seconds = _histogram(
+    "time_to_first_text_seconds", "From accepting a message to the first text of its answer.", FIRST_TEXT_S
+)
+active_sessions = _gauge("active_sessions", "Sessions with a running turn or a watcher in this process.")
+turns_total = _counter("turns_total", "Turns ended, by what came of them.", "status", "reason")
+turns_running = _gauge("turns_running", "Turns that this process runs now.")
+turns_lapsed_total = _counter("turns_lapsed_total", "Turns whose process let the lease lapse, as found by this one.")
+sse_clients = _gauge("sse_clients", "Event streams open now.")
+sse_resync_total = _counter("sse_resync_total", "Streams told to read the history because their cursor was too old.")
+handoffs_total = _counter("handoffs_total", "Conversations handed to people.", "reason")
+
+# Decisions and their cost. action: refuse | escalate; result: hit | miss; role: answer | fast | draft | judge; a model's
+# outcome: stop | tool_calls, or what went wrong; kind: input | output; a tool's outcome: ok | failed.
+guardrail_events_total = _counter(
+    "guardrail_events_total", "Messages that the guard did not let through.", "action", "category"
+)
+retrieval_duration_seconds = _histogram(
+    "retrieval_duration_seconds", "One search over all four sources, the query's embedding included.", RETRIEVAL_S
+)
+retrieval_cache_total = _counter("retrieval_cache_total", "Searches asked of the cache.", "result")
+model_requests_total = _counter("model_requests_total", "Requests to a model.", "role", "outcome")
+tokens_total = _counter("tokens_total", "Tokens that models read and wrote.", "role", "kind")
+tool_calls_total = _counter("tool_calls_total", "Tools run for the model.", "tool", "outcome")
+
+# The process. Streams count as requests, but only their time to the headers is a duration.
+http_requests_total = _counter("http_requests_total", "Requests answered.", "method", "route", "status")
+http_request_duration_seconds = _histogram(
+    "http_request_duration_seconds", "From a request to its answer.", REQUEST_S, "method", "route"
+)
+db_pool_in_use = _gauge("db_pool_in_use", "Database connections lent out by this process's pools.")
+db_pool_size = _gauge("db_pool_size", "Database connections that this process's pools may open.")
+
+for _author in ("customer", "bot", "agent", "system"):  # a rate needs the zero before the first message
+    chat_messages_total.labels(author=_author)
+for _result in ("hit", "miss"):
+    retrieval_cache_total.labels(result=_result)
+
+
+def watch_pool(in_use: Callable[[], float], size: int) -> None:
+    """Read the pools when Prometheus asks, so that nothing has to count on the way; `size` is their sum."""
+    db_pool_in_use.set_function(in_use)
+    db_pool_size.set(size)
+
+
+def render() -> tuple[bytes, str]:
+    """The body and the content type of `/metrics`."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

@@ -1,0 +1,27 @@
+"""What the agent says in its own words, by language: never a fact of the knowledge base, never a promise of time."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+Phrase = Literal[
+    "greeting", "thanks", "goodbye", "smalltalk", "no_answer", "handed_over", "nobody_there", "already_waiting",
+    "refused", "refused_escalated", "model_away", "broken_off", "clarify",
+]  # fmt: skip
+
+
+def say(phrase: Phrase, language: str | None, **values: object) -> str:
+    """The phrase in the customer's language, else in English."""
+    phrases = _phrases()
+    text = phrases.get(language or "en", phrases["en"])[phrase]
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return " ".join(text.split())
+
+
+@cache
+def _phrases() -> dict[str, dict[str, str]]:
+    loaded: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"))
+    return loaded

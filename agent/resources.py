@@ -1,0 +1,217 @@
+"""The composition root: everything a process needs, opened in order and closed in reverse.
+
+The API's lifespan, the command line, the evals and the tests all use `open_resources`; nobody builds a pool, an index
+or a model elsewhere.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
+from agent.conversations import Conversations
+from agent.graph import TurnGraph, build_graph
+from agent.jobs import Jobs, define_jobs
+from agent.llm import ModelConfig, Models, build_models
+from agent.settings import Settings
+from agent.state import Judges
+from agent.turns import Turns
+from kbs.embeddings import Embedder, open_embedder
+from kbs.index import KnowledgeIndex
+from kbs.indexes.pgvector import PgvectorIndex
+from kbs.reindex import check_embedder
+from kbs.retrieval import Retriever
+from memory.checkpoints import open_checkpointer
+from memory.database import Database, open_database
+from memory.embedded import APP, embedded_postgres
+from memory.encryption import Cipher
+from memory.errors import Misconfigured
+from memory.jobs import open_jobs
+from memory.live import LiveWire
+from memory.migrate import migrate
+from memory.redis import Redis, open_redis
+from memory.streams import Streams
+from tools.classification import build_prototypes
+from tools.guardrails import load_rules
+from tools.intents import load_packs
+
+SECRET_SECONDS = 30.0
+"""How long a tenant's identity secret is kept in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urls:
+    """Where the database is: for the application's role, and for the owner's where this process may migrate."""
+
+    app: str
+    owner: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Resources:
+    """What a process has open."""
+
+    settings: Settings
+    urls: Urls
+    database: Database
+    redis: Redis
+    streams: Streams
+    cipher: Cipher
+    embedder: Embedder
+    index: KnowledgeIndex
+    retriever: Retriever
+    models: Models
+    judges: Judges
+    checkpointer: AsyncPostgresSaver
+    graph: TurnGraph
+    process: str
+    jobs: Jobs = field(init=False)
+    turns: Turns = field(init=False)
+    conversations: Conversations = field(init=False)
+    _secrets: dict[UUID, tuple[float, str | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self)
+        self.conversations = Conversations(self)
+
+    async def identity_secret(self, tenant_id: UUID) -> str | None:
+        """The secret under which a tenant's site signs identities, decrypted."""
+        until, secret = self._secrets.get(tenant_id, (0.0, None))
+        if time.monotonic() < until:
+            return secret
+        async with self.database.connection(tenant_id) as connection:
+            row = await (
+                await connection.execute(
+                    "select identity_secret from tenant_settings where tenant_id = %s", (tenant_id,)
+                )
+            ).fetchone()
+        secret = self.cipher.decrypt(row["identity_secret"]) if row and row["identity_secret"] else None
+        self._secrets[tenant_id] = (time.monotonic() + SECRET_SECONDS, secret)
+        return secret
+
+    def forget_tenant(self, tenant_id: UUID) -> None:
+        """Read a tenant's settings anew after a change."""
+        self._secrets.pop(tenant_id, None)
+
+
+@asynccontextmanager
+async def open_urls(settings: Settings) -> AsyncIterator[Urls]:
+    """The database's addresses; starts the embedded server, migrated, where none is configured."""
+    if settings.database.url:
+        yield Urls(app=settings.database.url, owner=settings.database.owner_url)
+        return
+    with embedded_postgres(settings.app.data_dir / "postgres") as urls:
+        await asyncio.to_thread(migrate, urls.owner, APP)
+        yield Urls(app=urls.app, owner=urls.owner)
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, *, any_embedder: bool = False) -> AsyncIterator[Resources]:
+    """Open everything. Raises Misconfigured with what to do where something found does not fit.
+
+    `any_embedder` lets `reindex` in where the stored vectors are another model's.
+    """
+    async with AsyncExitStack() as stack:
+        urls = await stack.enter_async_context(open_urls(settings))
+        database = await stack.enter_async_context(open_database(urls.app, pool_size=settings.database.pool_size))
+        redis = await stack.enter_async_context(open_redis(settings.redis.url))
+        models = settings.models
+        embedder = await stack.enter_async_context(
+            open_embedder(
+                settings.knowledge.embedding_model, base_url=models.base_url, api_key=models.api_key,
+                cache=redis if redis.real else None,
+            )
+        )  # fmt: skip
+        index = PgvectorIndex(database, embedder=embedder.id, dimensions=embedder.dimensions)
+        if not any_embedder:
+            await check_embedder(database, embedder.id)
+        checkpointer = open_checkpointer(database)
+        resources = Resources(
+            settings=settings,
+            urls=urls,
+            database=database,
+            redis=redis,
+            streams=Streams(database),
+            cipher=Cipher(encryption_keys(settings)),
+            embedder=embedder,
+            index=index,
+            retriever=Retriever(index, embedder, database, cache=redis),
+            models=_models(settings, embedder),
+            judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
+            checkpointer=checkpointer,
+            graph=build_graph(checkpointer),
+            process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
+        )
+        stack.push_async_callback(resources.models.aclose)
+        resources.jobs = define_jobs(await stack.enter_async_context(open_jobs(database)), resources)
+        yield resources
+
+
+@asynccontextmanager
+async def attending(resources: Resources) -> AsyncIterator[None]:
+    """The standing tasks of a process that answers: hearing of events elsewhere, and taking up lapsed turns."""
+    tasks = [
+        asyncio.create_task(resources.streams.listen(), name="listen"),
+        asyncio.create_task(resources.turns.watch_for_lapsed(), name="lapsed"),
+    ]
+    if resources.settings.redis.url:
+        wire = LiveWire(resources.settings.redis.url, resources.streams, resources.process)
+        tasks.append(asyncio.create_task(wire.run(), name="live"))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _models(settings: Settings, embedder: Embedder) -> Models:
+    chosen = settings.models
+    config = ModelConfig(
+        chat_model=chosen.answer, fast_model=chosen.fast, judge_model=chosen.judge_model, base_url=chosen.base_url,
+        api_key=chosen.api_key,
+    )  # fmt: skip
+
+    async def similarity(question: str, sentences: list[str]) -> list[float]:
+        vectors = await embedder.embed_texts([question, *sentences])
+        return [float(score) for score in vectors[1:] @ vectors[0]]
+
+    return build_models(config, sentence_scorer=similarity if chosen.answer == "extractive" else None)
+
+
+def secret_key(settings: Settings) -> str:
+    """The key that signs tokens; embedded mode makes its own once."""
+    if settings.security.secret_key:
+        return settings.security.secret_key.get_secret_value()
+    return _own(settings, "secret_key", lambda: secrets.token_urlsafe(48))
+
+
+def encryption_keys(settings: Settings) -> list[str]:
+    """The keys of stored secrets, newest first; embedded mode makes its own once."""
+    given = settings.security.encryption_keys
+    if given:
+        return [key.strip() for key in given.get_secret_value().split(",") if key.strip()]
+    return [_own(settings, "encryption_key", Cipher.new_key)]
+
+
+def _own(settings: Settings, name: str, make: Any) -> str:
+    if not settings.embedded:
+        raise Misconfigured(f"{name.upper()} is required with DATABASE_URL")
+    path: Path = settings.app.data_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(make())
+    with suppress(FileExistsError):
+        os.link(draft, path)  # whole or not at all: another process may be reading
+    draft.unlink()
+    return path.read_text().strip()

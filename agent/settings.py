@@ -1,0 +1,194 @@
+"""Every setting, read from the environment or `.env` here and nowhere else.
+
+Names are flat on the outside (`DATABASE_URL`) and grouped by area inside (`settings.database.url`). A name in `.env`
+that is none of ours, a value that does not parse, or two settings that contradict each other stop the start with an
+error that names the variable.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memory.errors import Misconfigured
+
+
+class _Area(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True)
+
+
+Area = TypeVar("Area", bound=_Area)
+
+
+class DatabaseSettings(_Area):
+    url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "CONNECTION_PG_DB"))
+    owner_url: str | None = Field(default=None, validation_alias="DATABASE_OWNER_URL")
+    vector_url: str | None = Field(default=None, validation_alias="CONNECTION_PG_VECTORDB")
+    pool_size: int = Field(default=16, ge=2, le=200, validation_alias="DATABASE_POOL_SIZE")
+
+    @field_validator("url", "owner_url", "vector_url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        scheme, _, rest = url.partition("://")
+        if scheme.split("+")[0] not in ("postgres", "postgresql"):
+            raise ValueError("must be a postgresql:// address")
+        return f"postgresql://{rest}"
+
+    @property
+    def embedded(self) -> bool:
+        return self.url is None
+
+
+class RedisSettings(_Area):
+    url: str | None = Field(default=None, validation_alias="REDIS_URL")
+
+
+class SecuritySettings(_Area):
+    secret_key: SecretStr | None = Field(default=None, min_length=32, validation_alias="SECRET_KEY")
+    encryption_keys: SecretStr | None = Field(default=None, validation_alias="ENCRYPTION_KEYS")
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = Field(default="HS256", validation_alias="JWT_ALGORITHM")
+    access_token_minutes: int = Field(default=30, ge=1, le=1440, validation_alias="ACCESS_TOKEN_EXPIRE_MINUTES")
+
+
+class HttpSettings(_Area):
+    host: str = Field(default="127.0.0.1", validation_alias="HOST")
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias="PORT")
+    cors_origins: str = Field(default="", validation_alias="CORS_ORIGINS")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, validation_alias="MAX_BODY_BYTES")
+    requests_per_minute: int = Field(default=120, ge=1, validation_alias="REQUESTS_PER_MINUTE")
+    messages_per_minute: int = Field(default=30, ge=1, validation_alias="MESSAGES_PER_MINUTE")
+
+    @property
+    def origins(self) -> list[str]:
+        return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+class ModelSettings(_Area):
+    chat_model: str | None = Field(default=None, validation_alias="CHAT_MODEL")
+    fast_model: str | None = Field(default=None, validation_alias="FAST_MODEL")
+    judge_model: str | None = Field(default=None, validation_alias="JUDGE_MODEL")
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+    openrouter_api_key: SecretStr | None = Field(default=None, validation_alias="OPENROUTER_API_KEY")
+
+    @property
+    def api_key(self) -> str | None:
+        key = self.openai_api_key or self.openrouter_api_key
+        return key.get_secret_value() if key else None
+
+    @property
+    def base_url(self) -> str | None:
+        if self.openai_base_url is None and self.openai_api_key is None and self.openrouter_api_key is not None:
+            return "https://openrouter.ai/api/v1"
+        return self.openai_base_url
+
+    @property
+    def answer(self) -> str:
+        return self.chat_model or ("gpt-4o" if self.api_key else "extractive")
+
+    @property
+    def fast(self) -> str | None:
+        return self.fast_model or ("gpt-4o-mini" if self.api_key and self.answer != "extractive" else None)
+
+
+class KnowledgeSettings(_Area):
+    embedding_model: str = Field(default="minilm", validation_alias="EMBEDDING_MODEL")
+    index: Literal["pgvector", "chroma"] = Field(default="pgvector", validation_alias="KNOWLEDGE_INDEX")
+    index_name: str = Field(default="helpdesk", pattern=r"^[a-z][a-z0-9_-]{2,40}$", validation_alias="CONNECTION_NAME")
+    chroma_url: str | None = Field(default=None, validation_alias="CHROMA_URL")
+
+
+class AppSettings(_Area):
+    debug: bool = Field(default=False, validation_alias="DEBUG")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="LOG_LEVEL")
+    data_dir: Path = Field(default=Path("data"), validation_alias="DATA_DIR")
+
+
+AREAS: tuple[type[_Area], ...] = (
+    AppSettings, DatabaseSettings, RedisSettings, SecuritySettings, HttpSettings, ModelSettings, KnowledgeSettings,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All areas together; made by `load`."""
+
+    app: AppSettings
+    database: DatabaseSettings
+    redis: RedisSettings
+    security: SecuritySettings
+    http: HttpSettings
+    models: ModelSettings
+    knowledge: KnowledgeSettings
+
+    @classmethod
+    def load(cls, env_file: Path | str | None = ".env", **overrides: Any) -> Self:
+        """`overrides`, by the names of variables, then the environment, then `env_file`. Raises Misconfigured."""
+        path = Path(env_file) if env_file and Path(env_file).is_file() else None
+        if path:
+            _refuse_unknown(path)
+
+        def read(area: type[Area]) -> Area:
+            return area(_env_file=path, **overrides)
+
+        try:
+            settings = cls(
+                app=read(AppSettings), database=read(DatabaseSettings), redis=read(RedisSettings),
+                security=read(SecuritySettings), http=read(HttpSettings), models=read(ModelSettings),
+                knowledge=read(KnowledgeSettings),
+            )  # fmt: skip
+        except ValidationError as error:
+            raise Misconfigured(
+                "; ".join(f"{_name(found['loc'])}: {found['msg']}" for found in error.errors())
+            ) from None
+        settings._check()
+        return settings
+
+    @property
+    def embedded(self) -> bool:
+        return self.database.embedded
+
+    def _check(self) -> None:
+        security = self.security
+        if not self.embedded and (security.secret_key is None or security.encryption_keys is None):
+            raise Misconfigured("SECRET_KEY and ENCRYPTION_KEYS are required with DATABASE_URL")
+        if self.embedded and self.database.owner_url:
+            raise Misconfigured("DATABASE_OWNER_URL is set but DATABASE_URL is not")
+        if self.models.answer != "extractive" and not (self.models.api_key or self.models.base_url):
+            raise Misconfigured("CHAT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.knowledge.embedding_model != "minilm" and not (self.models.api_key or self.models.base_url):
+            raise Misconfigured("EMBEDDING_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.knowledge.chroma_url and self.knowledge.index != "chroma":
+            raise Misconfigured("CHROMA_URL is set but KNOWLEDGE_INDEX is not chroma")
+
+
+def _names(area: type[_Area]) -> set[str]:
+    found: set[str] = set()
+    for field in area.model_fields.values():
+        alias = field.validation_alias
+        found |= set(map(str, alias.choices)) if isinstance(alias, AliasChoices) else ({str(alias)} if alias else set())
+    return found
+
+
+def variables() -> set[str]:
+    """The names of all settings, as the environment and the README spell them."""
+    return set[str]().union(*map(_names, AREAS))
+
+
+def _refuse_unknown(path: Path) -> None:
+    unknown = sorted(set(dotenv_values(path)) - variables() - COMPOSE_ONLY)
+    if unknown:
+        raise Misconfigured(f"{path} sets {', '.join(unknown)}, which is no setting of this product")
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return str(location[0]) if location else "settings"
+
+
+COMPOSE_ONLY = frozenset({"POSTGRES_PASSWORD", "HELPDESK_OWNER_PASSWORD", "HELPDESK_APP_PASSWORD", "GRAFANA_PASSWORD"})
+"""Read by `compose.yaml` from the same file."""

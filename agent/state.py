@@ -1,0 +1,77 @@
+"""What one run of the graph knows: the checkpointed control state, this turn's findings, and its surroundings.
+
+Only the first four fields are ever stored, and none of them holds a word of the customer. Everything else of a turn
+passes through channels that no checkpoint sees.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypedDict
+
+from langchain_core.messages import BaseMessage
+from langgraph.channels import UntrackedValue
+
+from agent.answering import Answer
+from agent.confidence import Confidence
+from agent.llm import Models, ToolCall
+from agent.prompting import PromptParts
+from kbs.embeddings import Embedder
+from kbs.passages import Passage
+from kbs.retrieval_cache import Retrieved
+from memory.models import ChatMessage, ChatSession, Ticket
+from tools.classification import Classification, Prototypes
+from tools.context import TurnContext
+from tools.escalation_policy import EscalationDecision
+from tools.guardrails import GuardRules, Verdict
+from tools.recall import Recollection
+
+Outcome = Literal["answered", "honest_no", "clarified", "refused", "escalated", "smalltalk", "model_failed"]
+
+
+class TurnState(TypedDict, total=False):
+    failed_attempts: int
+    """Turns in a row that ended without an answer."""
+    clarifying: bool
+    """The last turn asked back; the next message answers that question."""
+    last_intent: str | None
+    last_turn: str
+
+    verdict: Annotated[Verdict, UntrackedValue]
+    recollection: Annotated[Recollection, UntrackedValue]
+    retrieved: Annotated[Retrieved, UntrackedValue]
+    classification: Annotated[Classification, UntrackedValue]
+    confidence: Annotated[Confidence, UntrackedValue]
+    passages: Annotated[tuple[Passage, ...], UntrackedValue]
+    """What the answer may quote, in the order of its numbers."""
+    decision: Annotated[EscalationDecision, UntrackedValue]
+    messages: Annotated[list[BaseMessage], UntrackedValue]
+    calls: Annotated[tuple[ToolCall, ...], UntrackedValue]
+    rounds: Annotated[int, UntrackedValue]
+    outcome: Annotated[Outcome, UntrackedValue]
+    ticket: Annotated[Ticket, UntrackedValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judges:
+    """The loaded rules and vocabularies that judgements rest on."""
+
+    rules: GuardRules
+    prototypes: Prototypes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphContext:
+    """The surroundings of one run: the graph's `context_schema`, never checkpointed."""
+
+    turn: TurnContext
+    session: ChatSession
+    question: str
+    """All messages that this turn answers, joined."""
+    history: tuple[ChatMessage, ...]
+    prompt: PromptParts
+    models: Models
+    embedder: Embedder
+    judges: Judges
+    answer: Answer
+    waiting_ticket: Ticket | None
+    """Of the handoff that is open already."""
+    deadline_s: float = 30.0

@@ -1,0 +1,301 @@
+"""Running a turn: outside the request, under a lease, and to exactly one end.
+
+A turn's task belongs to the process, not to whoever asked: a closed tab does not stop it. It renews its lease every
+5 s; whoever loses the lease, or whose session a person takes over, finds its next write refused and falls silent. When
+it ends, the messages that came in meanwhile become the next turn.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import structlog
+
+from agent import metrics
+from agent.answering import Answer, sources
+from agent.phrases import say
+from agent.preparing import prepare
+from agent.state import GraphContext, TurnState
+from memory import chats, checkpoints, turns
+from memory.errors import HelpdeskError, LeaseLost
+from memory.events import Journal, journal
+from memory.models import ChatSession, new_id
+from memory.tenancy import Principal
+from memory.turns import Accepted, Lease
+from tools.handoff import Request, request_handoff
+
+if TYPE_CHECKING:
+    from agent.resources import Resources
+
+log = structlog.get_logger()
+TURN_S = 32.0
+"""A turn that has not ended by then is ended."""
+RENEW_S = 5.0
+LAPSED_AT_ONCE = 20
+
+
+@dataclass(slots=True)
+class Turns:
+    """The turns of this process."""
+
+    resources: "Resources"
+    draining: bool = False
+    _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def running(self) -> int:
+        return len(self._tasks)
+
+    async def accept(
+        self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False
+    ) -> Accepted:
+        """Store a customer's message in the caller's transaction; call `start` with the result once it has committed."""
+        assert principal.customer_id is not None  # routes let only customers' messages through here
+        return await turns.accept(
+            entry, session, text, author_id=principal.customer_id, owner=self.resources.process,
+            reject_if_busy=reject_if_busy,
+        )  # fmt: skip
+
+    def start(self, lease: Lease | None) -> None:
+        """Run a turn that this process holds, as a task of its own."""
+        if lease is None:
+            return
+        task = asyncio.create_task(self._run(lease), name=f"turn:{lease.turn_id}")
+        self._tasks[lease.turn_id] = task
+        metrics.turns_running.set(len(self._tasks))
+        task.add_done_callback(lambda _: self._forget(lease))
+
+    def _forget(self, lease: Lease) -> None:
+        self._tasks.pop(lease.turn_id, None)
+        metrics.turns_running.set(len(self._tasks))
+
+    async def cancel(self, tenant_id: UUID, session: ChatSession, *, reason: str) -> bool:
+        """Stop the running turn of a session, wherever it runs; what was said stays and is marked."""
+        async with self._journal(tenant_id) as entry:
+            await chats.get_session(entry.connection, session.id, lock=True)
+            stopped = await turns.stop(entry, session.id, status="cancelled", reason=reason)
+        if stopped is None:
+            return False
+        metrics.turns_total.labels("cancelled", reason).inc()
+        if task := self._tasks.get(stopped.id):
+            task.cancel()
+        await self._next(tenant_id, session.id)
+        return True
+
+    async def _run(self, lease: Lease) -> None:
+        started = time.perf_counter()
+        outcome = "completed"
+        keeper = asyncio.create_task(self._keep(lease, asyncio.current_task()))
+        try:
+            async with asyncio.timeout(TURN_S):
+                outcome = await self._answer(lease)
+        except LeaseLost:
+            outcome = "lost"
+            return
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            if self.draining:
+                await asyncio.shield(self._give_back(lease))
+            raise
+        except Exception:
+            log.exception("turn failed", turn_id=str(lease.turn_id))
+            outcome = "failed"
+            await self._fail(lease, "internal_error")
+        finally:
+            keeper.cancel()
+            metrics.chat_message_duration_seconds.labels(outcome).observe(time.perf_counter() - started)
+        await self._next(lease.tenant_id, lease.session_id)
+
+    async def _answer(self, lease: Lease) -> str:
+        """Run the graph and store its answer."""
+        context = await prepare(self.resources, lease)
+        thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
+        output = await self.resources.graph.ainvoke(
+            TurnState(last_turn=str(lease.turn_id)), {"configurable": {"thread_id": thread}}, context=context, durability="exit"
+        )
+        state = cast(TurnState, output)
+        answer = context.answer
+        failed = state.get("outcome") == "model_failed"
+        async with self._journal(lease.tenant_id) as entry:
+            message_id = await turns.finish(
+                entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
+                details=_details(state, answer), prompt_version_id=_prompt_id(context),
+                status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
+            )  # fmt: skip
+            await _keep_references(entry, message_id, answer)
+        metrics.chat_messages_total.labels("bot").inc()
+        metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
+        if answer.first_text_s is not None:
+            metrics.time_to_first_text_seconds.observe(answer.first_text_s)
+        await self._tidy(context)
+        return "failed" if failed else "completed"
+
+    async def _tidy(self, context: GraphContext) -> None:
+        """What can wait until the customer has the answer; nothing here may spoil it."""
+        if context.session.last_n // 40 == (context.session.last_n - len(context.history) - 4) // 40:
+            return
+        with suppress(Exception):
+            lease = context.turn.lease
+            await self.resources.jobs.tidy_session.defer_async(
+                tenant_id=str(lease.tenant_id), session_id=str(lease.session_id)
+            )
+
+    async def _keep(self, lease: Lease, task: "asyncio.Task[None] | None") -> None:
+        """Renew the lease; once it is lost, the turn's task has nothing more to do."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                async with self.resources.database.connection(lease.tenant_id) as connection:
+                    await turns.renew(connection, lease)
+            except LeaseLost:
+                if task:
+                    task.cancel()
+                return
+            except HelpdeskError:
+                continue  # the database may come back before the lease ends
+
+    async def _fail(self, lease: Lease, reason: str) -> None:
+        """End a turn that broke: the text so far is kept and marked, the customer is told, a person is asked for."""
+        with suppress(HelpdeskError):
+            async with self._journal(lease.tenant_id) as entry:
+                session = await chats.get_session(entry.connection, lease.session_id, lock=True)
+                await turns.hold(entry.connection, lease)
+                await close_broken(entry, session, reason, self.resources.process)
+            metrics.turns_total.labels("failed", reason).inc()
+
+    async def _give_back(self, lease: Lease) -> None:
+        """Let another process take the turn at once instead of after the lease."""
+        with suppress(HelpdeskError):
+            async with self.resources.database.connection(lease.tenant_id) as connection:
+                await connection.execute(
+                    "update turns set lease_until = clock_timestamp() where id = %s and fence = %s",
+                    (lease.turn_id, lease.fence),
+                )
+
+    async def _next(self, tenant_id: UUID, session_id: UUID) -> None:
+        """Start the turn that waits in this session, if there is one."""
+        if self.draining:
+            return
+        with suppress(HelpdeskError):
+            async with self._journal(tenant_id) as entry:
+                await chats.get_session(entry.connection, session_id, lock=True)
+                waiting = await turns.queued_turn(entry.connection, session_id)
+                lease = await turns.claim(entry, waiting, owner=self.resources.process) if waiting else None
+            self.start(lease)
+
+    async def recover(self) -> int:
+        """Take up turns whose process went silent: run again what nobody saw, close honestly what somebody did."""
+        async with self.resources.database.lookup() as connection:
+            rows = await (await connection.execute("select * from lapsed_turns(%s)", (LAPSED_AT_ONCE,))).fetchall()
+        taken = 0
+        for row in rows:
+            async with self._journal(row["tenant_id"]) as entry:
+                session = await chats.get_session(entry.connection, row["session_id"], lock=True)
+                lease = await turns.claim(entry, row["turn_id"], owner=self.resources.process)
+                if lease is None:
+                    continue
+                taken += 1
+                turn = await turns.get_turn(entry.connection, row["turn_id"])
+                seen = bool(turn and turn.partial) or await turns.had_effects(entry.connection, row["turn_id"])
+                if seen or lease.attempts > turns.MAX_ATTEMPTS:
+                    await close_broken(entry, session, "interrupted", self.resources.process)
+                    metrics.turns_total.labels("failed", "interrupted").inc()
+                    lease = None
+            metrics.turns_lapsed_total.inc()
+            if lease:
+                self.start(lease)
+            else:
+                await self._next(row["tenant_id"], row["session_id"])
+        return taken
+
+    async def watch_for_lapsed(self, every_s: float = 5.0) -> None:
+        """Look for lapsed leases for as long as this task lives."""
+        while True:
+            try:
+                await self.recover()
+            except HelpdeskError as error:
+                log.warning("could not look for lapsed turns", error=error.code)
+            await asyncio.sleep(every_s)
+
+    async def drain(self, within_s: float) -> None:
+        """Let running turns end; what has not by then is given back for another process to take up."""
+        self.draining = True
+        if tasks := list(self._tasks.values()):
+            await asyncio.wait(tasks, timeout=within_s)
+        for task in (rest := [task for task in tasks if not task.done()]):
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    def _journal(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
+        return journal(self.resources.database, self.resources.streams, tenant_id)
+
+
+async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:
+    """Close the running turn of a locked session as failed, with an honest word and a person asked for."""
+    turn = await turns.stop(entry, session.id, status="failed", reason=reason)
+    if turn is None:
+        return
+    asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
+    request = Request(
+        session_id=session.id, customer_id=session.customer_id, reason="repeated_failure", summary=asked[:200] or "An answer broke off",
+        findings={"asked": asked, "tried": turn.partial}, turn_id=turn.id, actor=process,
+    )  # fmt: skip
+    _, ticket, _ = await request_handoff(entry, request)
+    words = f"{say('broken_off', session.language)} {say('handed_over', session.language, number=ticket.number)}"
+    await chats.add_message(entry, session.id, author="system", content=words)
+
+
+def result(state: TurnState, answer: Answer) -> dict[str, Any]:
+    """The answer as the wire has it; the ids are added when it is stored."""
+    confidence, found, verdict = state.get("confidence"), state["classification"], state["verdict"]
+    ticket = state.get("ticket")
+    blocked = verdict.action != "allow"
+    return {
+        "message": answer.text,
+        "sources": sources(answer.cited),
+        "requires_escalation": state.get("outcome") == "escalated" or (blocked and verdict.escalate),
+        "confidence": confidence.as_dict() if confidence else None,
+        "intent": found.intent,
+        "severity": found.severity,
+        "tier": found.tier,
+        "guardrail": {"blocked": blocked, "reason": verdict.reason or None},
+        "ticket_id": str(ticket.id) if ticket else None,
+    }
+
+
+def _details(state: TurnState, answer: Answer) -> dict[str, Any]:
+    """What staff see beside the answer: the parts of the decision, never shown to customers as text."""
+    kept = result(state, answer)
+    kept.pop("message")
+    found = state["classification"]
+    return {
+        **kept, "outcome": state.get("outcome"), "withheld": answer.withheld, "language": found.language,
+        "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
+    }  # fmt: skip
+
+
+async def _keep_references(entry: Journal, message_id: UUID, answer: Answer) -> None:
+    for rank, passage in enumerate(answer.cited, 1):
+        await entry.connection.execute(
+            REFERENCE,
+            (
+                new_id(), entry.tenant_id, message_id, passage.article_id, passage.ref, passage.title, passage.version,
+                passage.digest, passage.text, rank, passage.score, passage.source.value,
+            ),
+        )  # fmt: skip
+
+
+def _prompt_id(context: GraphContext) -> UUID | None:
+    with suppress(ValueError):
+        return UUID(context.prompt.version_id)
+    return None
+
+
+REFERENCE = """
+insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
+                           score, source)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""

@@ -1,0 +1,73 @@
+"""The HTTP application: lifespan, middleware, routes. Everything it does is done below it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from agent.resources import Resources, attending, open_resources, secret_key
+from agent.settings import Settings
+from api import errors
+from api.limits import Limiter
+from api.middleware import RequestContext
+from api.routes import admin, auth, chat, health, search, tickets
+from api.sse import GRACE_S
+from api.tokens import Tokens
+
+PREFIX = "/api/v1"
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
+    """The application; with `resources` given they are used as they are and left open."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if resources is not None:
+            _attach(app, settings, resources)
+            yield
+            return
+        async with open_resources(settings) as opened:
+            _attach(app, settings, opened)
+            async with attending(opened):
+                yield
+                app.state.closing = True
+                await opened.turns.drain(GRACE_S)
+
+    docs = settings.app.debug or settings.embedded
+    app = FastAPI(
+        title="Helpdesk",
+        version=VERSION,
+        description="A support agent that answers from your knowledge base, cites it, and hands over to people.",
+        lifespan=lifespan,
+        max_body_size=settings.http.max_body_bytes,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+    )
+    errors.install(app)
+    if settings.http.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.http.origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Busy", "Last-Event-ID", "Prefer",
+                           "X-Widget-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "Idempotency-Replayed"], max_age=600,
+        )  # fmt: skip
+    app.add_middleware(RequestContext)
+    v1 = APIRouter(prefix=PREFIX)
+    for router in (auth.router, admin.router, chat.once, chat.router, search.router, tickets.router):
+        v1.include_router(router)
+    app.include_router(v1)
+    app.include_router(health.router)
+    return app
+
+
+def _attach(app: FastAPI, settings: Settings, resources: Resources) -> None:
+    app.state.resources = resources
+    app.state.closing = False
+    app.state.limiter = Limiter(resources.redis)
+    app.state.tokens = Tokens(
+        secret_key(settings), algorithm=settings.security.jwt_algorithm,
+        access_minutes=settings.security.access_token_minutes,
+    )  # fmt: skip

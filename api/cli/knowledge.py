@@ -1,0 +1,86 @@
+"""`helpdesk ingest` and `helpdesk reindex`: feeding the knowledge base and making its index anew."""
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from agent.resources import Resources, open_resources
+from agent.settings import Settings
+from api.cli.opening import owner_of, quiet_settings, run
+from kbs.index import Postgres
+from kbs.ingest import Report, ingest_folder
+from kbs.reindex import reindex as reindex_all
+from memory.models import GLOBAL_TENANT
+from tools.provisioning import DEMO, find_tenant, list_tenants
+
+console = Console()
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(ingest)
+    app.command()(reindex)
+
+
+def ingest(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Markdown files, in any depth.")],
+    tenant: Annotated[str, typer.Option(help="Slug of the tenant whose knowledge it is.")] = DEMO,
+    collection: Annotated[str, typer.Option(help="Name of the collection; by default the folder's.")] = "",
+    global_collection: Annotated[
+        str, typer.Option("--global", help="Write this global collection instead, which tenants enable by name.")
+    ] = "",
+) -> None:
+    """Make a collection what the folder holds: only what changed is embedded again, what vanished is withdrawn."""
+    report = run(_ingest(quiet_settings(), folder, tenant, collection or folder.resolve().name.lower(), global_collection))
+    console.print(
+        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed; "
+        f"{report.embedded_passages} passages embedded"
+    )
+    for bad in report.failed:
+        console.print(f"  [red]not taken[/red] {bad.detail}", highlight=False)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str, global_collection: str) -> Report:
+    async with open_resources(settings) as resources:
+        if global_collection:
+            async with owner_of(resources.urls) as owner:
+                return await _with_progress(resources, owner, folder, GLOBAL_TENANT, global_collection)
+        async with owner_of(resources.urls) as owner:
+            tenant_id = (await find_tenant(owner, tenant)).id
+        return await _with_progress(resources, resources.database, folder, tenant_id, collection)
+
+
+async def _with_progress(
+    resources: Resources, database: Postgres, folder: Path, tenant_id: UUID, collection: str
+) -> Report:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(collection, total=None)
+        return await ingest_folder(
+            database, resources.index, resources.embedder, folder, tenant_id=tenant_id, collection=collection,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+
+
+def reindex() -> None:
+    """Make the index anew from the articles, after the embedding model has changed or an index was lost."""
+    run(_reindex(quiet_settings()))
+
+
+async def _reindex(settings: Settings) -> None:
+    async with open_resources(settings, any_embedder=True) as resources, owner_of(resources.urls) as owner:
+        tenants = {GLOBAL_TENANT: "global", **{tenant.id: tenant.slug for tenant in await list_tenants(owner)}}
+        with Progress(console=console) as bar:
+            for tenant_id, name in tenants.items():
+                task = bar.add_task(name, total=None)
+
+                def show(done: int, total: int, task: TaskID = task) -> None:
+                    bar.update(task, completed=done, total=total)
+
+                passages = await reindex_all(owner, resources.index, resources.embedder, tenant_id=tenant_id, progress=show)
+                bar.update(task, description=f"{name}: {passages} passages")

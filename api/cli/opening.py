@@ -1,0 +1,52 @@
+"""What the commands share: settings, a database as its owner, and running a coroutine to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from agent.resources import Urls, open_urls
+from agent.settings import Settings
+from api.logging import configure
+from memory.database import Database
+from memory.errors import Misconfigured
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def quiet_settings() -> Settings:
+    """Settings for a command that a person watches: only warnings are logged."""
+    settings = Settings.load()
+    configure("WARNING", json=False)
+    return settings
+
+
+@asynccontextmanager
+async def open_owner(settings: Settings) -> AsyncIterator[Database]:
+    """The database as its owner: migrated where it is embedded."""
+    async with open_urls(settings) as urls, owner_of(urls) as owner:
+        yield owner
+
+
+@asynccontextmanager
+async def owner_of(urls: Urls) -> AsyncIterator[Database]:
+    """The owner's way into a database that is there: past row-level security, for tenants and global rows."""
+    if urls.owner is None:
+        raise Misconfigured("this needs the owner of the database: set DATABASE_OWNER_URL")
+    owner = Database(urls.owner, pool_size=4)
+    await owner.pool.open()
+    try:
+        yield owner
+    finally:
+        await owner.pool.close()
+        await owner.engine.dispose()
+
+
+async def as_owner(work: Callable[[Database], Awaitable[T]]) -> T:
+    """One piece of work as the owner, for a command."""
+    async with open_owner(quiet_settings()) as owner:
+        return await work(owner)

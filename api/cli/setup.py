@@ -1,0 +1,149 @@
+"""Setting up: `migrate`, `seed`, `tenant`, `user`. Each is safe to repeat."""
+
+import sys
+from dataclasses import asdict
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent.prompting import DEFAULT_PROMPT
+from agent.resources import Resources, open_resources, open_urls
+from agent.settings import Settings
+from api.cli.opening import as_owner, owner_of, quiet_settings, run
+from kbs.global_content import global_collections, open_global_content
+from kbs.ingest import ingest_folder
+from memory.errors import Invalid, Misconfigured
+from memory.migrate import migrate as migrate_database
+from memory.models import GLOBAL_TENANT
+from memory.tenancy import Role
+from tools import provisioning
+
+tenants = typer.Typer(help="Tenants of this installation.", no_args_is_help=True)
+users = typer.Typer(help="Users from the command line, for the first admin.", no_args_is_help=True)
+MIN_PASSWORD = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(migrate)
+    app.command()(seed)
+    app.add_typer(tenants, name="tenant")
+    app.add_typer(users, name="user")
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    settings = quiet_settings()
+    run(_migrate(settings))
+
+
+async def _migrate(settings: Settings) -> None:
+    if settings.embedded:
+        async with open_urls(settings):
+            typer.echo("the embedded database is up to date")
+        return
+    assert settings.database.url is not None  # not embedded
+    if settings.database.owner_url is None:
+        raise Misconfigured("this command needs DATABASE_OWNER_URL")
+    role = urlsplit(settings.database.url).username
+    if not role or role == urlsplit(settings.database.owner_url).username:
+        raise Misconfigured("DATABASE_URL must name a role of its own, other than the owner's")
+    changed = migrate_database(settings.database.owner_url, role)
+    if settings.database.vector_url:
+        changed = migrate_database(settings.database.vector_url, role) or changed
+    typer.echo("migrated" if changed else "up to date")
+
+
+def seed() -> None:
+    """The default prompt, the global knowledge base, and in embedded mode the demo tenant."""
+    run(_seed(quiet_settings()))
+
+
+async def _seed(settings: Settings) -> None:
+    async with open_resources(settings) as resources:
+        await seed_all(settings, resources, console=Console())
+
+
+async def seed_all(settings: Settings, resources: Resources, console: Console | None = None) -> None:
+    """What every installation starts with; quick when it is all there."""
+    async with owner_of(resources.urls) as owner:
+        await provisioning.seed_prompt(owner, prompt_parts())
+        if settings.embedded:
+            await provisioning.seed_demo(owner)
+        for collection in global_collections():
+            with open_global_content(collection) as folder:
+                report = await ingest_folder(
+                    owner, resources.index, resources.embedder, folder, tenant_id=GLOBAL_TENANT, collection=collection
+                )
+            if console:
+                console.print(f"{collection}: {report}")
+
+
+def prompt_parts() -> dict[str, str]:
+    parts = asdict(DEFAULT_PROMPT)
+    parts.pop("version_id")
+    return parts
+
+
+@tenants.command("add")
+def add_tenant(slug: str, name: Annotated[str, typer.Option(help="Shown to people.")] = "") -> None:
+    """Add a tenant and print its public widget key."""
+    if not slug.isascii() or not slug.replace("-", "").isalnum() or len(slug) > 60:
+        raise Invalid("a slug is made of letters, digits and hyphens")
+    tenant = run(as_owner(lambda owner: provisioning.add_tenant(owner, slug.lower(), name or slug)))
+    typer.echo(f"tenant {tenant.slug} added; its widget key is {tenant.widget_key}")
+
+
+@tenants.command("list")
+def list_tenants() -> None:
+    """All tenants with their state and widget key."""
+    table = Table("slug", "name", "status", "widget key")
+    for tenant in run(as_owner(provisioning.list_tenants)):
+        table.add_row(tenant.slug, tenant.name, tenant.status, tenant.widget_key)
+    Console().print(table)
+
+
+@tenants.command("suspend")
+def suspend_tenant(slug: str, lift: Annotated[bool, typer.Option("--lift", help="Let it in again.")] = False) -> None:
+    """Refuse every credential of a tenant from now on."""
+    status = "active" if lift else "suspended"
+    tenant = run(as_owner(lambda owner: provisioning.set_tenant_status(owner, slug, status)))
+    typer.echo(f"tenant {tenant.slug} is {tenant.status}")
+
+
+@users.command("add")
+def add_user(
+    email: str,
+    role: Annotated[str, typer.Option(help="admin, agent or customer")] = "agent",
+    tenant: Annotated[str, typer.Option(help="Slug of the tenant.")] = provisioning.DEMO,
+    name: Annotated[str, typer.Option(help="Shown to people.")] = "",
+) -> None:
+    """Add a user; asks for the password, or reads it from standard input."""
+    known: dict[str, Literal["admin", "agent", "customer"]] = {
+        "admin": "admin", "agent": "agent", "support_agent": "agent", "customer": "customer",
+    }  # fmt: skip
+    if role not in known:
+        raise Invalid("a role is admin, agent or customer")
+    if email.count("@") != 1 or len(email) > 320:
+        raise Invalid("this is not an e-mail address")
+    password = _password()
+    run(
+        as_owner(
+            lambda owner: provisioning.add_first_user(
+                owner, tenant, email=email, password=password, role=Role(known[role]), name=name
+            )
+        )
+    )
+    typer.echo(f"{known[role]} {email} added to {tenant}")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if len(password) < MIN_PASSWORD:
+        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+    return password

@@ -1,0 +1,126 @@
+"""What routes are given: the resources, and the caller as the credential and the database say.
+
+Authorization: Bearer <access token>      a user who signed in
+Authorization: Bearer <visitor token>     a customer without an account
+Authorization: Bearer <identity token>    with X-Widget-Key: a customer whom the tenant's site vouches for
+Authorization: Bearer hk_...              a tenant's own server, within the scopes of its key
+X-Widget-Key                              nobody yet: may only open a session, register or sign in
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
+
+from agent.resources import Resources
+from api.limits import Limiter
+from api.tokens import Tokens
+from memory.errors import NotAllowed, NotAuthenticated
+from memory.tenancy import Principal, Role
+from tools import accounts
+
+bearer = HTTPBearer(auto_error=False, description="access, visitor or identity token, or a secret API key")
+WidgetKey = Annotated[str | None, Header(alias="X-Widget-Key", max_length=200)]
+
+
+def resources_of(request: Request) -> Resources:
+    return cast(Resources, request.app.state.resources)
+
+
+def tokens_of(request: Request) -> Tokens:
+    return cast(Tokens, request.app.state.tokens)
+
+
+def limiter_of(request: Request) -> Limiter:
+    return cast(Limiter, request.app.state.limiter)
+
+
+Res = Annotated[Resources, Depends(resources_of)]
+TokenMaker = Annotated[Tokens, Depends(tokens_of)]
+Limits = Annotated[Limiter, Depends(limiter_of)]
+
+
+async def authenticate(request: Request, resources: Resources, widget_key: str | None) -> Principal | None:
+    """The caller, or None without any credential of a person or server. Raises NotAuthenticated for a false one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not token:
+        return None
+    if scheme.lower() != "bearer" or len(token) > 4096:
+        raise NotAuthenticated("send a bearer token")
+    if token.startswith(accounts.KEY_PREFIX):
+        return await accounts.principal_of_api_key(resources.database, token)
+    tokens = tokens_of(request)
+    kind = tokens.kind_of(token)
+    if kind is None:
+        return await _identified(resources, tokens, token, widget_key)
+    claims = tokens.check(token, kind)
+    async with resources.database.connection(claims.tenant_id) as connection:
+        find = accounts.principal_of_user if kind == "access" else accounts.principal_of_visitor
+        return await find(connection, claims.subject, claims.epoch)
+
+
+async def _identified(resources: Resources, tokens: Tokens, token: str, widget_key: str | None) -> Principal:
+    if not widget_key:
+        raise NotAuthenticated("an identity token needs the X-Widget-Key of its tenant")
+    tenant_id = await accounts.tenant_of_widget_key(resources.database, widget_key)
+    secret = await resources.identity_secret(tenant_id)
+    if secret is None:
+        raise NotAuthenticated("this tenant signs no identities")
+    identity = tokens.check_identity(token, secret)
+    async with resources.database.connection(tenant_id) as connection:
+        return await accounts.principal_of_identity(connection, tenant_id, identity)
+
+
+async def current_principal(request: Request, resources: Res, _: Annotated[Any, Depends(bearer)], limits: Limits,
+                            widget_key: WidgetKey = None) -> Principal:  # fmt: skip
+    """The caller of a route that needs one, counted against their limit."""
+    principal = await authenticate(request, resources, widget_key)
+    if principal is None:
+        raise NotAuthenticated("sign in, or send a token")
+    await limits.check("requests", principal.key, resources.settings.http.requests_per_minute)
+    return principal
+
+
+Caller = Annotated[Principal, Depends(current_principal)]
+
+
+def require(*roles: Role, scope: str | None = None) -> Callable[[Principal], Coroutine[Any, Any, Principal]]:
+    """A caller of one of these roles; an API key passes where it holds `scope`, and nowhere else."""
+
+    async def check(principal: Caller) -> Principal:
+        if principal.is_server:
+            if scope is None or scope not in principal.scopes:
+                raise NotAllowed("this key has no scope for that")
+            return principal
+        principal.must_be(*roles)
+        return principal
+
+    return check
+
+
+async def anonymous_tenant(request: Request, resources: Res, limits: Limits, widget_key: WidgetKey = None) -> UUID:
+    """The tenant of a caller who has only a widget key, counted by address."""
+    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
+    if not widget_key:
+        raise NotAuthenticated("send the tenant's X-Widget-Key")
+    return await accounts.tenant_of_widget_key(resources.database, widget_key)
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def trace(request: Request) -> dict[str, str]:
+    """Where a change came from, for the audit log."""
+    return {"request_id": request.state.request_id, "address": address_of(request)}
+
+
+EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.ADMIN)
+STAFF = (Role.AGENT, Role.ADMIN)
+AnyOne = Annotated[Principal, Depends(require(*EVERYONE))]
+Chatter = Annotated[Principal, Depends(require(*EVERYONE, scope="chat"))]
+Searcher = Annotated[Principal, Depends(require(*STAFF, scope="search"))]
+TicketUser = Annotated[Principal, Depends(require(*EVERYONE, scope="tickets"))]
+Admin = Annotated[Principal, Depends(require(Role.ADMIN))]

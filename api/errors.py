@@ -1,0 +1,135 @@
+"""Every error as a problem document (RFC 9457), and the one table from error class to status.
+
+A document never repeats what was sent: not the value, not the path, not an exception's text of a library.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from memory import errors
+
+log = structlog.get_logger()
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[errors.HelpdeskError], int] = {
+    errors.NotFound: 404,
+    errors.NotAllowed: 403,
+    errors.NotAuthenticated: 401,
+    errors.Invalid: 422,
+    errors.Conflict: 409,
+    errors.Unavailable: 503,
+    errors.TooMany: 429,
+}
+
+
+class FieldError(BaseModel):
+    pointer: str = Field(description="where in the request, as a JSON pointer")
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error on the wire."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="stable name of the error")
+    request_id: str
+    errors: list[FieldError] | None = None
+
+
+_DESCRIPTIONS = {
+    400: "the request can't be read", 401: "no credential, or one that does not hold", 403: "not for your role",
+    404: "not found, or not yours", 409: "the state does not allow it", 413: "the body is too large",
+    415: "this media type is not taken", 422: "the input is refused", 429: "too many requests; see Retry-After",
+    500: "an error on our side", 503: "a part is away; see Retry-After",
+}  # fmt: skip
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors a route may answer, for its OpenAPI declaration."""
+    return {
+        status: {"model": Problem, "description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {}}}
+        for status in sorted({*statuses, 400, 413, 422, 429, 500, 503})
+    }
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str = "",
+    *,
+    fields: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    title = HTTPStatus(status).phrase
+    document = Problem(
+        title=title, status=status, detail=detail or title, code=code, errors=fields,
+        request_id=getattr(request.state, "request_id", ""),
+    )  # fmt: skip
+    return JSONResponse(document.model_dump(exclude_none=True), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.HelpdeskError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _domain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.HelpdeskError)
+    status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+    if status == 500:
+        log.error("internal error", code=error.code, detail=error.detail)
+        return problem(request, 500, "internal_error", "something went wrong on our side")
+    headers: dict[str, str] = {}
+    if status in (429, 503) or error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after or 1)))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(request, status, error.code, error.detail, headers=headers)
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    unreadable = any(entry["type"] == "json_invalid" for entry in found)
+    fields = [FieldError(pointer=_pointer(entry["loc"]), detail=_harmless(entry)) for entry in found[:20]]
+    if unreadable:
+        return problem(request, 400, "unreadable", "the body is not valid JSON")
+    return problem(request, 422, "invalid", "the input does not fit; see errors", fields=fields)
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    """Positions and declared names only; what the client called its own keys is not repeated."""
+    return "/" + "/".join(str(part)[:60] for part in location if isinstance(part, int) or str(part).isidentifier())
+
+
+def _harmless(entry: Mapping[str, Any]) -> str:
+    """Pydantic's message, unless it could quote the input."""
+    quoting = {"value_error", "assertion_error", "uuid_parsing", "datetime_parsing", "enum", "literal_error"}
+    if entry["type"] == "value_error":
+        return str(entry.get("ctx", {}).get("error", "does not fit"))
+    return "does not fit" if entry["type"] in quoting else str(entry["msg"])
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return problem(request, error.status_code, code, headers=error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unhandled error", exc_info=error)
+    return problem(request, 500, "internal_error", "something went wrong on our side")

@@ -1,0 +1,88 @@
+"""`Idempotency-Key` for every POST whose answer is a document: the first request runs, the others get its answer."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from api.dependencies import authenticate, resources_of
+from memory import idempotency
+from memory.errors import Invalid, Unavailable
+
+HEADER = "Idempotency-Key"
+LONGEST = 255
+WAIT_S = 30.0
+POLL_S = 0.05
+
+
+def key_of(request: Request) -> str | None:
+    """The header's value, quoted or bare. Raises Invalid."""
+    given = request.headers.get(HEADER)
+    if given is None:
+        return None
+    key = given.strip().strip('"')
+    if not key or len(key) > LONGEST or not key.isascii() or not key.isprintable():
+        raise Invalid(f"{HEADER} must be 1 to {LONGEST} printable characters")
+    return key
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POSTs happen once per key and caller; without a key, or a caller, nothing changes."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def once(request: Request) -> Response:
+            given = key_of(request) if request.method == "POST" else None
+            if given is None:
+                return await handle(request)
+            resources = resources_of(request)
+            principal = await authenticate(request, resources, request.headers.get("x-widget-key"))
+            if principal is None:
+                return await handle(request)
+            route = f"{request.method} {request.url.path}"
+            key = idempotency.Key.of(principal, route, given, await request.body())
+            return await _once(request, key, handle)
+
+        return once
+
+
+async def _once(
+    request: Request, key: idempotency.Key, handle: Callable[..., Coroutine[Any, Any, Response]]
+) -> Response:
+    database = resources_of(request).database
+    until = time.monotonic() + WAIT_S
+    while True:
+        async with database.connection(key.tenant_id) as connection:
+            earlier = await idempotency.begin(connection, key)
+        if earlier is None:
+            break
+        if earlier.status_code is not None:
+            return JSONResponse(earlier.body, earlier.status_code, {"Idempotency-Replayed": "true"})
+        if time.monotonic() > until:
+            raise Unavailable("the first request under this key is still running", retry_after=2)
+        await asyncio.sleep(POLL_S)
+    return await _run(database, key, request, handle)
+
+
+async def _run(
+    database: Any, key: idempotency.Key, request: Request, handle: Callable[..., Coroutine[Any, Any, Response]]
+) -> Response:
+    kept = False
+    try:
+        response = await handle(request)
+        if response.status_code < 500:
+            async with database.connection(key.tenant_id) as connection:
+                body = orjson.loads(response.body) if response.body else None
+                await idempotency.finish(connection, key, status_code=response.status_code, body=body)
+            kept = True
+        return response
+    finally:
+        if not kept:  # an error is not an answer to repeat
+            async with database.connection(key.tenant_id) as connection:
+                await idempotency.forget(connection, key)

@@ -1,0 +1,45 @@
+"""How often one caller may ask: moving windows per principal, shared through Redis where there is one.
+
+A Redis that is away must not lock anybody out and must not open the gates: the count goes on in this process.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from memory.errors import TooMany
+from memory.redis import Redis
+
+
+@dataclass(slots=True)
+class Limiter:
+    """`check` counts one request of a caller under a named limit; raises TooMany with the seconds to wait."""
+
+    redis: Redis
+    _local: SlidingWindowCounterRateLimiter = field(
+        default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
+    )
+
+    async def check(self, name: str, caller: str, per_minute: int) -> None:
+        if not await self._shared(name, caller, per_minute):
+            raise TooMany("you are asking too often; please wait a moment", retry_after=60 - time.time() % 60)
+        item = RateLimitItemPerMinute(per_minute)
+        if not await self._local.hit(item, name, caller):
+            window = await self._local.get_window_stats(item, name, caller)
+            raise TooMany(
+                "you are asking too often; please wait a moment", retry_after=max(1.0, window.reset_time - time.time())
+            )
+
+    async def _shared(self, name: str, caller: str, per_minute: int) -> bool:
+        """A counter per caller and minute over all processes; without a real Redis this process's own count is enough."""
+        if not self.redis.real:
+            return True
+        key = f"helpdesk:limit:{name}:{caller}:{int(time.time() // 60)}"
+        pipe = self.redis.client.pipeline(transaction=False)
+        pipe.incr(key)
+        pipe.expire(key, 120)
+        counted = await self.redis.ask(pipe.execute(), [0, False])
+        return int(counted[0]) <= per_minute

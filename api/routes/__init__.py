@@ -1,0 +1,1 @@
+"""The routes, one file per area: parse, call one tool, return."""

@@ -1,0 +1,58 @@
+"""Signing in and out of nothing: tokens are short, and end when a role or the active flag changes."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, status
+
+from api.dependencies import AnyOne, Limits, Res, TokenMaker, WidgetKey, address_of, anonymous_tenant
+from api.errors import responses
+from api.schemas.people import LoginIn, MeOut, RegisterIn, TokenOut, UserOut
+from memory.models import User
+from tools import accounts
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+LOGINS_PER_MINUTE = 10
+
+
+@router.post("/login", responses=responses(401))
+async def login(
+    body: LoginIn, request: Request, resources: Res, tokens: TokenMaker, limits: Limits, widget_key: WidgetKey = None
+) -> TokenOut:
+    """Staff sign in by address alone; a customer's account is found in the tenant of the widget key."""
+    await limits.check("login", f"{address_of(request)} {body.email.lower()}", LOGINS_PER_MINUTE)
+    tenant_id = await accounts.tenant_of_widget_key(resources.database, widget_key) if widget_key else None
+    user = await accounts.sign_in(resources.database, body.email, body.password, tenant_id=tenant_id)
+    return _token(tokens, user)
+
+
+@router.post("/register", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 409))
+async def register(
+    body: RegisterIn, tenant_id: Annotated[UUID, Depends(anonymous_tenant)], request: Request, resources: Res,
+    tokens: TokenMaker, limits: Limits,
+) -> TokenOut:  # fmt: skip
+    """Make a customer's own account in the tenant of the widget key."""
+    await limits.check("register", address_of(request), LOGINS_PER_MINUTE)
+    user = await accounts.register(
+        resources.database, tenant_id, email=body.email, password=body.password, name=body.name
+    )
+    return _token(tokens, user)
+
+
+@router.get("/me", responses=responses(401, 403))
+async def me(principal: AnyOne, resources: Res) -> MeOut:
+    """Who the credential belongs to."""
+    user = None
+    if principal.user_id:
+        user = UserOut.model_validate(
+            await accounts.get_user(resources.database, principal.tenant_id, principal.user_id)
+        )
+    return MeOut(
+        tenant_id=principal.tenant_id, role=principal.role, user=user, customer_id=principal.customer_id,
+        audience=sorted(principal.audience),
+    )  # fmt: skip
+
+
+def _token(tokens: TokenMaker, user: User) -> TokenOut:
+    token = tokens.issue("access", tenant_id=user.tenant_id, subject=user.id, epoch=user.token_epoch)
+    return TokenOut(access_token=token, expires_in=tokens.lifetime_s("access"))

@@ -1,0 +1,183 @@
+"""Conversations: opening one, saying something, reading along, and ending it."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+from fastapi.responses import JSONResponse
+
+from api.chat_body import read_message
+from api.dependencies import Chatter, Limits, Res, TokenMaker, WidgetKey, address_of, authenticate
+from api.errors import responses
+from api.idempotency import IdempotentRoute, key_of
+from api.schemas.chat import (
+    AcceptedOut,
+    AnswerOut,
+    EscalateIn,
+    HandoffOut,
+    MessageIn,
+    MessageOut,
+    SessionCreated,
+    SessionIn,
+    SessionOut,
+    StateOut,
+)
+from api.schemas.common import Cursor, Limit, Page, page_of
+from api.sse import stream_response
+from memory.errors import NotAuthenticated
+from memory.streams import Cursor as StreamCursor
+from memory.tenancy import Principal
+from tools import accounts, conversations
+
+router = APIRouter(prefix="/chat/sessions", tags=["chat"])
+once = APIRouter(prefix="/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
+STREAM = "text/event-stream"
+
+
+async def opener(request: Request, resources: Res, limits: Limits, widget_key: WidgetKey = None) -> Principal | UUID:
+    """Who opens a session: a known caller, or the tenant of a visitor's widget key."""
+    principal = await authenticate(request, resources, widget_key)
+    if principal is not None:
+        await limits.check("requests", principal.key, resources.settings.http.requests_per_minute)
+        if principal.is_server and "chat" not in principal.scopes:
+            principal.must_be()
+        return principal
+    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
+    if not widget_key:
+        raise NotAuthenticated("send a token, or the tenant's X-Widget-Key")
+    return await accounts.tenant_of_widget_key(resources.database, widget_key)
+
+
+@once.post("", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 409))
+async def open_session(
+    caller: Annotated[Principal | UUID, Depends(opener)], resources: Res, tokens: TokenMaker,
+    body: SessionIn | None = None,
+) -> SessionCreated:  # fmt: skip
+    """Open a conversation. A visitor gets a token, which continues the same customer on later sessions."""
+    label = body.user_id if body else None
+    opened = await conversations.open_session(resources.database, resources.streams, caller, label=label)
+    token = None
+    if isinstance(caller, UUID):
+        token = tokens.issue("visitor", tenant_id=opened.tenant_id, subject=opened.customer_id, epoch=0)
+    return SessionCreated(
+        session_id=opened.session_id, thread_id=opened.session_id, message=opened.greeting, visitor_token=token
+    )
+
+
+@router.get("", responses=responses(401, 403))
+async def list_sessions(
+    principal: Chatter, resources: Res, limit: Limit = 20, cursor: Cursor = None
+) -> Page[SessionOut]:
+    """One's own conversations, newest first; colleagues see all of the tenant's."""
+    found = await conversations.list_sessions(resources.database, principal, before=cursor, limit=limit)
+    return page_of([SessionOut.model_validate(session) for session in found], limit, found[-1].id if found else None)
+
+
+@router.get("/{session_id}", responses=responses(401, 403, 404))
+async def read_session(session_id: UUID, principal: Chatter, resources: Res) -> SessionOut:
+    return SessionOut.model_validate(await conversations.visible_session(resources.database, principal, session_id))
+
+
+@router.get("/{session_id}/messages", responses=responses(401, 403, 404))
+async def read_messages(
+    session_id: UUID, principal: Chatter, resources: Res, limit: Limit = 50,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="`n` of the last message that you have")] = 0,
+) -> Page[MessageOut]:  # fmt: skip
+    """The history, oldest first; `next_cursor` is the `after` of the next page."""
+    found = await conversations.read_messages(resources.database, principal, session_id, after=after, limit=limit)
+    items = [MessageOut(**message.model_dump(), sources=message.details.get("sources", [])) for message in found]
+    return Page(items=items, next_cursor=str(found[-1].n) if len(found) == limit else None)
+
+
+@router.post(
+    "/{session_id}/messages",
+    response_model=AnswerOut,
+    responses={
+        200: {"content": {STREAM: {}}, "description": "the answer; as events with `Accept: text/event-stream`"},
+        202: {"model": AcceptedOut, "description": "stored; the answer comes as events, or from a person"},
+        **responses(401, 403, 404, 409, 415),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": MessageIn.model_json_schema()},
+                "multipart/form-data": {"schema": MessageIn.model_json_schema()},
+            },
+        }
+    },
+)
+async def send_message(
+    session_id: UUID, principal: Chatter, request: Request, resources: Res, limits: Limits,
+    accept: Annotated[str, Header()] = "application/json",
+    prefer: Annotated[str, Header(description="respond-async: answer 202 at once")] = "",
+    if_busy: Annotated[str, Header(description="reject: 409 while an answer is being written")] = "",
+    idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
+) -> Response:  # fmt: skip
+    """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
+    await limits.check("messages", principal.key, resources.settings.http.messages_per_minute)
+    text, raw = await read_message(request)
+    sent = await resources.conversations.send(
+        principal, session_id, text, reject_if_busy=if_busy.strip().lower() == "reject",
+        idempotency_key=key_of(request), raw=raw,
+    )  # fmt: skip
+    headers = {"Idempotency-Replayed": "true"} if sent.replayed else {}
+    if sent.turn_id is None or "respond-async" in prefer.lower():
+        accepted = AcceptedOut(
+            message_id=sent.message_id, turn_id=sent.turn_id, mode="bot" if sent.turn_id else "human"
+        )
+        return JSONResponse(accepted.model_dump(mode="json"), status.HTTP_202_ACCEPTED, headers)
+    if STREAM in accept:
+        events = resources.streams.watch(principal.tenant_id, session_id, StreamCursor(sent.n - 1))
+        return stream_response(events, until=_ends(sent.turn_id), farewell=False, headers=headers)
+    answer = await resources.conversations.answer_of(principal.tenant_id, session_id, sent)
+    return JSONResponse(AnswerOut.model_validate(answer).model_dump(mode="json"), headers=headers)
+
+
+@router.get(
+    "/{session_id}/events", response_class=Response,
+    responses={200: {"content": {STREAM: {}}, "description": "the session's events"}, **responses(401, 403, 404)},
+)  # fmt: skip
+async def follow(
+    session_id: UUID, principal: Chatter, resources: Res,
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    after: Annotated[str | None, Query(max_length=40, description="as Last-Event-ID, for the first connection")] = None,
+) -> Response:  # fmt: skip
+    """Every event after the cursor, without gap or repeat; from the beginning without one. Ends with the session."""
+    await conversations.visible_session(resources.database, principal, session_id)
+    given = last_event_id or after
+    cursor = StreamCursor.parse(given) if given else StreamCursor()
+    events = resources.streams.watch(principal.tenant_id, session_id, cursor or StreamCursor(2**31 - 1))
+    return stream_response(events, until=lambda event: event.type == "session.closed", farewell=True)
+
+
+@once.post("/{session_id}/cancel", responses=responses(401, 403, 404, 409))
+async def cancel(session_id: UUID, principal: Chatter, resources: Res) -> StateOut:
+    """Stop the answer that is being written; what was said stays and is marked."""
+    session = await conversations.visible_session(resources.database, principal, session_id)
+    stopped = await resources.turns.cancel(principal.tenant_id, session, reason="cancelled")
+    return StateOut(status="cancelled" if stopped else "idle")
+
+
+@once.post("/{session_id}/close", responses=responses(401, 403, 404, 409))
+async def close(session_id: UUID, principal: Chatter, resources: Res) -> StateOut:
+    """End the conversation; a message within seven days opens it again."""
+    session = await conversations.visible_session(resources.database, principal, session_id)
+    await resources.turns.cancel(principal.tenant_id, session, reason="closed")
+    await conversations.close(resources.database, resources.streams, principal, session_id)
+    return StateOut(status="closed")
+
+
+@once.post("/{session_id}/escalate", responses=responses(401, 403, 404, 409))
+async def escalate(session_id: UUID, principal: Chatter, resources: Res, body: EscalateIn | None = None) -> HandoffOut:
+    """Ask for a person, at any time; asking again finds the request that is open."""
+    handoff, ticket, message = await conversations.ask_for_person(
+        resources.database, resources.streams, principal, session_id, reason=body.reason if body else ""
+    )
+    return HandoffOut(
+        handoff_id=handoff.id, status=handoff.status, ticket_id=ticket.id, ticket_number=ticket.number, message=message
+    )
+
+
+def _ends(turn_id: UUID) -> Any:
+    return lambda event: event.ends_turn and event.data.get("turn_id") == str(turn_id)

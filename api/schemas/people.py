@@ -1,0 +1,85 @@
+"""Bodies of signing in, users and API keys."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import EmailStr, Field, StringConstraints
+
+from api.schemas.common import Body, CleanText, Line, Out, Password, Time
+from memory.tenancy import Role
+from tools.accounts import SCOPES
+
+RoleName = Literal["customer", "agent", "support_agent", "admin"]
+AudienceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
+
+
+def role_of(name: RoleName) -> Role:
+    return Role.AGENT if name == "support_agent" else Role(name)
+
+
+class LoginIn(Body):
+    email: EmailStr
+    password: Annotated[CleanText, StringConstraints(min_length=1, max_length=200)]
+
+
+class RegisterIn(Body):
+    email: EmailStr
+    password: Password
+    name: Annotated[CleanText, StringConstraints(max_length=200)] = ""
+
+
+class TokenOut(Out):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  the scheme's name
+    expires_in: int = Field(description="seconds")
+
+
+class UserOut(Out):
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    audience: list[str]
+    created_at: Time
+
+
+class MeOut(Out):
+    tenant_id: UUID
+    role: Role
+    user: UserOut | None = None
+    customer_id: UUID | None = None
+    audience: list[str]
+
+
+class UserIn(Body):
+    email: EmailStr
+    password: Password
+    name: Annotated[CleanText, StringConstraints(max_length=200)] = ""
+    role: RoleName
+
+
+class UserChange(Body):
+    name: Annotated[CleanText, StringConstraints(max_length=200)] | None = None
+    role: RoleName | None = None
+    is_active: bool | None = None
+    audience: Annotated[list[AudienceName], Field(max_length=20)] | None = None
+
+
+class ApiKeyIn(Body):
+    name: Line
+    scopes: Annotated[list[Literal["chat", "search", "tickets"]], Field(min_length=1, max_length=len(SCOPES))]
+
+
+class ApiKeyOut(Out):
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: Time
+    last_used_at: Time | None
+    revoked_at: Time | None
+
+
+class NewApiKeyOut(ApiKeyOut):
+    secret: str = Field(description="shown this once")

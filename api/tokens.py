@@ -1,0 +1,105 @@
+"""Bearer tokens: what is signed, with which key, for which audience. Encoding and checking stand together here.
+
+    access      a user who signed in          aud helpdesk:access    ACCESS_TOKEN_EXPIRE_MINUTES
+    visitor     a customer without an account aud helpdesk:visitor   30 days
+    identity    signed by the tenant's site   aud helpdesk           at most an hour, under the tenant's own secret
+
+Each audience has its own key, derived from SECRET_KEY, so that one kind can never pass for another. Role and active
+flag are not in a token: they are read on each request.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import jwt
+
+from memory.errors import NotAuthenticated
+from tools.accounts import Identity
+
+Kind = Literal["access", "visitor"]
+ISSUER = "helpdesk"
+LEEWAY_S = 30
+VISITOR_DAYS = 30
+IDENTITY_HOURS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    kind: Kind
+    tenant_id: UUID
+    subject: UUID
+    epoch: int
+
+
+class Tokens:
+    """Makes and checks our own tokens, and checks those of a tenant's site."""
+
+    def __init__(self, secret: str, *, algorithm: str = "HS256", access_minutes: int = 30) -> None:
+        self._algorithm = algorithm
+        self._life: dict[Kind, timedelta] = {
+            "access": timedelta(minutes=access_minutes), "visitor": timedelta(days=VISITOR_DAYS),
+        }  # fmt: skip
+        self._keys: dict[Kind, bytes] = {kind: _derive(secret, kind) for kind in self._life}
+
+    def issue(self, kind: Kind, *, tenant_id: UUID, subject: UUID, epoch: int) -> str:
+        now = datetime.now(UTC)
+        claims = {
+            "iss": ISSUER, "aud": f"{ISSUER}:{kind}", "sub": str(subject), "tenant_id": str(tenant_id),
+            "epoch": epoch, "iat": now, "exp": now + self._life[kind],
+        }  # fmt: skip
+        return jwt.encode(claims, self._keys[kind], self._algorithm, headers={"kid": kind})
+
+    def lifetime_s(self, kind: Kind) -> int:
+        return int(self._life[kind].total_seconds())
+
+    def kind_of(self, token: str) -> Kind | None:
+        """Which of our keys a token claims; None for a token of a tenant's site."""
+        try:
+            kind = jwt.get_unverified_header(token).get("kid")
+        except jwt.InvalidTokenError:
+            raise NotAuthenticated("this token can't be read") from None
+        return kind if kind in self._keys else None
+
+    def check(self, token: str, kind: Kind) -> Claims:
+        """The claims of one of our tokens. Raises NotAuthenticated."""
+        claims = _decode(token, self._keys[kind], [self._algorithm], f"{ISSUER}:{kind}", issuer=ISSUER)
+        try:
+            return Claims(
+                kind=kind, tenant_id=UUID(claims["tenant_id"]), subject=UUID(claims["sub"]), epoch=int(claims["epoch"])
+            )
+        except (KeyError, ValueError):
+            raise NotAuthenticated("this token can't be read") from None
+
+    def check_identity(self, token: str, secret: str) -> Identity:
+        """What a tenant's site says about its visitor. Raises NotAuthenticated."""
+        claims = _decode(token, secret.encode(), ["HS256"], ISSUER)
+        if claims["exp"] - claims.get("iat", claims["exp"]) > IDENTITY_HOURS * 3600 + LEEWAY_S:
+            raise NotAuthenticated("an identity token may live for an hour at most")
+        audience = claims.get("audience", [])
+        return Identity(
+            external_id=str(claims["sub"])[:200],
+            email=str(claims["email"]).lower()[:320] if claims.get("email") else None,
+            email_verified=claims.get("email_verified") is True,
+            name=str(claims.get("name", ""))[:200],
+            audience=tuple(str(name)[:60] for name in audience[:20]) if isinstance(audience, list) else (),
+        )
+
+
+def _decode(token: str, key: bytes, algorithms: list[str], audience: str, issuer: str | None = None) -> dict[str, Any]:
+    required = ["exp", "iat", "aud", "sub"]
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=algorithms, audience=audience, issuer=issuer, leeway=LEEWAY_S,
+            options={"require": required},
+        )  # fmt: skip
+    except jwt.InvalidTokenError:
+        raise NotAuthenticated("this token does not hold") from None
+    return claims
+
+
+def _derive(secret: str, purpose: str) -> bytes:
+    return hmac.digest(secret.encode(), f"helpdesk token {purpose}".encode(), hashlib.sha256)

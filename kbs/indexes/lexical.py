@@ -1,0 +1,91 @@
+"""The lexical half: every word of the question counts by its rarity among the passages that may be seen.
+
+A passage's score is the sum over its words of rarity (idf) times frequency (`ts_rank` of one word, which saturates as
+BM25 does, a word in title or heading counting more), damped by the passage's length and divided by what the question
+would score at most. So 0.9 means that nearly all that is rare in the question stands there, in any source. Each
+passage is read with the stemmer of its own language. Words are alternatives: a passage need not have them all.
+"""
+
+from typing import Any
+
+from psycopg import sql
+
+from kbs.index import KINDS, Scope
+from kbs.indexes.rows import allowed, sources_of
+
+LANGUAGES = ("en", "de", "fr", "es", "ru", "it", "pt", "nl")
+"""With a stemmer in `passage_words`; others are searched by whole words."""
+MAX_CHARS = 2000
+"""Of a question; what stands further on no longer steers the words."""
+MAX_WORDS = 40
+WORD_WEIGHTS = [0.9, 0.9, 0.9, 0.9]
+"""Of ts_rank's classes D, C, B, A. The same for a word in the text and in the title (A): more for the title was
+measured and is worse, since it stands on every passage of its article."""
+
+SHARPNESS = 1.6
+"""Brings ts_rank's saturation (0.61, 0.76, 0.83 ... 1 for a word once, twice, three times) to that of BM25."""
+
+_COUNT = sql.SQL("select count(*) as n from passages where tenant_id = {} and source = {}")
+_STEMMED = sql.SQL("case when t.language = any(%(languages)s) then t.language else 'simple' end")
+_WORDS = sql.SQL("""
+words as materialized (
+    select row_number() over () as word, l.language, quote_literal(w.lexeme)::tsquery as query
+    from unnest(%(languages)s || array['simple']) l(language)
+        cross join lateral (
+            select lexeme from unnest(passage_words(l.language, %(text)s)) order by positions[1] limit {most}
+        ) w
+),
+any_word as materialized (
+    select language, string_agg(query::text, ' | ')::tsquery as query from words group by language
+)
+""")
+_SCORED = sql.SQL("""
+found as materialized ({found}),
+hits as materialized (
+    select f.id, f.kb, w.word,
+           power(ts_rank(%(word_weights)s::real[], f.tsv, w.query), {sharpness})
+               / (0.7 + 0.3 * least(length(f.tsv), 200) / 60.0) as weight
+    from found f join words w on w.language = f.language and f.tsv @@ w.query
+),
+total as materialized (select greatest(sum(n), 1) as passages from ({counts}) counts),
+rarity as materialized (
+    select w.word, w.language,
+           ln(1 + greatest(total.passages - coalesce(h.df, 0) + 0.5, 0.5) / (coalesce(h.df, 0) + 0.5))::float8 as idf
+    from words w cross join total left join (select word, count(*) as df from hits group by word) h using (word)
+),
+valued as materialized (
+    select word, idf / greatest(sum(idf) over (partition by language), 1e-9) as value from rarity
+),
+lexical as materialized (
+    select id, kb, score from (
+        select *, row_number() over (partition by kb order by score desc, id) as rank from (
+            select h.id, h.kb, sum(h.weight * v.value) as score from hits h join valued v using (word) group by h.id, h.kb
+        ) scored
+    ) ranked where rank <= {k}
+)
+""")
+
+
+def lexical_steps(scope: Scope, k: int) -> sql.Composed:
+    """Common table expressions that end in `lexical (id, kb, score)`, `kb` naming the source."""
+    found, counts = [], []
+    for source in sources_of(scope):
+        where = allowed(scope, source)
+        found.append(
+            sql.SQL(
+                "select t.id, {kb} as kb, t.tsv, a.language from passages t join any_word a on a.language = {stemmed}"
+                " where {where} and t.tsv @@ a.query"
+            ).format(kb=sql.Literal(source.value), stemmed=_STEMMED, where=where)
+        )
+        counts.append(_COUNT.format(sql.Literal(scope.owner_of(source)), sql.Literal(KINDS[source])))
+    union = sql.SQL(" union all ")
+    return sql.SQL(", ").join([
+        _WORDS.format(most=sql.Literal(MAX_WORDS)),
+        _SCORED.format(
+            found=union.join(found), counts=union.join(counts), k=sql.Literal(k), sharpness=sql.Literal(SHARPNESS)
+        ),
+    ])  # fmt: skip
+
+
+def lexical_values(text: str) -> dict[str, Any]:
+    return {"text": text[:MAX_CHARS], "languages": list(LANGUAGES), "word_weights": WORD_WEIGHTS}

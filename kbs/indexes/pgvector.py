@@ -1,0 +1,178 @@
+"""The default index: vectors beside the rows in Postgres, written in the same transaction, under row-level security.
+
+One statement finds the candidates of all sources by both halves. Small tenants are sorted exactly; a large one gets
+an HNSW index of its own (`tune_index`), which Postgres takes by itself. Over all tenants there is none: a search
+that walks through other tenants' neighbours finds few of its own.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from kbs.index import Candidate, Kind, Postgres, Row, Scope, Validity, Vectors
+from kbs.indexes.lexical import lexical_steps, lexical_values
+from kbs.indexes.rows import (
+    FILTERED,
+    allowed,
+    clear_rows,
+    filtered_values,
+    scope_values,
+    sources_of,
+    switch_rows,
+    write_rows,
+)
+from kbs.passages import Passage, Source
+from memory.database import Connection
+from memory.errors import Misconfigured
+
+DIMENSIONS = (384, 1536)
+"""That have a table; see the migrations."""
+SEARCH_WIDTH = 100
+"""`hnsw.ef_search`, at least."""
+
+_DENSE = sql.SQL("""
+(select t.passage_id as id, {kb} as kb from {table} t where {where}
+ order by t.embedding <=> %(vector)s::{vector_type} limit {k})
+""")
+_CHOSEN = sql.SQL("""
+select p.id, chosen.kb, chosen.lexical, p.ref, p.title, p.heading, p.text, p.digest, p.article_id, p.version,
+       p.collection, p.language, vector_send(e.embedding) as vector
+from (select id, kb, max(score) as lexical from ({halves}) found group by id, kb) chosen
+    join passages p on p.id = chosen.id join {table} e on e.passage_id = chosen.id
+""")
+_WIDEN = sql.SQL(
+    "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', {}, true),"
+    " set_config('work_mem', '32MB', true)"
+)
+
+
+class PgvectorIndex:
+    """Searches as the role of `database`; writes in the transactions that it is handed."""
+
+    def __init__(self, database: Postgres, *, embedder: str, dimensions: int) -> None:
+        self.embedder = embedder
+        self.dimensions = dimensions
+        self._database = database
+        self._table = embeddings_table(dimensions)
+
+    async def candidates(
+        self, scope: Scope, *, vector: Vectors | None, text: str | None, k: int
+    ) -> tuple[Candidate, ...]:
+        if not sources_of(scope) or (vector is None and not text):
+            return ()
+        values = scope_values(scope, self.embedder)
+        if vector is not None:
+            values["vector"] = vector_text(vector)
+        if text:
+            values |= lexical_values(text)
+        statement = self._statement(scope, dense=vector is not None, lexical=bool(text), k=k)
+        async with self._database.connection(scope.tenant_id) as connection, connection.pipeline():
+            await connection.execute(_WIDEN.format(str(max(k, SEARCH_WIDTH))))
+            cursor = await connection.execute(statement, values, binary=True)
+            rows = await cursor.fetchall()
+        return tuple(candidate(row, parse_vector(row["vector"])) for row in rows)
+
+    def _statement(self, scope: Scope, *, dense: bool, lexical: bool, k: int) -> sql.Composed:
+        steps, halves = [], []
+        if lexical:
+            steps.append(lexical_steps(scope, k))
+            halves.append(sql.SQL("select id, kb, score from lexical"))
+        if dense:
+            steps.append(sql.SQL("dense as materialized ({})").format(self._nearest(scope, k)))
+            halves.append(sql.SQL("select id, kb, 0::float8 as score from dense"))
+        return (
+            sql.SQL("with ")
+            + sql.SQL(", ").join(steps)
+            + _CHOSEN.format(halves=sql.SQL(" union all ").join(halves), table=self._table)
+        )
+
+    def _nearest(self, scope: Scope, k: int) -> sql.Composed:
+        return sql.SQL(" union all ").join(
+            _DENSE.format(
+                kb=sql.Literal(source.value), table=self._table, where=allowed(scope, source),
+                vector_type=sql.SQL(f"vector({self.dimensions})"), k=sql.Literal(k),
+            )
+            for source in sources_of(scope)
+        )  # fmt: skip
+
+    async def vectors(self, tenant_id: UUID, kind: Kind, ref: str) -> dict[tuple[str, str, str], Vectors]:
+        async with self._database.connection(tenant_id) as connection:
+            cursor = await connection.execute(
+                sql.SQL(
+                    "select p.title, p.heading, p.text, vector_send(e.embedding) as vector from passages p"
+                    " join {table} e on e.passage_id = p.id"
+                    " where p.tenant_id = %s and p.source = %s and p.ref = %s and e.embedder = %s"
+                ).format(table=self._table),
+                (tenant_id, kind, ref, self.embedder),
+                binary=True,
+            )
+            rows = await cursor.fetchall()
+        return {(row["title"], row["heading"], row["text"]): parse_vector(row["vector"]) for row in rows}
+
+    async def count(self, tenant_id: UUID) -> int:
+        async with self._database.connection(tenant_id) as connection:
+            cursor = await connection.execute(
+                sql.SQL("select count(*) as n from {} where tenant_id = %s and embedder = %s").format(self._table),
+                (tenant_id, self.embedder),
+            )
+            row = await cursor.fetchone()
+        return int(row["n"]) if row else 0
+
+    async def stage(self, tenant_id: UUID, rows: Sequence[Row]) -> None:
+        """Nothing: the vectors are written with the rows."""
+
+    async def write(self, connection: Connection, tenant_id: UUID, kind: Kind, ref: str, rows: Sequence[Row]) -> None:
+        await write_rows(connection, tenant_id, self.embedder, kind, ref, rows)
+        if rows:
+            columns = ("passage_id", *FILTERED, "embedding")
+            statement = sql.SQL("insert into {} ({}) values ({})").format(
+                self._table,
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join(map(sql.Placeholder, columns)),
+            )
+            values = [
+                filtered_values(row, tenant_id, self.embedder)
+                | {"passage_id": row.id, "embedding": vector_text(row.vector)}
+                for row in rows
+            ]
+            async with connection.cursor() as cursor:
+                await cursor.executemany(statement, values)
+
+    async def switch(self, connection: Connection, tenant_id: UUID, validity: Mapping[str, Validity]) -> None:
+        await switch_rows(connection, ("passages", f"embeddings_{self.dimensions}"), tenant_id, validity)
+
+    async def settle(self, tenant_id: UUID, kind: Kind, refs: Collection[str]) -> None:
+        """Nothing: the commit settled it."""
+
+    async def clear(self, connection: Connection, tenant_id: UUID) -> None:
+        await clear_rows(connection, tenant_id)
+
+
+def embeddings_table(dimensions: int) -> sql.Identifier:
+    if dimensions not in DIMENSIONS:
+        known = " or ".join(map(str, DIMENSIONS))
+        raise Misconfigured(f"EMBEDDING_MODEL gives vectors of {dimensions} numbers; there are tables for {known}")
+    return sql.Identifier(f"embeddings_{dimensions}")
+
+
+def candidate(row: DictRow, vector: Vectors) -> Candidate:
+    passage = Passage(
+        id=row["id"], source=Source(row["kb"]), ref=row["ref"], title=row["title"], heading=row["heading"],
+        text=row["text"], digest=row["digest"], article_id=row["article_id"], version=row["version"],
+        collection=row["collection"], language=row["language"],
+    )  # fmt: skip
+    return Candidate(passage=passage, vector=vector, lexical=float(row["lexical"]))
+
+
+def vector_text(vector: Vectors) -> str:
+    """pgvector's input form; `repr` of the widened numbers, so that reading it gives the same 32 bits."""
+    return str(vector.tolist())
+
+
+def parse_vector(value: Any) -> Vectors:
+    """What `vector_send` gives: two 16-bit numbers, then big-endian floats."""
+    return np.frombuffer(value, dtype=">f4", offset=4).astype(np.float32)

@@ -1,0 +1,223 @@
+"""Every route of the OpenAPI document as every principal: one table, and a route without a row fails.
+
+Another tenant's object and one that does not exist look alike: 404.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+import pytest_asyncio
+
+from api.tokens import _derive
+from memory.models import Tenant, new_id
+from memory.tenancy import Role
+from tests.product import PASSWORD, SECRET, Product, Visitor
+
+OK = "2xx"
+PRINCIPALS = (
+    "anonymous", "widget", "owner", "other", "agent", "admin", "server", "scopeless", "foreign_visitor",
+    "foreign_agent", "foreign_admin", "disabled", "expired", "wrong_audience",
+)  # fmt: skip
+INVALID = {"disabled": 401, "expired": 401, "wrong_audience": 401}
+NOBODY = {"anonymous": 401, "widget": 401, **INVALID}
+Row = dict[str, Any]
+
+OPEN: Row = dict.fromkeys(PRINCIPALS, OK)
+SELF: Row = {**dict.fromkeys(PRINCIPALS, OK), **NOBODY, "server": 403, "scopeless": 403}
+OWN_LIST: Row = {**dict.fromkeys(PRINCIPALS, OK), **NOBODY, "scopeless": 403}
+OWN: Row = {
+    **OWN_LIST, "other": 404, "foreign_visitor": 404, "foreign_agent": 404, "foreign_admin": 404,
+}  # fmt: skip
+SPEAK: Row = {**OWN, "agent": 403, "admin": 403}
+STAFF: Row = {
+    **dict.fromkeys(PRINCIPALS, 403), **NOBODY, "agent": OK, "admin": OK, "foreign_agent": OK, "foreign_admin": OK,
+}  # fmt: skip
+ADMIN_LIST: Row = {**dict.fromkeys(PRINCIPALS, 403), **NOBODY, "admin": OK, "foreign_admin": OK}
+ADMIN: Row = {**ADMIN_LIST, "foreign_admin": 404}
+TICKETS_LIST: Row = {**OWN_LIST, "server": 403}
+TICKETS: Row = {**OWN, "server": 403}
+ANONYMOUS_ONLY: Row = {**dict.fromkeys(PRINCIPALS, 401), "widget": OK}
+
+TABLE: dict[tuple[str, str], Row] = {
+    ("get", "/livez"): OPEN,
+    ("get", "/readyz"): OPEN,
+    ("get", "/metrics"): OPEN,
+    ("post", "/api/v1/auth/login"): OPEN,
+    ("post", "/api/v1/auth/register"): ANONYMOUS_ONLY,
+    ("get", "/api/v1/auth/me"): SELF,
+    ("get", "/api/v1/users"): ADMIN_LIST,
+    ("post", "/api/v1/users"): ADMIN_LIST,
+    ("get", "/api/v1/users/{user_id}"): ADMIN,
+    ("patch", "/api/v1/users/{user_id}"): ADMIN,
+    ("get", "/api/v1/api-keys"): ADMIN_LIST,
+    ("post", "/api/v1/api-keys"): ADMIN_LIST,
+    ("delete", "/api/v1/api-keys/{key_id}"): ADMIN,
+    ("get", "/api/v1/settings"): ADMIN_LIST,
+    ("patch", "/api/v1/settings"): ADMIN_LIST,
+    ("post", "/api/v1/chat/sessions"): {**OWN_LIST, "widget": OK},
+    ("get", "/api/v1/chat/sessions"): OWN_LIST,
+    ("get", "/api/v1/chat/sessions/{session_id}"): OWN,
+    ("get", "/api/v1/chat/sessions/{session_id}/messages"): OWN,
+    ("post", "/api/v1/chat/sessions/{session_id}/messages"): SPEAK,
+    ("get", "/api/v1/chat/sessions/{session_id}/events"): OWN,
+    ("post", "/api/v1/chat/sessions/{session_id}/cancel"): OWN,
+    ("post", "/api/v1/chat/sessions/{session_id}/close"): OWN,
+    ("post", "/api/v1/chat/sessions/{session_id}/escalate"): OWN,
+    ("post", "/api/v1/search/global"): STAFF,
+    ("post", "/api/v1/search/tenant"): STAFF,
+    ("post", "/api/v1/search/unified"): STAFF,
+    ("get", "/api/v1/tickets"): TICKETS_LIST,
+    ("post", "/api/v1/tickets"): TICKETS_LIST,
+    ("get", "/api/v1/tickets/{ticket_id}"): TICKETS,
+}
+
+BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
+    ("post", "/api/v1/auth/login"): lambda: {"email": World.sign_in, "password": PASSWORD},
+    ("post", "/api/v1/auth/register"): lambda: {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD},
+    ("post", "/api/v1/users"): lambda: {
+        "email": f"{secrets.token_hex(6)}@example.com",
+        "password": PASSWORD,
+        "role": "agent",
+    },  # fmt: skip
+    ("patch", "/api/v1/users/{user_id}"): lambda: {"name": "Renamed"},
+    ("post", "/api/v1/api-keys"): lambda: {"name": "key", "scopes": ["chat"]},
+    ("patch", "/api/v1/settings"): lambda: {"people_available": True},
+    ("post", "/api/v1/chat/sessions/{session_id}/messages"): lambda: {"message": "hello"},
+    ("post", "/api/v1/search/global"): lambda: {"query": "invoice"},
+    ("post", "/api/v1/search/tenant"): lambda: {"query": "invoice"},
+    ("post", "/api/v1/search/unified"): lambda: {"query": "invoice"},
+    ("post", "/api/v1/tickets"): lambda: {"subject": "Help", "content": "Please"},
+}
+
+
+@dataclass
+class World:
+    """Two tenants full of principals, and the objects of `owner` in the first."""
+
+    product: Product
+    tenant: Tenant
+    owner: Visitor
+    headers: dict[str, dict[str, str]]
+    ids: dict[str, str]
+    sign_in: str = ""
+
+    def path(self, template: str, ids: dict[str, str] | None = None) -> str:
+        return template.format(**(ids or self.ids))
+
+    async def call(self, method: str, template: str, principal: str, ids: dict[str, str] | None = None) -> int:
+        body = BODIES.get((method, template))
+        request = self.product.http.build_request(
+            method.upper(), self.path(template, ids), json=body() if body else None, headers=self.headers[principal]
+        )
+        answer = await self.product.http.send(request, stream=True)  # an event stream has no end to wait for
+        await answer.aclose() if template.endswith("/events") else await answer.aread()
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+        return answer.status_code
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(product: Product) -> AsyncIterator[World]:
+    home, abroad = await product.tenant(), await product.tenant()
+    owner, other, foreign = await product.visitor(home), await product.visitor(home), await product.visitor(abroad)
+    admin = await product.staff(home, Role.ADMIN)
+    disabled = await product.staff(home, Role.ADMIN)
+    me = (await product.http.get("/api/v1/auth/me", headers=disabled)).json()
+    changed = await product.http.patch(f"/api/v1/users/{me['user']['id']}", json={"is_active": False}, headers=admin)
+    assert changed.status_code == 200
+    agent = await product.staff(home, Role.AGENT)
+    keys = {}
+    for scope in ("chat", "search"):
+        made = await product.http.post("/api/v1/api-keys", json={"name": scope, "scopes": [scope]}, headers=admin)
+        keys[scope] = made.json()
+    ticket = await product.http.post("/api/v1/tickets", json={"subject": "Mine", "content": "x"}, headers=owner.headers)
+    spare = await product.http.post(
+        "/api/v1/users", json={"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD, "role": "agent"},
+        headers=admin,
+    )  # fmt: skip
+    World.sign_in = spare.json()["email"]
+    yield World(
+        product=product,
+        tenant=home,
+        owner=owner,
+        headers={
+            "anonymous": {},
+            "widget": {"X-Widget-Key": home.widget_key},
+            "owner": owner.headers,
+            "other": other.headers,
+            "agent": agent,
+            "admin": admin,
+            "server": {"Authorization": f"Bearer {keys['chat']['secret']}"},
+            "scopeless": {"Authorization": f"Bearer {keys['search']['secret']}"},
+            "foreign_visitor": foreign.headers,
+            "foreign_agent": await product.staff(abroad, Role.AGENT),
+            "foreign_admin": await product.staff(abroad, Role.ADMIN),
+            "disabled": disabled,
+            "expired": {"Authorization": f"Bearer {forged(home.id, timedelta(hours=-1))}"},
+            "wrong_audience": {"Authorization": f"Bearer {forged(home.id, audience='helpdesk:visitor')}"},
+        },
+        ids={
+            "session_id": owner.session_id,
+            "user_id": spare.json()["id"],
+            "key_id": keys["search"]["id"],
+            "ticket_id": ticket.json()["id"],
+        },
+    )
+
+
+def forged(tenant_id: UUID, life: timedelta = timedelta(hours=1), audience: str = "helpdesk:access") -> str:
+    """A token with the right key that must not hold."""
+    now = datetime.now(UTC)
+    claims = {
+        "iss": "helpdesk", "aud": audience, "sub": str(new_id()), "tenant_id": str(tenant_id), "epoch": 0, "iat": now,
+        "exp": now + life,
+    }  # fmt: skip
+    return jwt.encode(claims, _derive(SECRET, "access"), "HS256", headers={"kid": "access"})
+
+
+def operations(product: Product) -> set[tuple[str, str]]:
+    return {(method, path) for path, found in product.app.openapi()["paths"].items() for method in found}
+
+
+async def test_every_route_has_a_row(product: Product) -> None:
+    assert operations(product) == set(TABLE)
+
+
+@pytest.mark.parametrize(("method", "template"), [*sorted(TABLE)], ids=lambda part: str(part))
+async def test_every_principal_reaches_what_the_table_says(world: World, method: str, template: str) -> None:
+    expected = TABLE[method, template]
+    deviations = {}
+    ordered = sorted(PRINCIPALS, key=lambda name: expected[name] == OK)  # those who may change something come last
+    if "search/" in template:
+        expected = {**expected, "scopeless": OK}
+    for principal in ordered:
+        status = await world.call(method, template, principal)
+        wanted = expected[principal]
+        if not (200 <= status < 300 if wanted == OK else status == wanted):
+            deviations[principal] = (status, wanted)
+        if (method, template) == ("delete", "/api/v1/api-keys/{key_id}") and status == 204:
+            world.headers["scopeless"] = world.headers["server"]
+    assert deviations == {}
+
+
+@pytest.mark.parametrize(("method", "template"), [key for key in sorted(TABLE) if "{" in key[1]], ids=str)
+async def test_a_missing_object_looks_like_a_foreign_one(world: World, method: str, template: str) -> None:
+    missing = {name: str(new_id()) for name in world.ids}
+    assert await world.call(method, template, "foreign_admin") == 404
+    assert await world.call(method, template, "foreign_admin", missing) == 404
+    assert await world.call(method, template, "admin", missing) == 404
+
+
+async def test_fields_that_are_not_the_callers_to_set_are_refused(world: World) -> None:
+    for extra in ({"tenant_id": str(new_id())}, {"role": "admin"}, {"customer_id": str(new_id())}):
+        answer = await world.product.http.post(
+            "/api/v1/auth/register", headers=world.headers["widget"],
+            json={"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD, **extra},
+        )  # fmt: skip
+        assert answer.status_code == 422

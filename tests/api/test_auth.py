@@ -1,0 +1,215 @@
+"""Signing in, registering, users, keys, settings and the identities that a tenant's site vouches for."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from memory.models import Tenant
+from memory.tenancy import Role
+from tests.product import PASSWORD, Product
+
+IDENTITY_SECRET = "the site's own identity secret, long enough"
+
+
+def email() -> str:
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def identity(
+    subject: str, secret: str = IDENTITY_SECRET, life: timedelta = timedelta(minutes=30), **claims: Any
+) -> str:
+    now = datetime.now(UTC)
+    return jwt.encode({"sub": subject, "aud": "helpdesk", "iat": now, "exp": now + life, **claims}, secret, "HS256")
+
+
+class TestSignIn:
+    async def test_a_wrong_password_and_an_unknown_address_look_alike(self, product: Product) -> None:
+        await product.staff(await product.tenant(), Role.AGENT)
+        answers = [
+            await product.http.post("/api/v1/auth/login", json={"email": address, "password": "not the password"})
+            for address in (email(), email())
+        ]
+        assert {answer.status_code for answer in answers} == {401}
+        assert len({answer.json()["detail"] for answer in answers}) == 1
+
+    async def test_guessing_is_slowed_down(self, product: Product) -> None:
+        address = email()
+        statuses = [
+            (
+                await product.http.post("/api/v1/auth/login", json={"email": address, "password": "guess guess"})
+            ).status_code
+            for _ in range(12)
+        ]
+        assert statuses[-1] == 429
+
+    async def test_a_suspended_tenant_lets_nobody_in(self, product: Product) -> None:
+        from tools.provisioning import set_tenant_status
+
+        tenant = await product.tenant()
+        admin, visitor = await product.staff(tenant, Role.ADMIN), await product.visitor(tenant)
+        await set_tenant_status(product.owner, tenant.slug, "suspended")
+        for headers in (admin, visitor.headers):
+            assert (await product.http.get("/api/v1/auth/me", headers=headers)).status_code == 401
+        opened = await product.http.post("/api/v1/chat/sessions", headers={"X-Widget-Key": tenant.widget_key})
+        assert opened.status_code == 401
+
+
+class TestRegister:
+    async def test_makes_a_customer_and_nothing_more(self, product: Product) -> None:
+        tenant = await product.tenant()
+        address = email()
+        body = {"email": address.upper(), "password": PASSWORD}
+        made = await product.http.post("/api/v1/auth/register", json=body, headers={"X-Widget-Key": tenant.widget_key})
+        assert made.status_code == 201
+        headers = await product.sign_in(address, **{"X-Widget-Key": tenant.widget_key})
+        me = (await product.http.get("/api/v1/auth/me", headers=headers)).json()
+        assert (me["role"], me["user"]["email"]) == ("customer", address)
+        again = await product.http.post("/api/v1/auth/register", json=body, headers={"X-Widget-Key": tenant.widget_key})
+        assert again.status_code == 409
+
+    async def test_the_same_address_may_register_with_two_tenants(self, product: Product) -> None:
+        address = email()
+        for tenant in (await product.tenant(), await product.tenant()):
+            made = await product.http.post(
+                "/api/v1/auth/register", json={"email": address, "password": PASSWORD},
+                headers={"X-Widget-Key": tenant.widget_key},
+            )  # fmt: skip
+            assert made.status_code == 201
+
+    async def test_can_be_switched_off(self, product: Product) -> None:
+        tenant = await product.tenant(registration=False)
+        made = await product.http.post(
+            "/api/v1/auth/register", json={"email": email(), "password": PASSWORD},
+            headers={"X-Widget-Key": tenant.widget_key},
+        )  # fmt: skip
+        assert made.status_code == 403
+
+
+class TestUsers:
+    async def test_a_changed_role_ends_the_tokens(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin, agent = await product.staff(tenant, Role.ADMIN), await product.staff(tenant, Role.AGENT)
+        user = (await product.http.get("/api/v1/auth/me", headers=agent)).json()["user"]
+        changed = await product.http.patch(f"/api/v1/users/{user['id']}", json={"role": "admin"}, headers=admin)
+        assert changed.json()["role"] == "admin"
+        assert (await product.http.get("/api/v1/auth/me", headers=agent)).status_code == 401
+
+    async def test_the_last_admin_stays(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        user = (await product.http.get("/api/v1/auth/me", headers=admin)).json()["user"]
+        for change in ({"is_active": False}, {"role": "agent"}):
+            answer = await product.http.patch(f"/api/v1/users/{user['id']}", json=change, headers=admin)
+            assert answer.status_code == 409
+
+    async def test_support_agent_is_an_accepted_name(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        body = {"email": email(), "password": PASSWORD, "role": "support_agent"}
+        assert (await product.http.post("/api/v1/users", json=body, headers=admin)).json()["role"] == "agent"
+
+    async def test_changes_are_in_the_audit_log_without_secrets(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        body = {"email": email(), "password": PASSWORD, "role": "agent"}
+        await product.http.post("/api/v1/users", json=body, headers=admin)
+        await product.http.patch("/api/v1/settings", json={"identity_secret": IDENTITY_SECRET}, headers=admin)
+        entries = await product.rows(tenant, "select * from audit_log order by id")
+        assert [entry["action"] for entry in entries] == ["user.added", "settings.changed"]
+        assert PASSWORD not in str(entries)
+        assert IDENTITY_SECRET not in str(entries)
+        assert all(entry["address"] and entry["request_id"] for entry in entries)
+
+
+class TestApiKeys:
+    async def test_a_key_works_until_it_is_revoked_and_is_never_shown_again(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        made = (
+            await product.http.post("/api/v1/api-keys", json={"name": "crm", "scopes": ["search"]}, headers=admin)
+        ).json()
+        headers = {"Authorization": f"Bearer {made['secret']}"}
+        search = {"query": "How do I pay an invoice?"}
+        assert (await product.http.post("/api/v1/search/unified", json=search, headers=headers)).status_code == 200
+        listed = (await product.http.get("/api/v1/api-keys", headers=admin)).text
+        assert made["secret"] not in listed
+        await product.http.delete(f"/api/v1/api-keys/{made['id']}", headers=admin)
+        assert (await product.http.post("/api/v1/search/unified", json=search, headers=headers)).status_code == 401
+
+    async def test_a_server_speaks_for_its_own_customers(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        made = (
+            await product.http.post("/api/v1/api-keys", json={"name": "crm", "scopes": ["chat"]}, headers=admin)
+        ).json()
+        first = await product.visitor(tenant, made["secret"], user_id="customer-1")
+        again = await product.visitor(tenant, made["secret"], user_id="customer-1")
+        customers = await product.rows(tenant, "select distinct customer_id from chat_sessions")
+        assert len(customers) == 1
+        assert (await first.ask("hello"))["message"]
+        assert first.session_id != again.session_id
+
+
+class TestSettings:
+    async def test_change_and_validation(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        changed = await product.http.patch("/api/v1/settings", json={"greeting": "Moin!"}, headers=admin)
+        assert (changed.status_code, changed.json()["greeting"]) == (200, "Moin!")
+        assert (await product.visitor(tenant)).greeting == "Moin!"
+        for wrong in (
+            {"greeting": ""},
+            {"answerable_at": 7},
+            {"unknown": 1},
+            {"allowed_origins": ["javascript:alert(1)"]},
+        ):
+            assert (await product.http.patch("/api/v1/settings", json=wrong, headers=admin)).status_code == 422
+        assert (await product.http.get("/api/v1/settings", headers=admin)).json()["version"] == changed.json()[
+            "version"
+        ]
+
+
+class TestIdentity:
+    @pytest.fixture
+    async def tenant(self, product: Product) -> Tenant:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        set_secret = {"identity_secret": IDENTITY_SECRET, "require_identity": True}
+        assert (await product.http.patch("/api/v1/settings", json=set_secret, headers=admin)).status_code == 200
+        return tenant
+
+    async def test_the_sites_word_makes_one_customer(self, product: Product, tenant: Tenant) -> None:
+        headers = {"X-Widget-Key": tenant.widget_key}
+        for _ in range(2):
+            token = identity("user-7", email="seven@example.com", email_verified=True, audience=["trainee"])
+            opened = await product.http.post(
+                "/api/v1/chat/sessions", headers={**headers, "Authorization": f"Bearer {token}"}
+            )
+            assert opened.status_code == 201
+            assert opened.json()["visitor_token"] is None
+        customers = await product.rows(tenant, "select * from customers where external_id = 'user-7'")
+        assert [(found["email"], found["audience"]) for found in customers] == [("seven@example.com", ["trainee"])]
+
+    @pytest.mark.parametrize(
+        "token",
+        [
+            identity("user-7", secret="another secret of about the same length"),
+            identity("user-7", life=timedelta(days=2)),
+            identity("user-7", life=timedelta(minutes=-5)),
+            jwt.encode({"sub": "user-7", "aud": "helpdesk"}, None, "none"),
+            "not.a.token",
+        ],
+        ids=["foreign secret", "too long a life", "expired", "unsigned", "no token"],
+    )
+    async def test_a_false_word_is_refused(self, product: Product, tenant: Tenant, token: str) -> None:
+        headers = {"X-Widget-Key": tenant.widget_key, "Authorization": f"Bearer {token}"}
+        assert (await product.http.post("/api/v1/chat/sessions", headers=headers)).status_code == 401
+
+    async def test_visitors_without_identity_are_refused_where_it_is_required(
+        self, product: Product, tenant: Tenant
+    ) -> None:
+        opened = await product.http.post("/api/v1/chat/sessions", headers={"X-Widget-Key": tenant.widget_key})
+        assert opened.status_code == 401

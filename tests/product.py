@@ -1,0 +1,179 @@
+"""The whole product on a real socket, with a client that speaks to it as the world does."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from agent.resources import Resources, attending, open_resources
+from agent.settings import Settings
+from api.app import create_app
+from memory.database import Database
+from memory.embedded import EmbeddedUrls
+from memory.encryption import Cipher
+from memory.models import Tenant
+from memory.tenancy import Role
+from tools import provisioning
+
+PASSWORD = "correct horse battery"
+SECRET = "test-secret-key-of-sufficient-length-0123456789"
+
+
+def settings_for(urls: EmbeddedUrls, **overrides: Any) -> Settings:
+    values = {
+        "DATABASE_URL": urls.app, "DATABASE_OWNER_URL": urls.owner, "SECRET_KEY": SECRET, "PORT": 0, "DEBUG": True,
+        "ENCRYPTION_KEYS": Cipher.new_key(), "REQUESTS_PER_MINUTE": 100_000, "MESSAGES_PER_MINUTE": 100_000,
+    }  # fmt: skip
+    return Settings.load(None, **{**values, **overrides})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One server-sent event as a client reads it."""
+
+    type: str
+    data: dict[str, Any]
+    id: str | None
+
+
+@dataclass
+class Visitor:
+    """A customer's client: opens a session, says things, follows the stream."""
+
+    http: httpx.AsyncClient
+    session_id: str
+    headers: dict[str, str]
+    greeting: str = ""
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"/api/v1/chat/sessions/{self.session_id}"
+
+    async def ask(self, text: str, **headers: str) -> dict[str, Any]:
+        """Say something and wait for the answer."""
+        answer = await self.http.post(
+            f"{self.url}/messages", json={"message": text}, headers={**self.headers, **headers}
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def stream(self, text: str, **headers: str) -> list[Event]:
+        """Say something and read the stream to its end."""
+        async with self.http.stream(
+            "POST", f"{self.url}/messages", json={"message": text},
+            headers={**self.headers, "Accept": "text/event-stream", **headers},
+        ) as answer:  # fmt: skip
+            assert answer.status_code == 200, await answer.aread()
+            return [event async for event in read_events(answer)]
+
+    @asynccontextmanager
+    async def follow(self, last_event_id: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+        headers = {**self.headers, **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+        async with self.http.stream("GET", f"{self.url}/events", headers=headers) as answer:
+            assert answer.status_code == 200, await answer.aread()
+            yield read_events(answer)
+
+    async def history(self) -> list[dict[str, Any]]:
+        answer = await self.http.get(f"{self.url}/messages", headers=self.headers)
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+
+async def read_events(answer: httpx.Response) -> AsyncIterator[Event]:
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if not line:
+            if "data" in fields:
+                yield Event(fields.get("event", "message"), json.loads(fields["data"]), fields.get("id"))
+            fields = {}
+        else:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+
+
+@dataclass
+class Product:
+    """A running server and what a test may do with it."""
+
+    app: FastAPI
+    resources: Resources
+    owner: Database
+    http: httpx.AsyncClient
+
+    async def tenant(self, **options: Any) -> Tenant:
+        """A new tenant; `options` are its settings."""
+        tenant = await provisioning.add_tenant(self.owner, f"t-{secrets.token_hex(6)}", "Test")
+        if options:
+            async with self.owner.connection(tenant.id) as connection:
+                await connection.execute(
+                    "update tenant_settings set options = %s where tenant_id = %s", (json.dumps(options), tenant.id)
+                )
+        return tenant
+
+    async def visitor(self, tenant: Tenant, token: str | None = None, user_id: str | None = None) -> Visitor:
+        headers = {"Authorization": f"Bearer {token}"} if token else {"X-Widget-Key": tenant.widget_key}
+        answer = await self.http.post(
+            "/api/v1/chat/sessions", headers=headers, json={"user_id": user_id} if user_id else None
+        )
+        assert answer.status_code == 201, answer.text
+        opened = answer.json()
+        bearer = token or opened["visitor_token"]
+        return Visitor(self.http, opened["session_id"], {"Authorization": f"Bearer {bearer}"}, opened["message"])
+
+    async def staff(self, tenant: Tenant, role: Role) -> dict[str, str]:
+        """Headers of a new colleague who has signed in."""
+        email = f"{secrets.token_hex(6)}@example.com"
+        await provisioning.add_first_user(self.owner, tenant.slug, email=email, password=PASSWORD, role=role)
+        return await self.sign_in(email)
+
+    async def sign_in(self, email: str, **headers: str) -> dict[str, str]:
+        answer = await self.http.post(
+            "/api/v1/auth/login", json={"email": email, "password": PASSWORD}, headers=headers
+        )
+        assert answer.status_code == 200, answer.text
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    async def set_audience(self, tenant: Tenant, visitor: Visitor, *audience: str) -> None:
+        async with self.owner.connection(tenant.id) as connection:
+            await connection.execute(
+                "update customers set audience = %s where id = (select customer_id from chat_sessions where id = %s)",
+                (list(audience), UUID(visitor.session_id)),
+            )
+
+    async def rows(self, tenant: Tenant, query: str, *values: Any) -> list[dict[str, Any]]:
+        async with self.owner.connection(tenant.id) as connection:
+            return await (await connection.execute(query, values)).fetchall()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Product]:
+    """Start the product in this process on a free port, and stop it as SIGTERM would."""
+    assert settings.database.owner_url
+    owner = Database(settings.database.owner_url, pool_size=4)
+    await owner.pool.open()
+    async with open_resources(settings) as resources, attending(resources):
+        app = create_app(settings, resources)
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        )
+        serving = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=40) as http:
+            yield Product(app, resources, owner, http)
+        server.should_exit = True
+        await serving
+        await resources.turns.drain(5)
+    await owner.pool.close()
+    await owner.engine.dispose()

@@ -1,0 +1,171 @@
+"""The tools that a model may call, by the role of whom it acts for.
+
+A tool's arguments never name a tenant, customer or session: those come from the turn's context. Every effect is
+recorded under the turn's own number, in the transaction of the effect. What goes wrong is told to the model as an
+instruction, not as a trace.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kbs.passages import Passage
+from memory import turns
+from memory.errors import HelpdeskError, LeaseLost
+from memory.tenancy import Role
+from tools import recall, tickets
+from tools.context import TurnContext
+from tools.handoff import Request, request_handoff
+
+
+class Arguments(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Nothing(Arguments):
+    """No arguments."""
+
+
+class SearchArguments(Arguments):
+    query: str = Field(min_length=2, max_length=300, description="what to look for, as a full question")
+
+
+class TicketArguments(Arguments):
+    subject: str = Field(min_length=3, max_length=200, description="one line that names the problem")
+    content: str = Field(min_length=3, max_length=4000, description="what happened, in the customer's words")
+
+
+class HumanArguments(Arguments):
+    reason: str = Field(min_length=3, max_length=300, description="why a person is needed")
+
+
+class FactArguments(Arguments):
+    fact: str = Field(min_length=3, max_length=300, description="one lasting fact about the customer, never a secret")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a tool tells the model, with what else the turn should know."""
+
+    text: str
+    passages: tuple[Passage, ...] = ()
+    escalated: bool = False
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    name: str
+    description: str
+    arguments: type[Arguments]
+    roles: frozenset[Role]
+    run: Callable[[TurnContext, Any], Awaitable[Outcome]]
+
+    def schema(self) -> dict[str, Any]:
+        """The tool as an OpenAI-compatible endpoint wants it declared."""
+        parameters = self.arguments.model_json_schema()
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": parameters},
+        }
+
+
+async def search_knowledge(context: TurnContext, arguments: SearchArguments) -> Outcome:
+    found = await context.search(arguments.query)
+    quotable = tuple(passage for passage in found.passages if passage.source.quotable)
+    if not quotable:
+        return Outcome(text="Nothing was found. Say so honestly, or try other words once.")
+    return Outcome(text=f"{len(quotable)} passages were found and added to the numbered passages.", passages=quotable)
+
+
+async def list_my_tickets(context: TurnContext, arguments: Nothing) -> Outcome:
+    async with context.database.connection(context.principal.tenant_id) as connection:
+        own = await tickets.list_tickets(connection, customer_id=context.customer_id, limit=10)
+    if not own:
+        return Outcome(text="The customer has no tickets.")
+    lines = [f"#{ticket.number} [{ticket.status}] {ticket.subject} ({ticket.created_at:%Y-%m-%d})" for ticket in own]
+    return Outcome(text="The customer's tickets, newest first:\n" + "\n".join(lines))
+
+
+async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outcome:
+    ordinal = next(context.ordinals)
+    async with context.effect() as entry:
+        ticket = await tickets.open_ticket(
+            entry.connection, tenant_id=context.principal.tenant_id, customer_id=context.customer_id,
+            subject=arguments.subject, content=arguments.content, opened_by="model", actor=context.principal.key,
+            session_id=context.session_id,
+        )  # fmt: skip
+        await _record(context, entry.connection, ordinal, "open_ticket", {"ticket_id": str(ticket.id)})
+    return Outcome(text=f"Ticket #{ticket.number} is open. Tell the customer its number.")
+
+
+async def request_human(context: TurnContext, arguments: HumanArguments) -> Outcome:
+    ordinal = next(context.ordinals)
+    request = Request(
+        session_id=context.session_id, customer_id=context.customer_id, reason="agent_decision",
+        summary=arguments.reason, turn_id=context.lease.turn_id, findings={"asked": arguments.reason},
+    )  # fmt: skip
+    async with context.effect() as entry:
+        _, ticket, _ = await request_handoff(entry, request)
+        await _record(context, entry.connection, ordinal, "request_human", {"ticket_id": str(ticket.id)})
+    return Outcome(
+        text=f"A person was asked for; the ticket is #{ticket.number}. Tell the customer, and promise no time.",
+        escalated=True,
+    )
+
+
+async def remember(context: TurnContext, arguments: FactArguments) -> Outcome:
+    kept = await recall.remember(context, arguments.fact)
+    return Outcome(text="Remembered." if kept else "That was known already.")
+
+
+async def _record(context: TurnContext, connection: Any, ordinal: int, tool: str, result: dict[str, Any]) -> None:
+    if not await turns.record_effect(connection, context.lease, ordinal, tool, result):
+        raise LeaseLost("this effect has happened before")  # rolls the repeated effect back
+
+
+EVERYONE = frozenset(Role)
+CATALOG: tuple[Tool, ...] = (
+    Tool(
+        name="search_knowledge", arguments=SearchArguments, roles=EVERYONE, run=search_knowledge,
+        description="Search the knowledge base again, with other words than the customer's.",
+    ),
+    Tool(
+        name="list_my_tickets", arguments=Nothing, roles=EVERYONE, run=list_my_tickets,
+        description="The customer's own tickets with number, status and subject.",
+    ),
+    Tool(
+        name="open_ticket", arguments=TicketArguments, roles=EVERYONE, run=open_ticket,
+        description="Open a ticket when the customer asks for one or the problem needs work by a person later.",
+    ),
+    Tool(
+        name="request_human", arguments=HumanArguments, roles=EVERYONE, run=request_human,
+        description="Hand the conversation to a person, when the customer asks or you cannot help.",
+    ),
+    Tool(
+        name="remember", arguments=FactArguments, roles=EVERYONE, run=remember,
+        description="Keep a lasting fact that the customer told about themselves.",
+    ),
+)  # fmt: skip
+
+
+def tools_for(role: Role) -> tuple[Tool, ...]:
+    return tuple(tool for tool in CATALOG if role in tool.roles)
+
+
+async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Outcome:
+    """Run one tool for the turn's caller; every failure but a lost lease comes back as an instruction."""
+    tool = next((tool for tool in tools_for(context.principal.role) if tool.name == name), None)
+    if tool is None:
+        return Outcome(text=f"There is no tool named {name[:60]!r}. Answer with what you have.", ok=False)
+    try:
+        return await tool.run(context, tool.arguments.model_validate(arguments))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        return Outcome(text=f"The arguments do not fit ({wrong}). Correct them or answer without the tool.", ok=False)
+    except LeaseLost:
+        raise
+    except HelpdeskError as error:
+        return Outcome(text=f"The tool failed ({error.code}). Tell the customer honestly and offer a person.", ok=False)

@@ -1,0 +1,398 @@
+"""What kind of message it is: intent, severity, tier, language, mood, small talk, and whether a person is wanted.
+
+Everything but the nearest prototypes works on words alone, and its cues are data in `intents.yaml`. Tier, from severity
+and the kind of intent (0 self-service, 1 front line, 2 technical, 3 specialist, 4 management or security incident):
+
+    severity   any other   technical   sensitive   sensitive and technical
+    LOW            0           0           1                  1
+    MEDIUM         1           2           1                  2
+    HIGH           2           2           2                  2
+    CRITICAL       3           3           4                  4
+
+On the finished answer both may rise, never fall: an answer that speaks of an incident makes it HIGH and tier 3 at least,
+one that needs staff makes it tier 2 at least, and a question left open goes up to 1, 2, 3 or 4 by severity.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.intents import (
+    CERTAINTY_WHEN_NONE,
+    INTENTS_FILE,
+    NO_INTENT,
+    Intent,
+    IntentFileError,
+    IntentMatch,
+    Packs,
+    Phrase,
+    PhraseBook,
+    Reading,
+    find_intent,
+    in_force,
+    parse_phrase,
+    rank_intents,
+    read_intents_file,
+    tokenize,
+)
+
+Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye"]
+Vectors = NDArray[np.float32]
+
+SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
+TIERS: dict[Severity, tuple[int, int, int, int]] = {
+    # any other, technical, sensitive, sensitive and technical
+    "LOW": (0, 0, 1, 1),
+    "MEDIUM": (1, 2, 1, 2),
+    "HIGH": (2, 2, 2, 2),
+    "CRITICAL": (3, 3, 4, 4),
+}
+UNANSWERED_TIERS: dict[Severity, int] = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+
+EMBEDDED_FLOOR = 0.35
+"""Below this similarity the nearest prototypes say nothing. Out-of-scope messages reach 0.30 in one of twenty."""
+EMBEDDED_MARGIN_ALONE = 0.05
+EMBEDDED_MARGIN_OVER_KEYWORDS = 0.10
+"""Lead over the runner-up, or over the intent that the keywords chose, that lets the prototypes decide."""
+
+LONGEST_TALK = 14
+"""Words; a longer message is a question whatever it is made of."""
+LANGUAGE_LETTERS = 12
+"""Fewer letters than this don't tell the language of a text in Latin script."""
+LANGUAGE_CERTAINTY = 0.75
+
+
+class Embeds(Protocol):
+    """What is needed of an embedder: rows of unit length, in order."""
+
+    async def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A message as classified; with an embedding both labels are shown, and `intent` is the one that holds."""
+
+    intent: str | None
+    certainty: float
+    keywords: tuple[str, ...]
+    keyword_intent: str | None = None
+    embedded_intent: str | None = None
+    embedded_score: float = 0.0
+    severity: Severity
+    tier: int
+    language: str
+    sentiment: float
+    """-1 furious to 1 delighted; 0 when no word tells."""
+    wants_human: bool
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prototypes:
+    """Example messages as unit vectors (n, dimensions), the intent of each, and the mean direction of each intent."""
+
+    labels: tuple[str, ...]
+    owners: NDArray[np.int64]
+    vectors: Vectors
+    centres: Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """The intent whose prototypes are nearest; `scores` are those of all intents, for margins."""
+
+    intent: str
+    score: float
+    margin: float
+    scores: Mapping[str, float]
+
+
+def make_prototypes(labels: Sequence[str], vectors: Vectors) -> Prototypes:
+    """Prototypes from labelled unit vectors (n, dimensions)."""
+    names = tuple(dict.fromkeys(labels))
+    owners = np.array([names.index(label) for label in labels], dtype=np.int64)
+    means = np.stack([vectors[owners == owner].mean(axis=0) for owner in range(len(names))])
+    centres = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+    return Prototypes(labels=names, owners=owners, vectors=vectors, centres=centres.astype(np.float32))
+
+
+async def build_prototypes(embedder: Embeds, packs: Packs) -> Prototypes:
+    """Prototypes from the packs' example messages."""
+    examples = [(intent.name, text) for pack in in_force(packs) for intent in pack.intents for text in intent.examples]
+    vectors = await embedder.embed_texts([text for _, text in examples])
+    return make_prototypes([name for name, _ in examples], np.asarray(vectors, dtype=np.float32))
+
+
+def nearest_intent(embedding: Vectors, prototypes: Prototypes, allowed: Iterable[str] | None = None) -> Nearest | None:
+    """The nearest intent by the mean of its best example's similarity and its centre's; `allowed` limits the labels."""
+    similar = prototypes.vectors @ embedding
+    best = np.full(len(prototypes.labels), -1.0, dtype=np.float32)
+    np.maximum.at(best, prototypes.owners, similar)
+    means = (best + prototypes.centres @ embedding) / 2
+    wanted = set(prototypes.labels if allowed is None else allowed)
+    scores = {label: float(mean) for label, mean in zip(prototypes.labels, means, strict=True) if label in wanted}
+    if not scores:
+        return None
+    first, second = (*sorted(scores.values(), reverse=True), 0.0)[:2]
+    intent = max(scores, key=scores.__getitem__)
+    return Nearest(intent=intent, score=first, margin=first - second, scores=scores)
+
+
+def classify(
+    text: str, *, packs: Packs, embedding: Vectors | None = None, prototypes: Prototypes | None = None
+) -> Classification:
+    """Classify a message. The prototypes may override the keywords' label; they are used with an embedding only."""
+    ranked = rank_intents(text, packs)
+    match = ranked[0] if ranked else NO_INTENT
+    nearest = None
+    if embedding is not None and prototypes is not None:
+        allowed = [intent.name for pack in in_force(packs) for intent in pack.intents]
+        nearest = nearest_intent(np.asarray(embedding, dtype=np.float32), prototypes, allowed)
+    chosen = _decide(ranked, nearest)
+    severity = _severity_of(text)
+    human = wants_human(text)
+    kind, language = talk_kind(text)
+    return Classification(
+        intent=chosen.intent,
+        certainty=chosen.certainty,
+        keywords=chosen.keywords,
+        keyword_intent=match.intent,
+        embedded_intent=nearest.intent if nearest else None,
+        embedded_score=round(nearest.score, 4) if nearest else 0.0,
+        severity=severity,
+        tier=tier_of(severity, find_intent(chosen.intent, packs)),
+        language=language or detect_language(text),
+        sentiment=sentiment(text),
+        wants_human=human,
+        kind="question" if human else kind,
+    )
+
+
+def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMatch:
+    """The keywords' intent, or that of the prototypes where these are clear; certainty is always that of keywords."""
+    match = ranked[0] if ranked else NO_INTENT
+    if nearest is None or nearest.score < EMBEDDED_FLOOR or nearest.intent == match.intent:
+        return match
+    if match.intent is None:
+        overrides = nearest.margin >= EMBEDDED_MARGIN_ALONE
+    else:
+        overrides = nearest.score - nearest.scores.get(match.intent, 0.0) >= EMBEDDED_MARGIN_OVER_KEYWORDS
+    if not overrides:
+        return match
+    own = [other for other in ranked if other.intent == nearest.intent]
+    return own[0] if own else IntentMatch(intent=nearest.intent, certainty=CERTAINTY_WHEN_NONE, keywords=())
+
+
+def tier_of(severity: Severity, intent: Intent | None) -> int:
+    column = (2 * intent.sensitive + intent.technical) if intent else 0
+    return TIERS[severity][column]
+
+
+def reassess(classification: Classification, answer_text: str, *, answered: bool) -> Classification:
+    """The classification in the light of the finished answer; severity and tier only rise."""
+    cues = load_cues()
+    reading = cues.book.read(tokenize(answer_text))
+    severity, tier = classification.severity, classification.tier
+    if cues.found("incident", reading):
+        severity, tier = _worse(severity, "HIGH"), max(tier, 3)
+    if cues.found("specialist", reading):
+        tier = max(tier, 2)
+    if not answered:
+        tier = max(tier, UNANSWERED_TIERS[severity])
+    return replace(classification, severity=severity, tier=tier)
+
+
+def _worse(one: Severity, other: Severity) -> Severity:
+    return max(one, other, key=SEVERITIES.index)
+
+
+def _severity_of(text: str) -> Severity:
+    cues = load_cues()
+    reading = cues.book.read(tokenize(text))
+    found = {name for name in cues.severity if cues.found(name, reading)}
+    level = next((number for number, name in ((3, "critical"), (2, "high"), (1, "medium")) if name in found), 0)
+    if "hypothetical" in found:
+        return SEVERITIES[max(0, level - 2)]
+    if "low" in found and level < 3:
+        return SEVERITIES[max(0, level - 1)] if level == 2 else "LOW"
+    if "everyone" in found and level:
+        level += 1
+    if "urgent" in found and level < 2:
+        level += 1
+    return SEVERITIES[min(level, 3)]
+
+
+def wants_human(text: str) -> bool:
+    """Whether the writer asks, in plain words, for a person."""
+    cues = load_cues()
+    reading = cues.book.read(tokenize(text))
+    asked = _any(cues.human, reading)
+    if asked:
+        for phrase in cues.not_human:
+            ends = reading.ends(phrase)
+            asked &= ~(ends | ends << 1 | ends << 2 | ends >> 1 | ends >> 2)
+    return bool(asked)
+
+
+def talk_kind(text: str) -> tuple[Kind, str | None]:
+    """Small talk of some kind, when the message is nothing else, and its language if the words tell it."""
+    if reaction := _REACTIONS.get(text.strip()[:1]):
+        return (reaction, None) if not re.search(r"\w", text) else ("question", None)
+    tokens = tokenize(text)
+    cues = load_cues()
+    reading = cues.book.read(tokens, across=True)
+    if reading.length > LONGEST_TALK or not tokens:
+        return "question", None
+    whole = (1 << reading.length) - 1
+    best: tuple[int, Kind, str | None] = (0, "question", None)
+    for kind in _KINDS:
+        for language, phrases in cues.talk[kind].items():
+            said = _coverage(phrases, reading)
+            if said.bit_count() > best[0] and said | _coverage(cues.beside(language), reading) == whole:
+                best = (said.bit_count(), kind, language)
+    return best[1:]
+
+
+_KINDS: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
+_REACTIONS: dict[str, Kind] = {
+    "👍": "thanks",
+    "🙏": "thanks",
+    "❤": "thanks",
+    "👋": "greeting",
+    "🙂": "smalltalk",
+    "😊": "smalltalk",
+}
+
+
+def _coverage(phrases: Iterable[Phrase], reading: Reading) -> int:
+    covered = 0
+    for phrase in phrases:
+        covered |= reading.covers(phrase)
+    return covered
+
+
+def sentiment(text: str) -> float:
+    """Mood by words, -1 to 1; a negation before a word of praise turns it."""
+    cues = load_cues()
+    reading = cues.book.read(tokenize(text))
+    negated = _any(cues.mood["negation"], reading)
+    near = negated << 1 | negated << 2
+    praise, blame = _any(cues.mood["positive"], reading), _any(cues.mood["negative"], reading)
+    good = (praise & ~near).bit_count()
+    bad = (blame & ~near).bit_count() + (praise & near).bit_count() + _any(cues.mood["strong"], reading).bit_count()
+    return round((good - bad) / (good + bad + 1), 2)
+
+
+def _any(phrases: Iterable[Phrase], reading: Reading) -> int:
+    ends = 0
+    for phrase in phrases:
+        ends |= reading.ends(phrase)
+    return ends
+
+
+# Language
+
+_NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|`[^`]*`|[\d_/\\<>{}\[\]|=#*]+")
+_SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("ja", re.compile(r"[\u3040-\u30ff]")),
+    ("ko", re.compile(r"[\uac00-\ud7a3]")),
+    ("zh", re.compile(r"[\u4e00-\u9fff]")),
+    ("th", re.compile(r"[\u0e00-\u0e7f]")),
+    ("he", re.compile(r"[\u0590-\u05ff]")),
+    ("el", re.compile(r"[\u0370-\u03ff]")),
+    ("hi", re.compile(r"[\u0900-\u097f]")),
+    ("uk", re.compile(r"[іїєґІЇЄҐ]")),
+    ("ru", re.compile(r"[\u0400-\u04ff]")),
+    ("ar", re.compile(r"[\u0600-\u06ff]")),
+)
+
+
+def detect_language(text: str) -> str:
+    """ISO 639-1 code; `en` where the text is too short or too mixed to tell. The first call loads a model (0.7 s)."""
+    prose = _NOT_PROSE.sub(" ", text[:LANGUAGE_WINDOW])
+    letters = sum(char.isalpha() for char in prose)
+    script = next((code for code, pattern in _SCRIPTS if 2 * len(pattern.findall(prose)) > letters), None)
+    if script in _ONE_LANGUAGE:
+        return script
+    if letters < LANGUAGE_LETTERS:
+        return script or "en"
+    (best, certainty), *others = _identifier().rank(prose)[:5]
+    clear = certainty >= LANGUAGE_CERTAINTY or all(code != "en" for code, _ in others)
+    return str(best) if clear and (script or certainty >= LANGUAGE_DOUBT) else script or "en"
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # a second to load, and only some processes classify
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(load_cues().languages)
+    return identifier
+
+
+# Cues
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cues:
+    """The cues of the file, parsed, and the book that reads for all of them."""
+
+    book: PhraseBook
+    languages: tuple[str, ...]
+    """That a text may be in; the fewer, the surer."""
+    talk: Mapping[Kind, Mapping[str, tuple[Phrase, ...]]]
+    filler: Mapping[str, tuple[Phrase, ...]]
+    human: tuple[Phrase, ...]
+    not_human: tuple[Phrase, ...]
+    severity: Mapping[str, tuple[Phrase, ...]]
+    mood: Mapping[str, tuple[Phrase, ...]]
+
+    def found(self, name: str, reading: Reading) -> bool:
+        return any(reading.ends(phrase) for phrase in self.severity[name])
+
+    def beside(self, language: str) -> list[Phrase]:
+        """What may stand beside small talk of a language: other small talk of it, and fillers."""
+        talk = [phrase for kind in self.talk.values() for phrase in kind.get(language, ())]
+        return [*talk, *self.filler.get(language, ())]
+
+
+@cache
+def load_cues(path: Path = INTENTS_FILE) -> Cues:
+    """The cues of the intents' file. Raises `IntentFileError`."""
+    content = read_intents_file(path)
+    try:
+        cues = content["cues"]
+        languages = tuple(cues["languages"])
+        talk = {kind: _parse_each(cues["talk"][kind]) for kind in _KINDS}
+        filler = _parse_each(cues["talk"]["filler"])
+        severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
+        human, not_human = _parse(cues["human"]), _parse(cues["not_human"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntentFileError(f"{path}: cues: {error!r}") from error
+    groups = [*talk.values(), filler, severity, mood]
+    listed = [phrase for group in groups for phrases in group.values() for phrase in phrases]
+    return Cues(
+        book=PhraseBook((*listed, *human, *not_human)),
+        languages=languages,
+        talk=talk,
+        filler=filler,
+        human=human,
+        not_human=not_human,
+        severity=severity,
+        mood=mood,
+    )
+
+
+def _parse(sources: Iterable[str]) -> tuple[Phrase, ...]:
+    return tuple(parse_phrase(source) for source in sources)
+
+
+def _parse_each(lists: Mapping[str, Iterable[str]]) -> dict[str, tuple[Phrase, ...]]:
+    return {name: _parse(sources) for name, sources in lists.items()}

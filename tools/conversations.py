@@ -1,0 +1,110 @@
+"""What customers and colleagues do with a conversation outside of a turn."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from memory import chats
+from memory.database import Connection, Database
+from memory.errors import NotAuthenticated
+from memory.events import journal
+from memory.models import ChatMessage, ChatSession, Handoff, Ticket
+from memory.streams import Streams
+from memory.tenancy import Principal, Role
+from tools import accounts
+from tools.handoff import Request, request_handoff
+from tools.tenants import load_options
+
+SUMMARY_MESSAGES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    session_id: UUID
+    tenant_id: UUID
+    customer_id: UUID
+    greeting: str
+
+
+async def open_session(database: Database, streams: Streams, caller: Principal | UUID, *, label: str | None) -> Opened:
+    """A new conversation of the caller, or of a new visitor of the tenant. A server opens it for its own customer."""
+    tenant_id = caller if isinstance(caller, UUID) else caller.tenant_id
+    async with journal(database, streams, tenant_id) as entry:
+        options = await load_options(entry.connection, tenant_id)
+        principal = await _customer_of(entry.connection, caller, tenant_id, label, options.require_identity)
+        assert principal.customer_id is not None  # each branch above ends with a customer
+        session = await chats.create_session(
+            entry, customer_id=principal.customer_id, user_label=label, greeting=options.greeting
+        )
+    return Opened(
+        session_id=session.id, tenant_id=tenant_id, customer_id=principal.customer_id, greeting=options.greeting
+    )
+
+
+async def _customer_of(
+    connection: Connection, caller: Principal | UUID, tenant_id: UUID, label: str | None, require_identity: bool
+) -> Principal:
+    if isinstance(caller, UUID):
+        if require_identity:
+            raise NotAuthenticated("this tenant answers only signed-in customers")
+        return await accounts.add_visitor(connection, tenant_id)
+    if caller.is_server:
+        if label is None:
+            return await accounts.add_visitor(connection, tenant_id)
+        return await accounts.principal_of_identity(connection, tenant_id, accounts.Identity(external_id=label))
+    return await accounts.customer_of_user(connection, caller)
+
+
+async def visible_session(database: Database, principal: Principal, session_id: UUID) -> ChatSession:
+    """A session that this caller may see: one's own, or any of the tenant's for colleagues. Raises NotFound."""
+    async with database.connection(principal.tenant_id) as connection:
+        return await chats.get_session(connection, session_id, customer_id=_only(principal))
+
+
+async def list_sessions(
+    database: Database, principal: Principal, *, before: UUID | None, limit: int
+) -> list[ChatSession]:
+    async with database.connection(principal.tenant_id) as connection:
+        return await chats.list_sessions(connection, customer_id=_only(principal), before=before, limit=limit)
+
+
+async def read_messages(
+    database: Database, principal: Principal, session_id: UUID, *, after: int, limit: int
+) -> list[ChatMessage]:
+    async with database.connection(principal.tenant_id) as connection:
+        await chats.get_session(connection, session_id, customer_id=_only(principal))
+        return await chats.messages_after(connection, session_id, after=after, limit=limit)
+
+
+async def close(database: Database, streams: Streams, principal: Principal, session_id: UUID) -> None:
+    async with journal(database, streams, principal.tenant_id) as entry:
+        session = await chats.get_session(entry.connection, session_id, customer_id=_only(principal), lock=True)
+        await chats.close_session(entry, session)
+
+
+async def ask_for_person(
+    database: Database, streams: Streams, principal: Principal, session_id: UUID, *, reason: str
+) -> tuple[Handoff, Ticket, str]:
+    """A handoff asked for outright; the words tell the customer what is true of it."""
+    async with journal(database, streams, principal.tenant_id) as entry:
+        session = await chats.get_session(entry.connection, session_id, customer_id=_only(principal), lock=True)
+        options = await load_options(entry.connection, principal.tenant_id)
+        recent = await chats.window(entry.connection, session_id, after=0, limit=SUMMARY_MESSAGES)
+        asked = [message.content for message in recent if message.author == "customer"]
+        request = Request(
+            session_id=session_id, customer_id=session.customer_id, reason="customer_request",
+            summary=reason or (asked[-1] if asked else "The customer asked for a person"),
+            findings={"asked": "\n".join(asked), "reason": reason}, actor=principal.key,
+        )  # fmt: skip
+        handoff, ticket, new = await request_handoff(entry, request)
+        there = "a colleague will reply here" if options.people_available else "nobody is available right now"
+        words = f"You asked for a person: {there}. Your ticket is #{ticket.number}."
+        if new:
+            await chats.add_message(entry, session_id, author="system", content=words)
+    return handoff, ticket, words
+
+
+def _only(principal: Principal) -> UUID | None:
+    """Customers see their own; a customer without an id sees nothing."""
+    if principal.role is not Role.CUSTOMER:
+        return None
+    return principal.customer_id or UUID(int=0)

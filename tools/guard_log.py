@@ -1,0 +1,22 @@
+"""Every refusal leaves a row: what was stopped, by which rule, in which session; never the words themselves."""
+
+from memory.models import new_id
+from tools.context import TurnContext
+from tools.guardrails import Verdict
+
+
+async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
+    async with context.database.connection(context.principal.tenant_id) as connection:
+        await connection.execute(
+            INSERT,
+            (
+                new_id(), context.principal.tenant_id, context.session_id, context.lease.turn_id, verdict.action,
+                verdict.category, verdict.rule, verdict.reason,
+            ),
+        )  # fmt: skip
+
+
+INSERT = """
+insert into guardrail_events (id, tenant_id, session_id, turn_id, action, category, rule, reason)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+"""

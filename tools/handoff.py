@@ -1,0 +1,76 @@
+"""Asking for a person: one open handoff and one escalation ticket per session, however often it is asked."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from memory.events import Journal
+from memory.models import Handoff, Ticket
+from tools.tickets import escalation_ticket, open_ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Why a person is needed, and what that person should know."""
+
+    session_id: UUID
+    customer_id: UUID
+    reason: str
+    summary: str
+    findings: dict[str, Any] = field(default_factory=dict)
+    turn_id: UUID | None = None
+    actor: str = "bot"
+    severity: str = "MEDIUM"
+    tier: int = 1
+    intent: str | None = None
+    language: str | None = None
+
+
+async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, Ticket, bool]:
+    """Open a handoff with its ticket, or find the one that is open already; True when it is new."""
+    if (found := await open_handoff(journal, request.session_id)) and (
+        ticket := await escalation_ticket(journal.connection, request.session_id)
+    ):
+        return found, ticket, False
+    ticket = await escalation_ticket(journal.connection, request.session_id) or await _open_ticket(journal, request)
+    handoff = Handoff(
+        tenant_id=journal.tenant_id, session_id=request.session_id, ticket_id=ticket.id, turn_id=request.turn_id,
+        reason=request.reason, summary=request.summary, findings=request.findings,
+    )  # fmt: skip
+    await journal.connection.execute(INSERT, {**handoff.model_dump(), "findings": Jsonb(request.findings)})
+    await journal.append(
+        request.session_id,
+        "handoff.requested",
+        {
+            "handoff_id": str(handoff.id), "reason": request.reason, "ticket_id": str(ticket.id),
+            "ticket_number": ticket.number,
+        },
+    )  # fmt: skip
+    return handoff, ticket, True
+
+
+async def open_handoff(journal: Journal, session_id: UUID) -> Handoff | None:
+    row = await (
+        await journal.connection.execute(
+            "select * from handoffs where session_id = %s and status in ('requested', 'claimed')", (session_id,)
+        )
+    ).fetchone()
+    return Handoff(**row) if row else None
+
+
+async def _open_ticket(journal: Journal, request: Request) -> Ticket:
+    return await open_ticket(
+        journal.connection, tenant_id=journal.tenant_id, customer_id=request.customer_id, subject=request.summary,
+        content=str(request.findings.get("asked") or request.summary), opened_by="escalation", actor=request.actor,
+        session_id=request.session_id, severity=request.severity, tier=request.tier, intent=request.intent,
+        language=request.language,
+    )  # fmt: skip
+
+
+INSERT = """
+insert into handoffs (id, tenant_id, session_id, ticket_id, turn_id, status, reason, summary, findings)
+values (%(id)s, %(tenant_id)s, %(session_id)s, %(ticket_id)s, %(turn_id)s, %(status)s, %(reason)s, %(summary)s,
+        %(findings)s)
+"""

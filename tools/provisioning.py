@@ -1,0 +1,97 @@
+"""What the owner of an installation does: tenants, the first users, and what every installation starts with.
+
+These run as the database's owner, because no tenant's role may write tenants or global rows.
+"""
+
+import secrets
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from memory.database import Database
+from memory.errors import Conflict, NotFound
+from memory.models import GLOBAL_TENANT, Customer, PromptVersion, Tenant, TenantSettings, User
+from memory.tenancy import Role
+from tools.accounts import hash_password
+
+DEMO = "demo"
+"""Slug and widget key of the tenant that an embedded installation starts with."""
+
+
+async def add_tenant(owner: Database, slug: str, name: str, *, widget_key: str | None = None) -> Tenant:
+    """A new tenant with a public widget key of its own. Raises Conflict for a slug that is taken."""
+    tenant = Tenant(slug=slug, name=name, widget_key=widget_key or f"wk_{secrets.token_urlsafe(18)}")
+    try:
+        async with owner.transaction(tenant.id) as session:
+            session.add(tenant)
+            await session.flush()
+            session.add(TenantSettings(tenant_id=tenant.id))
+    except IntegrityError as error:
+        raise Conflict(f"there is a tenant {slug!r} already") from error
+    return tenant
+
+
+async def list_tenants(owner: Database) -> list[Tenant]:
+    async with owner.transaction(GLOBAL_TENANT) as session:
+        query = select(Tenant).where(Tenant.id != GLOBAL_TENANT).order_by(col(Tenant.created_at))
+        return list(await session.exec(query))
+
+
+async def find_tenant(owner: Database, slug: str) -> Tenant:
+    found = {tenant.slug: tenant for tenant in await list_tenants(owner)}.get(slug)
+    if found is None:
+        raise NotFound(f"there is no tenant {slug!r}")
+    return found
+
+
+async def set_tenant_status(owner: Database, slug: str, status: str) -> Tenant:
+    """Suspend a tenant, or let it in again: its credentials stop or start working with the next request."""
+    tenant = await find_tenant(owner, slug)
+    async with owner.transaction(tenant.id) as session:
+        tenant.status = status
+        session.add(tenant)
+    return tenant
+
+
+async def add_first_user(owner: Database, slug: str, *, email: str, password: str, role: Role, name: str = "") -> User:
+    """A user added from the command line, where there may be no admin yet."""
+    tenant = await find_tenant(owner, slug)
+    hashed = await hash_password(password)
+    try:
+        async with owner.transaction(tenant.id) as session:
+            user = User(email=email.lower(), name=name, role=role, password_hash=hashed)
+            session.add(user)
+            await session.flush()
+            if role is Role.CUSTOMER:
+                session.add(Customer(email=user.email, name=name, user_id=user.id))
+    except IntegrityError as error:
+        raise Conflict("this address is taken") from error
+    return user
+
+
+async def seed_prompt(owner: Database, parts: dict[str, Any]) -> bool:
+    """The global default prompt: a changed text becomes the next version. True when something was written."""
+    async with owner.transaction(GLOBAL_TENANT) as session:
+        query = (
+            select(PromptVersion).where(PromptVersion.name == parts["name"]).order_by(col(PromptVersion.version).desc())
+        )
+        versions = list(await session.exec(query.with_for_update()))
+        texts = ("system_prompt", "context_template", "task_template")
+        if versions and all(getattr(versions[0], text) == parts[text] for text in texts):
+            return False
+        for version in versions:
+            version.is_active = False
+            session.add(version)
+        await session.flush()
+        number = versions[0].version + 1 if versions else 1
+        session.add(PromptVersion(**parts, version=number, is_active=True, tenant_id=GLOBAL_TENANT))
+    return True
+
+
+async def seed_demo(owner: Database) -> bool:
+    """The demo tenant, where there is no tenant at all. It has no staff and no password."""
+    if await list_tenants(owner):
+        return False
+    await add_tenant(owner, DEMO, "Demo", widget_key=DEMO)
+    return True

@@ -1,0 +1,44 @@
+"""The last turn in the light of the one before: what to search for when a question leans on the history.
+
+Only a message that shows that it leans is rewritten: joining past turns blindly helps one set of conversations and
+hurts another as much.
+"""
+
+import re
+from collections.abc import Sequence
+
+LEANING_WORDS = 12
+"""A message longer than this stands on its own."""
+
+_OPENING = re.compile(
+    r"^(?:and|but|or|so|what about|how about|what if|then|also|same|why|und|aber|was ist mit|wie ist es mit|"
+    r"et|mais|y|pero|и|а|что насчёт)\b",
+    re.IGNORECASE,
+)
+_POINTING = re.compile(
+    r"\b(?:it|its|that|this|those|these|them|they|there|one|ones|the same|instead|either|too|again|above|"
+    r"das|dies|dort|damit|davon|cela|ça|eso|esto|это|этого|там)\b",
+    re.IGNORECASE,
+)
+_CONTENT = re.compile(r"[^\W\d_]{4,}")
+_ACKNOWLEDGEMENT = re.compile(r"^(?:thanks|thank you|ok|okay|great|danke|merci|gracias|спасибо)\b", re.IGNORECASE)
+
+
+def leans(question: str) -> bool:
+    """Whether a message can't be understood without the one before."""
+    words = question.split()
+    if not words or len(words) > LEANING_WORDS or _ACKNOWLEDGEMENT.match(question):
+        return False
+    if _OPENING.match(question.strip()):
+        return True
+    return bool(_POINTING.search(question)) and len(_CONTENT.findall(question)) <= 5
+
+
+def rewrite(question: str, earlier: Sequence[str]) -> str:
+    """The query to search for: the question, led by the last earlier one that stood on its own if it leans."""
+    if not leans(question):
+        return question
+    for before in reversed(earlier):
+        if not leans(before) and _CONTENT.search(before) and not _ACKNOWLEDGEMENT.match(before):
+            return f"{before.strip()} {question.strip()}"
+    return question

@@ -1,0 +1,48 @@
+"""Searching the knowledge base, for a turn, a route or a tool: how a tenant ranks, and what a caller may see."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from kbs.index import Scope
+from kbs.passages import Passage, Source
+from kbs.retrieval import Mode, RetrievalOptions, Retriever
+from kbs.sources import Weights
+from memory.database import Connection, Database
+from memory.tenancy import Principal
+from tools.tenants import TenantOptions, load_options
+
+
+async def load_retrieval_options(connection: Connection, tenant_id: UUID) -> RetrievalOptions:
+    """The newest ranking settings of a tenant, else the specification's."""
+    row = await (await connection.execute(NEWEST, (tenant_id,))).fetchone()
+    if row is None:
+        return RetrievalOptions()
+    weights = Weights(**{source.value: row[f"weight_{source.value}"] for source in Source})
+    return RetrievalOptions(weights=weights, rerank=row["rerank"], threshold=row["threshold"], top_k=row["top_k"])
+
+
+def scope_of(principal: Principal, options: TenantOptions) -> Scope:
+    """What this caller may search: the tenant's own and its global collections, by the caller's audience."""
+    audience = None if principal.role.is_staff else principal.audience
+    return Scope(tenant_id=principal.tenant_id, collections=tuple(options.collections), audience=audience)
+
+
+async def search_sources(
+    database: Database,
+    retriever: Retriever,
+    principal: Principal,
+    query: str,
+    *,
+    sources: frozenset[Source],
+    mode: Mode,
+    limit: int,
+) -> tuple[Passage, ...]:
+    """Ranked passages of some sources, as this caller may see them."""
+    async with database.connection(principal.tenant_id) as connection:
+        options = await load_options(connection, principal.tenant_id)
+        ranking = await load_retrieval_options(connection, principal.tenant_id)
+    scope = replace(scope_of(principal, options), sources=sources)
+    return (await retriever.search(query, scope, ranking, mode=mode, k=limit)).passages
+
+
+NEWEST = "select * from retrieval_settings where tenant_id = %s order by id desc limit 1"

@@ -1,0 +1,87 @@
+"""What a tenant decides for itself: one document, validated, versioned, and read at the start of each turn."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from memory import audit
+from memory.database import Connection, Database
+from memory.models import TenantSettings
+from memory.tenancy import Principal
+
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?$", max_length=200)]
+Pack = Literal["hosting", "cyber-training"]
+
+
+class TenantOptions(BaseModel):
+    """The settings of one tenant; unknown names are refused, what is missing has its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    greeting: str = Field(default="Hello! How can we help you today?", min_length=1, max_length=500)
+    collections: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,60}$")]] = Field(
+        default=["hosting", "cyber-training"], max_length=20, description="global collections that this tenant uses"
+    )
+    intent_packs: list[Pack] = Field(default=["hosting", "cyber-training"], max_length=10)
+    allowed_origins: list[Origin] = Field(default=[], max_length=50, description="sites that may call the API")
+    registration: bool = Field(default=True, description="may customers make their own accounts")
+    require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")
+    answerable_at: float = Field(default=0.42, ge=0, le=1, description="least answerability of an answer")
+    clarify_at: float = Field(default=0.34, ge=0, le=1, description="below this the answer is an honest no")
+    people_available: bool = Field(default=True, description="false: say that nobody is there right now")
+
+
+async def load_options(connection: Connection, tenant_id: UUID) -> TenantOptions:
+    row = await (
+        await connection.execute("select options from tenant_settings where tenant_id = %s", (tenant_id,))
+    ).fetchone()
+    return TenantOptions.model_validate(row["options"]) if row else TenantOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettingsView:
+    """What an admin sees of the settings."""
+
+    options: TenantOptions
+    version: int
+    has_identity_secret: bool
+    widget_key: str
+
+
+async def read_settings(database: Database, tenant_id: UUID) -> TenantSettingsView:
+    async with database.connection(tenant_id) as connection:
+        row = await (await connection.execute(VIEW, (tenant_id,))).fetchone()
+    assert row is not None  # a tenant of a valid credential exists
+    return TenantSettingsView(
+        options=TenantOptions.model_validate(row["options"] or {}),
+        version=row["version"] or 0,
+        has_identity_secret=row["has_identity_secret"],
+        widget_key=row["widget_key"],
+    )
+
+
+async def change_settings(
+    database: Database, principal: Principal, changes: dict[str, Any], *, identity_secret: str | None, **who: Any
+) -> TenantSettingsView:
+    """Apply a partial change in one audited transaction; `identity_secret` comes encrypted."""
+    async with database.transaction(principal.tenant_id) as session:
+        row = await session.get(TenantSettings, principal.tenant_id, with_for_update=True)
+        if row is None:
+            row = TenantSettings(tenant_id=principal.tenant_id, version=0)
+        row.options = {**row.options, **changes}
+        TenantOptions.model_validate(row.options)
+        if identity_secret:
+            row.identity_secret = identity_secret
+        row.version += 1
+        session.add(row)
+        named = {**changes, **({"identity_secret": "changed"} if identity_secret else {})}
+        audit.record(session, principal, "settings.changed", "tenant", principal.tenant_id, changes=named, **who)
+    return await read_settings(database, principal.tenant_id)
+
+
+VIEW = """
+select s.options, s.version, s.identity_secret is not null as has_identity_secret, t.widget_key
+from tenants t left join tenant_settings s on s.tenant_id = t.id where t.id = %s
+"""
