@@ -21,6 +21,7 @@ check: .venv/ready
 lock: .venv/ready
 	$(BIN)/$(LOCK) --extra dev -o requirements.lock
 	$(BIN)/$(LOCK) -o deploy/requirements.lock
+	echo hatchling | $(BIN)/$(subst pyproject.toml,-,$(LOCK)) -c requirements.lock -o deploy/build.lock
 
 .venv/ready: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -33,6 +33,8 @@ class Answer:
     verify: bool = True
     text: str = ""
     cited: list[Passage] = field(default_factory=list)
+    told: list[Passage] = field(default_factory=list)
+    """What tools said in this turn: it supports a sentence and is no source that a customer could open."""
     withheld: int = 0
     incomplete: bool = False
     first_text_s: float | None = None
@@ -61,7 +63,7 @@ class Answer:
         if not unit.strip():
             await self._release(unit if self.text else "")
             return
-        support = verify_sentence(unit, passages)
+        support = verify_sentence(unit, [*passages, *self.told])
         if self.verify and not support.supported:
             self.withheld += 1
             return
@@ -70,8 +72,8 @@ class Answer:
     def _cite(self, unit: str, numbers: tuple[int, ...], passages: Sequence[Passage]) -> str:
         """The unit with its citations put into the answer's own numbering; one is added where the model gave none."""
         known = [number for number in numbers if 1 <= number <= len(passages)]
-        if not known or unit.lstrip().startswith("```"):
-            return unit
+        if not known or unit.lstrip().startswith(("```", "|")):
+            return unit  # a mark inside would break the block; the model puts it on a line below
         marks = "".join(f" [{self._source(passages[number - 1])}]" for number in dict.fromkeys(known))
         body = _CITATION.sub("", unit)
         space = _TRAILING_SPACE.search(body)

@@ -1,5 +1,6 @@
 """The boxes of a turn, as adapters: each takes what it needs from the state, calls one function, writes one finding."""
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -17,7 +18,7 @@ from agent.phrases import Phrase, say
 from agent.prompting import Turn, build_messages, render_passages
 from agent.state import GraphContext, TurnState
 from kbs.passages import Passage, Source
-from memory.models import Ticket
+from memory.models import Ticket, new_id
 from memory.tenancy import Role
 from tools import catalog, guardrails
 from tools.classification import Classification, reassess
@@ -45,7 +46,10 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
     async with _step(context, "guard"):
         principal = context.turn.principal
         verdict = guardrails.check_message(
-            context.question, role=principal.role.value, audience=_audience(principal.audience), rules=context.judges.rules
+            context.question,
+            role=principal.role.value,
+            audience=_audience(principal.audience),
+            rules=context.judges.rules,
         )
         if verdict.action != "allow":
             await record_verdict(context.turn, verdict)
@@ -176,6 +180,7 @@ async def use_tools(state: TurnState, runtime: Run) -> TurnState:
         outcome = await catalog.call(context.turn, call.name, call.arguments)
         metrics.tool_calls_total.labels(_known(call.name), "ok" if outcome.ok else "failed").inc()
         context.turn.tell("tool.finished", {"name": call.name, "ok": outcome.ok})
+        context.answer.told.append(_as_evidence(call.name, outcome.text))
         new = tuple(found for found in outcome.passages if all(found.id != passage.id for passage in passages))
         results.append(ToolMessage(_tool_text(outcome, len(passages), new), tool_call_id=call.id))
         passages += new
@@ -312,6 +317,14 @@ def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
 def _asked(said: list[str], finished: Finished) -> AIMessage:
     calls = [{"name": c.name, "args": c.arguments, "id": c.id, "type": "tool_call"} for c in finished.tool_calls]
     return AIMessage("".join(said), tool_calls=calls)
+
+
+def _as_evidence(tool: str, text: str) -> Passage:
+    """A tool's words in the shape that verification reads."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Passage(
+        id=new_id(), source=Source.TENANT_KB, ref=f"tool:{tool}", title="", heading="", text=text, digest=digest
+    )
 
 
 def _tool_text(outcome: catalog.Outcome, known: int, new: tuple[Passage, ...]) -> str:

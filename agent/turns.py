@@ -22,7 +22,7 @@ from agent.state import GraphContext, TurnState
 from memory import chats, checkpoints, turns
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal
-from memory.models import ChatSession, new_id
+from memory.models import ChatSession, Turn, new_id
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
 from tools.handoff import Request, request_handoff
@@ -114,7 +114,10 @@ class Turns:
         context = await prepare(self.resources, lease)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
         output = await self.resources.graph.ainvoke(
-            TurnState(last_turn=str(lease.turn_id)), {"configurable": {"thread_id": thread}}, context=context, durability="exit"
+            TurnState(last_turn=str(lease.turn_id)),
+            {"configurable": {"thread_id": thread}},
+            context=context,
+            durability="exit",
         )
         state = cast(TurnState, output)
         answer = context.answer
@@ -126,6 +129,7 @@ class Turns:
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
             await _keep_references(entry, message_id, answer)
+            await chats.update_session(entry.connection, lease.session_id, language=state["classification"].language)
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
         if answer.first_text_s is not None:
@@ -235,17 +239,19 @@ class Turns:
 
 async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:
     """Close the running turn of a locked session as failed, with an honest word and a person asked for."""
-    turn = await turns.stop(entry, session.id, status="failed", reason=reason)
-    if turn is None:
-        return
-    asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
-    request = Request(
-        session_id=session.id, customer_id=session.customer_id, reason="repeated_failure", summary=asked[:200] or "An answer broke off",
-        findings={"asked": asked, "tried": turn.partial}, turn_id=turn.id, actor=process,
-    )  # fmt: skip
-    _, ticket, _ = await request_handoff(entry, request)
-    words = f"{say('broken_off', session.language)} {say('handed_over', session.language, number=ticket.number)}"
-    await chats.add_message(entry, session.id, author="system", content=words)
+
+    async def farewell(turn: Turn) -> None:
+        asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
+        request = Request(
+            session_id=session.id, customer_id=session.customer_id, reason="repeated_failure",
+            summary=asked[:200] or "An answer broke off", findings={"asked": asked, "tried": turn.partial},
+            turn_id=turn.id, actor=process,
+        )  # fmt: skip
+        _, ticket, _ = await request_handoff(entry, request)
+        words = f"{say('broken_off', session.language)} {say('handed_over', session.language, number=ticket.number)}"
+        await chats.add_message(entry, session.id, author="system", content=words)
+
+    await turns.stop(entry, session.id, status="failed", reason=reason, farewell=farewell)
 
 
 def result(state: TurnState, answer: Answer) -> dict[str, Any]:

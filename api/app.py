@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from agent import metrics
 from agent.resources import Resources, attending, open_resources, secret_key
 from agent.settings import Settings
 from api import errors
@@ -65,6 +66,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
 
 def _attach(app: FastAPI, settings: Settings, resources: Resources) -> None:
     app.state.resources = resources
+    database = resources.database
+    metrics.watch_pool(database.connections_in_use, 2 * settings.database.pool_size)
     app.state.closing = False
     app.state.limiter = Limiter(resources.redis)
     app.state.tokens = Tokens(

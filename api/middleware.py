@@ -18,7 +18,7 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class RequestContext:
-    """Gives each request an id, logs it once when it ends, and counts it by route and status."""
+    """Gives each request an id, logs it once when it ends, and counts it; a stream's time is that to its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,12 +30,12 @@ class RequestContext:
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.match(given) else str(new_id())
         scope.setdefault("state", {})["request_id"] = request_id
-        started, status = time.perf_counter(), 500
+        started, status, answered = time.perf_counter(), 500, 0.0
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter() - started
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
             await send(message)
 
@@ -43,7 +43,7 @@ class RequestContext:
             try:
                 await self.app(scope, receive, answer)
             finally:
-                self._note(scope, status, time.perf_counter() - started)
+                self._note(scope, status, answered or time.perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")

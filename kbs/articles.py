@@ -34,7 +34,8 @@ ENOUGH_TO_TELL = 200
 _FRONT_MATTER = YAMLHandler()
 _REF = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
-_CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1|`[^`\n]+`|https?://\S+|<[^>]{1,200}>", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
+_NOT_PROSE = re.compile(r"`[^`\n]+`|https?://\S+|<[^>]{1,200}>|[^\w\s]|\d")
 
 
 class BadArticle(Invalid):
@@ -121,7 +122,7 @@ def parse(text: str, *, path: str) -> ArticleFile:
     if fields.get("id") is None:
         fields["id"] = re.sub(r"\s+", "-", path.rsplit(".", 1)[0])
     if not fields.get("title"):
-        heading = _HEADING.search(_CODE.sub("", body))
+        heading = _HEADING.search(_FENCED.sub("", body))
         fields["title"] = plain(heading.group(1)) if heading else path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     return _article(fields, body, path)
 
@@ -202,7 +203,7 @@ def _article(fields: Mapping[str, Any], body: str, path: str) -> ArticleFile:
 
 def language_of(text: str) -> str:
     """ISO 639-1 code; English where there is too little prose to tell."""
-    prose = re.sub(r"[^\w\s]|\d", " ", _CODE.sub(" ", text))
+    prose = _NOT_PROSE.sub(" ", _FENCED.sub(" ", text))
     if len(prose.strip()) < ENOUGH_TO_TELL:
         return "en"
     language, certainty = _identifier().classify(prose[:4000])

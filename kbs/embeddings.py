@@ -20,6 +20,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.errors import Unavailable
+
 log = logging.getLogger(__name__)
 
 Vectors = NDArray[np.float32]
@@ -35,7 +37,7 @@ CACHE_SLICE = 256
 QUERY_BATCH = 32
 
 
-class EmbeddingUnavailable(Exception):
+class EmbeddingUnavailable(Unavailable):
     """The model cannot embed now: it is away, refuses, or answers what is not an embedding."""
 
 

@@ -80,6 +80,12 @@ class Database:
         except UNREACHABLE as error:
             raise Unavailable("the database is away", retry_after=2) from error
 
+    def connections_in_use(self) -> float:
+        """Connections of both pools that are lent out now."""
+        stats = self.pool.get_stats()
+        checked_out: int = self.engine.pool.checkedout()  # type: ignore[attr-defined]
+        return stats.get("pool_size", 0) - stats.get("pool_available", 0) + checked_out
+
     async def check(self) -> None:
         """Refuse a role that could read past row-level security, and a schema that was not migrated."""
         async with self.lookup() as connection:

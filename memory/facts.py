@@ -41,8 +41,8 @@ def digest(text: str) -> str:
 
 REMEMBER = """
 insert into facts (id, tenant_id, customer_id, text, digest, turn_id)
-select %(id)s, %(tenant)s, %(customer)s, %(text)s, %(digest)s, %(turn)s
-where not exists (select 1 from facts where customer_id = %(customer)s and digest = %(digest)s)
+select %(id)s, %(tenant)s, %(customer)s, %(text)s, %(digest)s::varchar, %(turn)s
+where not exists (select 1 from facts where customer_id = %(customer)s and digest = %(digest)s::varchar)
 """
 PRUNE = """
 delete from facts where customer_id = %(customer)s and id in (

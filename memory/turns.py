@@ -7,6 +7,7 @@ The lease is 15 s by the database's clock. Each owner gets the next fence, and e
 lease, or whose session a person has taken over, finds no row to write to (LeaseLost).
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -139,8 +140,18 @@ async def finish(
     return message_id
 
 
-async def stop(journal: Journal, session_id: UUID, *, status: str, reason: str) -> Turn | None:
-    """End the running turn from outside: a cancel, a takeover, a lapsed lease. The text so far is kept and marked."""
+async def stop(
+    journal: Journal,
+    session_id: UUID,
+    *,
+    status: str,
+    reason: str,
+    farewell: Callable[[Turn], Awaitable[None]] | None = None,
+) -> Turn | None:
+    """End the running turn from outside: a cancel, a takeover, a lapsed lease. The text so far is kept and marked.
+
+    `farewell` may add what the customer should read before the turn's last event.
+    """
     row = await _one(journal.connection, STOP, {"session": session_id, "status": status, "reason": reason})
     if row is None:
         return None
@@ -156,6 +167,8 @@ async def stop(journal: Journal, session_id: UUID, *, status: str, reason: str) 
             session_id, "message.completed", data,
             message_id=answer_id, author="bot", content=turn.partial, status="incomplete", turn_id=turn.id,
         )  # fmt: skip
+    if farewell:
+        await farewell(turn)
     await _end(journal, session_id, turn.id, status, reason, answer_id)
     return turn
 

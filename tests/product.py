@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from agent.resources import Resources, attending, open_resources
 from agent.settings import Settings
 from api.app import create_app
+from api.logging import configure
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
@@ -151,13 +152,14 @@ class Product:
             )
 
     async def rows(self, tenant: Tenant, query: str, *values: Any) -> list[dict[str, Any]]:
-        async with self.owner.connection(tenant.id) as connection:
+        async with self.resources.database.connection(tenant.id) as connection:
             return await (await connection.execute(query, values)).fetchall()
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Product]:
     """Start the product in this process on a free port, and stop it as SIGTERM would."""
+    configure("INFO", json=True)
     assert settings.database.owner_url
     owner = Database(settings.database.owner_url, pool_size=4)
     await owner.pool.open()

@@ -67,6 +67,11 @@ LONGEST_TALK = 14
 LANGUAGE_LETTERS = 12
 """Fewer letters than this don't tell the language of a text in Latin script."""
 LANGUAGE_CERTAINTY = 0.75
+LANGUAGE_DOUBT = 0.35
+NOT_ENGLISH = 0.02
+"""A language that is only likely is taken when English is as good as excluded."""
+LANGUAGE_WINDOW = 2000
+"""Characters that are looked at."""
 
 
 class Embeds(Protocol):
@@ -241,6 +246,13 @@ def wants_human(text: str) -> bool:
     return bool(asked)
 
 
+def says_yes(text: str) -> bool:
+    """Whether the message takes up an offer and says nothing else: `yes please`, `ja, gerne`."""
+    cues = load_cues()
+    reading = cues.book.read(tokenize(text), across=True)
+    return bool(_any(cues.assent, reading)) and not _any(cues.dissent, reading)
+
+
 def talk_kind(text: str) -> tuple[Kind, str | None]:
     """Small talk of some kind, when the message is nothing else, and its language if the words tell it."""
     if reaction := _REACTIONS.get(text.strip()[:1]):
@@ -300,18 +312,19 @@ def _any(phrases: Iterable[Phrase], reading: Reading) -> int:
 # Language
 
 _NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|`[^`]*`|[\d_/\\<>{}\[\]|=#*]+")
+_KANA = re.compile(r"[\u3040-\u30ff]")
 _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("ko", re.compile(r"[\uac00-\ud7a3]")),
-    ("zh", re.compile(r"[\u4e00-\u9fff]")),
+    ("zh", re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")),
     ("th", re.compile(r"[\u0e00-\u0e7f]")),
     ("he", re.compile(r"[\u0590-\u05ff]")),
     ("el", re.compile(r"[\u0370-\u03ff]")),
     ("hi", re.compile(r"[\u0900-\u097f]")),
-    ("uk", re.compile(r"[іїєґІЇЄҐ]")),
     ("ru", re.compile(r"[\u0400-\u04ff]")),
     ("ar", re.compile(r"[\u0600-\u06ff]")),
 )
+"""The language that a script stands for when nothing tells more."""
+_SHARED_SCRIPTS = ("ru", "ar")
 
 
 def detect_language(text: str) -> str:
@@ -319,13 +332,17 @@ def detect_language(text: str) -> str:
     prose = _NOT_PROSE.sub(" ", text[:LANGUAGE_WINDOW])
     letters = sum(char.isalpha() for char in prose)
     script = next((code for code, pattern in _SCRIPTS if 2 * len(pattern.findall(prose)) > letters), None)
-    if script in _ONE_LANGUAGE:
-        return script
+    if script and (script not in _SHARED_SCRIPTS or letters < LANGUAGE_LETTERS):
+        return "ja" if script == "zh" and _KANA.search(prose) else script
     if letters < LANGUAGE_LETTERS:
-        return script or "en"
-    (best, certainty), *others = _identifier().rank(prose)[:5]
-    clear = certainty >= LANGUAGE_CERTAINTY or all(code != "en" for code, _ in others)
-    return str(best) if clear and (script or certainty >= LANGUAGE_DOUBT) else script or "en"
+        return "en"
+    ranking = _identifier().rank(prose)
+    best, certainty = ranking[0]
+    if certainty >= LANGUAGE_CERTAINTY:
+        return str(best)
+    if script is None and certainty >= LANGUAGE_DOUBT and dict(ranking)["en"] < NOT_ENGLISH:
+        return str(best)
+    return script or "en"
 
 
 @cache
@@ -351,6 +368,8 @@ class Cues:
     filler: Mapping[str, tuple[Phrase, ...]]
     human: tuple[Phrase, ...]
     not_human: tuple[Phrase, ...]
+    assent: tuple[Phrase, ...]
+    dissent: tuple[Phrase, ...]
     severity: Mapping[str, tuple[Phrase, ...]]
     mood: Mapping[str, tuple[Phrase, ...]]
 
@@ -373,18 +392,17 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         talk = {kind: _parse_each(cues["talk"][kind]) for kind in _KINDS}
         filler = _parse_each(cues["talk"]["filler"])
         severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
-        human, not_human = _parse(cues["human"]), _parse(cues["not_human"])
+        lists = {name: _parse(cues[name]) for name in ("human", "not_human", "assent", "dissent")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntentFileError(f"{path}: cues: {error!r}") from error
     groups = [*talk.values(), filler, severity, mood]
     listed = [phrase for group in groups for phrases in group.values() for phrase in phrases]
     return Cues(
-        book=PhraseBook((*listed, *human, *not_human)),
+        book=PhraseBook((*listed, *(phrase for phrases in lists.values() for phrase in phrases))),
         languages=languages,
         talk=talk,
         filler=filler,
-        human=human,
-        not_human=not_human,
+        **lists,
         severity=severity,
         mood=mood,
     )

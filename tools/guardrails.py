@@ -11,7 +11,7 @@ import codecs
 import html
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +27,8 @@ from tools.intents import Phrase, PhraseBook, Reading, fold, parse_phrase, token
 
 Action = Literal["allow", "refuse", "escalate"]
 Role = Literal["customer", "agent", "admin"]
+STAFF = ("agent", "admin")
+"""Every other role is held to what customers are."""
 
 RULES_FILE = Path(__file__).with_name("guard_rules.yaml")
 MAX_CHARACTERS = 200_000
@@ -97,11 +99,11 @@ class Rule:
     signals: tuple[Signal, ...]
     unless: tuple[Phrase, ...]
 
-    def applies_to(self, role: str, audience: str | None) -> bool:
+    def applies_to(self, role: str, audiences: frozenset[str]) -> bool:
         return (
             (not self.roles or role in self.roles)
-            and (not self.audiences or audience in self.audiences)
-            and audience not in self.exempt_audiences
+            and (not self.audiences or bool(audiences & self.audiences))
+            and not audiences & self.exempt_audiences
         )
 
     def weigh(self, reading: Reading) -> float:
@@ -234,10 +236,13 @@ def _phrases(rules: Iterable[Rule]) -> Iterator[Phrase]:
             yield from signal.harmless
 
 
-def check_message(text: str, *, role: str, audience: str | None, rules: GuardRules) -> Verdict:
-    """The verdict on what a person wrote. Never raises: a check that fails escalates."""
+def check_message(text: str, *, role: str, audience: str | Collection[str] | None, rules: GuardRules) -> Verdict:
+    """The verdict on what a person wrote; `audience` is one, several or none. Never raises: a check that fails
+    escalates."""
     try:
-        applicable = [rule for rule in rules.messages if rule.applies_to(role, audience)]
+        audiences = frozenset([audience] if isinstance(audience, str) else audience or ())
+        role = role if role in STAFF else "customer"
+        applicable = [rule for rule in rules.messages if rule.applies_to(role, audiences)]
         return _judge(text, applicable, rules.message_book)
     except Exception:
         log.exception("guard check of a message failed")

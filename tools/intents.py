@@ -29,7 +29,9 @@ CERTAINTY_WHEN_NONE = 0.3
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[.!?](?=\s)|\n\s*|。")
 _BREAKS = frozenset(".!?\n。")
-_CONTRACTION = re.compile(r"(?<=[a-z])['’ʼ`](?=(?:t|s|re|ll|ve|d|m)\b)")
+_NOT = re.compile(r"(?<=n)['’ʼ`](?=t\b)")
+_RUN_TOGETHER = re.compile(r"\b(i|you|we|they)(m|ve|re|ll)\b|\b(that|what|let|how|who)(s)\b")
+_WORDS = frozenset(["ill", "were", "well", "ire"])
 _LATIN = re.compile("[a-z]")
 _CYRILLIC_OR_GREEK = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
 _LOOKALIKES = str.maketrans(
@@ -53,16 +55,21 @@ def fold(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.casefold()).translate(_INVISIBLE)
         text = unicodedata.normalize("NFC", text)
-    return _CONTRACTION.sub("", text.casefold())
+    return _NOT.sub("", text.casefold())
 
 
 def tokenize(text: str) -> list[str]:
     """Words of a text in order, folded, with a mark from `.!?` or a newline where a sentence ends."""
-    found = _TOKEN.findall(fold(text))
+    found = _TOKEN.findall(_RUN_TOGETHER.sub(_apart, fold(text)))
     if text.isascii():
         return found
     latin = {token: _latin(token) for token in set(found)}
     return [latin[token] for token in found]
+
+
+def _apart(match: re.Match[str]) -> str:
+    """`im` and `whats` as the two words that `I'm` and `what's` are; real words such as `ill` and `were` stay."""
+    return match[0] if match[0] in _WORDS else f"{match[1] or match[3]} {match[2] or match[4]}"
 
 
 def _latin(token: str) -> str:

@@ -22,11 +22,11 @@ _LETTERS_PER_TOKEN = 4
 _STOP = {"finish_reason": "stop"}
 
 QUOTED_AS_IS = {
-    "en": "I can only quote this in the language of the article:",
-    "de": "Das kann ich nur in der Sprache des Artikels wiedergeben:",
-    "fr": "Je ne peux citer ceci que dans la langue de l'article :",
-    "es": "Solo puedo citar esto en el idioma del artículo:",
-    "ru": "Я могу привести это только на языке статьи:",
+    "en": "I found this in another language and quote it as it stands:",
+    "de": "Das habe ich in einer anderen Sprache gefunden und zitiere es, wie es dasteht:",
+    "fr": "J'ai trouvé ceci dans une autre langue et le cite tel quel :",
+    "es": "He encontrado esto en otro idioma y lo cito tal cual:",
+    "ru": "Я нашёл это на другом языке и привожу дословно:",
 }
 
 

@@ -28,6 +28,8 @@ ANSWERABLE_BY_WORDS = 0.5
 """Least coverage where no similarity is known."""
 WHOLE_TABLE = 3
 """Rows of a table that is quoted whole; of a longer one the rows that match best are."""
+COMPLETES = 0.4
+"""Least share of the words still open that a sentence from another passage must cover."""
 ROW_MATCHES = 0.25
 """Least coverage of the question by such a row."""
 COGNATE = 5
@@ -223,4 +225,4 @@ def _complement(
         if block.kind == "sentence" and not block.leads_in and not _BACK_REFERENCE.match(block.text)
     ]
     share, _, number, block = max(options, key=lambda option: option[:2], default=(0.0, 0, 0, None))
-    return [(number, block)] if block and share >= NEARLY_BEST else []
+    return [(number, block)] if block and share >= COMPLETES else []

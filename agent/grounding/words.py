@@ -90,29 +90,32 @@ CHAT_WORDS = {
         "someone colleague agent team member hand getting touch bring connect transfer information info "
         "details answer answers further anything something else more unfortunately sure certainly course yes "
         "ok okay great nice bye goodbye feel hear look looked looking check checking hope issue problem "
-        "trouble situation concern request wonderful think trying tell share back clarify mean moment"
+        "trouble situation concern request wonderful think trying tell share back clarify mean moment found "
+        "another language quote stands"
     ),
     "de": _words(
         "hallo guten tag morgen abend moin danke dank vielen gern gerne geschehen entschuldigung leid tut "
         "leider verstehe verstehen ärgerlich unannehmlichkeiten helfen hilfe weiterhelfen unterstützen frage "
         "fragen kollege kollegen kollegin mensch person mitarbeiter team verbinden weiterleiten holen wobei "
         "womit sonst etwas weitere informationen antwort natürlich sicher ja nein auf wiedersehen schönen tun "
-        "wissen sagen melden problem anliegen genau meinen gemeint"
+        "wissen sagen melden problem anliegen genau meinen gemeint habe gefunden anderen sprache zitiere "
+        "dasteht"
     ),
     "fr": _words(
         "bonjour bonsoir salut merci beaucoup plaisir désolé désolée regrette comprends aider aide question "
         "questions collègue personne agent équipe humain appelle appeler mettre relation autre chose besoin "
-        "volontiers oui non bien sûr revoir bonne journée voulez souhaitez heureux problème"
+        "volontiers oui non bien sûr revoir bonne journée voulez souhaitez heureux problème ceci trouvé "
+        "langue cite tel"
     ),
     "es": _words(
         "hola mucho muchas buenos buenas días tardes noches gracias nada gusto siento lamento entiendo ayudar "
         "ayudarle ayuda pregunta preguntas compañero persona agente equipo humano llame pasar algo quiere "
-        "desea claro sí luego buen día tenga problema encantado"
+        "desea claro sí luego buen día tenga problema encantado encontrado idioma cito tal cual"
     ),
     "ru": _words(
         "здравствуйте привет добрый день вечер утро спасибо пожалуйста извините сожалению жаль понимаю помочь "
         "помощь вопрос вопросы коллега коллегу человек оператор команда позвать соединить чем-то чтото рад "
-        "рада хорошего дня свидания конечно проблема хотите могу"
+        "рада хорошего дня свидания конечно проблема хотите могу нашёл другом языке привожу дословно"
     ),
 }
 NEGATIONS = _words(

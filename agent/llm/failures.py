@@ -21,6 +21,7 @@ from typing import Literal
 from langchain_core.language_models import BaseChatModel
 
 from agent.breaker import Attempt, Breaker, CircuitOpen, breaker_for
+from memory import errors
 
 Unavailable = Literal[
     "connection", "timeout", "rate_limited", "server_error", "rejected", "malformed", "incomplete", "circuit_open"
@@ -28,11 +29,11 @@ Unavailable = Literal[
 _CLIENT_LIBRARIES = ("openai", "httpx2", "aiohttp")
 
 
-class ModelUnavailable(Exception):
+class ModelUnavailable(errors.Unavailable):
     """The model gave no answer."""
 
     def __init__(self, kind: Unavailable, status: int | None = None, retry_after_s: float | None = None) -> None:
-        super().__init__(kind if status is None else f"{kind} ({status})")
+        super().__init__(kind if status is None else f"{kind} ({status})", retry_after=retry_after_s)
         self.kind: Unavailable = kind
         self.status = status
         self.retry_after_s = retry_after_s

@@ -46,8 +46,8 @@ async def _langchain_deltas(
     runnable = model.bind_tools(tools) if tools else model
     with provider_errors():
         stream = cast(AsyncGenerator[AIMessageChunk, None], runnable.astream(list(messages), **options))
-        async with aclosing(stream):
-            async for chunk in _in_time(stream, deadline):
+        async with aclosing(stream), aclosing(_in_time(stream, deadline)) as chunks:
+            async for chunk in chunks:
                 usage = chunk.usage_metadata
                 calls = [
                     (piece["index"] or 0, piece["id"] or "", piece["name"] or "", piece["args"] or "")
@@ -74,7 +74,8 @@ async def _openai_deltas(
             async with asyncio.timeout_at(_limit(deadline, pause_s)):
                 response = await stack.enter_async_context(create(**payload))
             body = await stack.enter_async_context(aclosing(response.iter_bytes()))
-            async for data in _data_lines(body, deadline, pause_s):
+            lines = await stack.enter_async_context(aclosing(_data_lines(body, deadline, pause_s)))
+            async for data in lines:
                 yield _parse(data)
 
 
@@ -96,15 +97,16 @@ async def _data_lines(
 ) -> AsyncGenerator[bytes, None]:
     """The data of each event. Reads past [DONE] to the end, so that the connection can be used again."""
     rest = b""
-    async for piece in _in_time(body, deadline, pause_s):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                data = line[5:].strip()
-                if data == b"[DONE]":
-                    await _drain(body)
-                    return
-                yield data
+    async with aclosing(_in_time(body, deadline, pause_s)) as pieces:
+        async for piece in pieces:
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data:"):
+                    data = line[5:].strip()
+                    if data == b"[DONE]":
+                        await _drain(pieces)
+                        return
+                    yield data
     if rest.startswith(b"data:") and rest[5:].strip() != b"[DONE]":
         yield rest[5:]
 

@@ -13,7 +13,7 @@ from agent.llm.answer import Finished, Gathered, Text
 from agent.llm.failures import ModelUnavailable, attempt_at
 from agent.llm.providers import Tool, deltas_of
 
-_RETRY_PAUSE_S = 0.25
+_RETRY_PAUSE_S = 0.15
 _FINAL = ("rejected", "circuit_open")
 
 

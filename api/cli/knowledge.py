@@ -34,7 +34,9 @@ def ingest(
     ] = "",
 ) -> None:
     """Make a collection what the folder holds: only what changed is embedded again, what vanished is withdrawn."""
-    report = run(_ingest(quiet_settings(), folder, tenant, collection or folder.resolve().name.lower(), global_collection))
+    report = run(
+        _ingest(quiet_settings(), folder, tenant, collection or folder.resolve().name.lower(), global_collection)
+    )
     console.print(
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed; "
         f"{report.embedded_passages} passages embedded"
@@ -82,5 +84,7 @@ async def _reindex(settings: Settings) -> None:
                 def show(done: int, total: int, task: TaskID = task) -> None:
                     bar.update(task, completed=done, total=total)
 
-                passages = await reindex_all(owner, resources.index, resources.embedder, tenant_id=tenant_id, progress=show)
+                passages = await reindex_all(
+                    owner, resources.index, resources.embedder, tenant_id=tenant_id, progress=show
+                )
                 bar.update(task, description=f"{name}: {passages} passages")

@@ -40,8 +40,6 @@ async def readyz(resources: Res, request: Request) -> Readiness:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def read_metrics(resources: Res) -> Response:
     """Prometheus' text format; keep it inside your network."""
-    stats = resources.database.pool.get_stats()
-    metrics.db_pool_in_use.set(stats.get("pool_size", 0) - stats.get("pool_available", 0))
     metrics.active_sessions.set(resources.streams.sessions)
     body, media_type = metrics.render()
     return Response(body, media_type=media_type)

@@ -2,13 +2,18 @@
 
 import hashlib
 import time
+from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
+import frontmatter
 import pytest
 
+import kbs
 from agent.grounding import verify_sentence
 from agent.phrases import Phrase, say
 from agent.sentences import split
+from kbs.chunking import split as chunks_of
 from kbs.passages import Passage, Source
 
 
@@ -65,6 +70,15 @@ class TestSupported:
     def test_every_unit_copied_from_a_passage(self, source: Passage) -> None:
         verdicts = {unit: verify_sentence(unit, [source]).supported for unit in split(source.text)}
         assert all(verdicts.values()), verdicts
+
+    def test_every_unit_of_our_own_articles(self) -> None:
+        for file in sorted((Path(kbs.__file__).parent / "content").rglob("*.md")):
+            article = frontmatter.load(str(file))
+            title = str(article["title"])
+            for chunk in chunks_of(article.content, title=title):
+                source = replace(passage(chunk.text, title), heading=chunk.heading)
+                for unit in split(chunk.text):
+                    assert verify_sentence(unit, [source]).supported, (file.name, unit)
 
     @pytest.mark.parametrize(
         ("claim", "source"),

@@ -8,13 +8,9 @@ from agent.sentences import Kind, SentenceBuffer, kind_of, split
 
 # Characters that steer the cutting, so that random text hits every rule often.
 TRICKY = st.text(alphabet=st.sampled_from('ab Az.!?…。\n\r\t`~|#-*+0123[]()"”:éд'), max_size=80)
-PIECES = st.lists(
-    st.sampled_from(
-        ["Open it. ", "e.g. ", "z. B. ", "3.5 ", "am 3. ", "Mai ", "[1]", " [2] ", "```\n", "```", "`a. b`", "`", "\n"]
-        + ["\n\n", "1. ", "- ", "| a | b |\n", "# T\n", "No. ", "etc. ", "https://a.b/c.d?e=f. ", "Yes!", "~~~\n", " "]
-    ),
-    max_size=25,
-).map("".join)
+SENTENCES = ["Open it. ", "e.g. ", "z. B. ", "3.5 ", "am 3. ", "Mai ", "No. ", "etc. ", "https://a.b/c.d?e=f. ", "Yes!"]
+MARKS = ["[1]", " [2] ", "```\n", "```", "`a. b`", "`", "\n", "\n\n", "1. ", "- ", "| a | b |\n", "# T\n", "~~~\n", " "]
+PIECES = st.lists(st.sampled_from([*SENTENCES, *MARKS]), max_size=25).map("".join)
 
 
 def streamed(text: str, cuts: list[int]) -> list[str]:

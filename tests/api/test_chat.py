@@ -12,7 +12,7 @@ from tests.product import Event, Product
 
 ARTICLES = [
     ("How do I reset my mailbox password?", "email-reset-password"),
-    ("How do I get a refund if I cancel?", "billing-refund-policy"),
+    ("How many days do I have to get my money back on a yearly plan?", "billing-refund-policy"),
     ("How can I install a free SSL certificate?", "ssl-install-free-certificate"),
     ("My site was hacked, what should I do first?", "malware-site-hacked"),
     ("How do I change an MX record?", "dns-change-records"),

@@ -38,6 +38,8 @@ class ModelServer:
         self.base_url = ""
         self.timing = timing or Timing()
         self.requests: list[Recorded] = []
+        self.arrived = asyncio.Event()
+        """Set by the first request."""
         self._steps: deque[Step] = deque()
         self._peers: set[object] = set()
 
@@ -87,6 +89,7 @@ class ModelServer:
             self._peers.add(request.transport.get_extra_info("peername"))
         recorded = Recorded(path=request.path, headers=dict(request.headers), body=await request.json())
         self.requests.append(recorded)
+        self.arrived.set()
         return recorded
 
 

@@ -112,7 +112,7 @@ def grounded_answer(body: Body, tokens: int | None = None) -> str:
     passages = parse_passage_text(last)
     asked = set(_WORD.findall(last.rpartition("</passages>")[2].lower()))
     best = max(passages, key=lambda p: len(asked & _words(p)), default=None)
-    units = [unit.strip() for unit in split(best.text) if kind_of(unit) is Kind.TEXT] if best else []
+    units = [unit.strip() for unit in split(best.text) if kind_of(unit) in (Kind.TEXT, Kind.ITEM)] if best else []
     cited = [f"{' '.join(unit.split())} [{best.number}]" for unit in units if best] or [_NOTHING_FOUND]
     if tokens is None:
         return " ".join(cited[:3])

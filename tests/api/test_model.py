@@ -1,0 +1,270 @@
+"""The same conversation with a model behind an OpenAI-compatible endpoint: tools, honesty, and a provider that fails."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+
+from agent.nodes import MAX_ROUNDS
+from memory.embedded import EmbeddedUrls
+from memory.models import Tenant, new_id
+from tests.model_server import ModelServer, Reply, Timing, model_server
+from tests.product import Product, read_events, running, settings_for
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def provider() -> AsyncIterator[ModelServer]:
+    async with model_server() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
+    """The product on the same database, with a model."""
+    urls = product.resources.urls
+    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
+    settings = settings_for(shared, CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")
+    async with running(settings) as started:
+        yield started
+
+
+@pytest.fixture
+async def tenant(modelled: Product, provider: ModelServer) -> Tenant:
+    provider.script()
+    from agent import breaker
+
+    breaker._by_provider.clear()  # a provider that failed in the last test is a new one in this
+    return await modelled.tenant()
+
+
+QUESTION = "How do I reset my mailbox password?"
+
+
+class TestAnswers:
+    async def test_the_answer_is_the_models_with_its_sources(self, modelled: Product, tenant: Tenant) -> None:
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert "email-reset-password" in [source["id"] for source in answer["sources"]], answer["message"]
+        assert answer["status"] == "complete"
+
+    async def test_what_no_passage_supports_never_reaches_the_customer(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] It costs 499 dollars. [1]"
+            )
+        )
+        visitor = await modelled.visitor(tenant)
+        events = await visitor.stream(QUESTION)
+        assert not any("499" in json.dumps(event.data) for event in events)
+        [message] = [message for message in await visitor.history() if message["author"] == "bot"][1:]
+        assert "cPanel" in message["content"]
+        assert "499" not in message["content"]
+
+    async def test_where_nothing_is_supported_the_answer_is_an_honest_no(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(Reply(text="The moon base opens at 9:41 on Mars. [1]"))
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert "moon" not in answer["message"]
+        assert answer["sources"] == []
+
+
+class TestTools:
+    async def test_a_tool_acts_for_the_caller_whatever_the_arguments_say(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        other = await modelled.tenant()
+        forged = {
+            "subject": "Broken mailbox", "content": "It does not open", "tenant_id": str(other.id),
+            "customer_id": str(new_id()), "session_id": str(new_id()), "user": "admin",
+        }  # fmt: skip
+        provider.script(Reply.calls(("open_ticket", forged)), Reply(text="Ticket #1 is open."))
+        visitor = await modelled.visitor(tenant)
+        events = await visitor.stream("My mailbox does not open, please open a ticket")
+        kinds = [event.type for event in events]
+        assert "tool.started" in kinds
+        assert "tool.finished" in kinds
+        assert await modelled.rows(other, "select 1 from tickets") == []
+        [ticket] = await modelled.rows(tenant, "select * from tickets")
+        [session] = await modelled.rows(tenant, "select * from chat_sessions")
+        assert (ticket["customer_id"], ticket["session_id"]) == (session["customer_id"], session["id"])
+        [effect] = await modelled.rows(tenant, "select * from tool_effects")
+        assert (effect["tool"], effect["ordinal"]) == ("open_ticket", 1)
+        assert "#1" in (await visitor.history())[-1]["content"]
+
+    async def test_a_customer_sees_their_own_tickets_only(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        mine, theirs = await modelled.visitor(tenant), await modelled.visitor(tenant)
+        for visitor, subject in ((mine, "canary-mine"), (theirs, "canary-theirs")):
+            await visitor.http.post(
+                "/api/v1/tickets", json={"subject": subject, "content": "x"}, headers=visitor.headers
+            )
+        provider.script(Reply.calls(("list_my_tickets", {"customer_id": "someone else"})), Reply(text="Here they are."))
+        await mine.ask("What is the state of my tickets?")
+        prompt = json.dumps(provider.chats[-1].body)
+        assert "canary-mine" in prompt
+        assert "canary-theirs" not in prompt
+
+    async def test_search_again_adds_passages_that_can_be_cited(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        def cite_last(body: dict[str, object]) -> Reply:
+            found = re.findall(r'<passage n=\\"(\d+)\\" ref=\\"(dns[^"\\]*)', json.dumps(body))
+            return Reply(text=f"A lower TTL makes a change visible sooner. [{found[0][0]}]" if found else "Nothing.")
+
+        provider.script(Reply.calls(("search_knowledge", {"query": "How long does DNS propagation take?"})), cite_last)
+        await (await modelled.visitor(tenant)).ask(QUESTION)
+        [tool] = [message for message in provider.chats[-1].body["messages"] if message["role"] == "tool"]
+        assert "dns-propagation-ttl" in tool["content"]
+
+    async def test_asking_for_a_person_is_one_handoff(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(
+            Reply.calls(("request_human", {"reason": "The invoice is wrong"})), Reply(text="A person was asked for.")
+        )
+        answer = await (await modelled.visitor(tenant)).ask("My invoice has a wrong amount on it")
+        assert answer["requires_escalation"]
+        assert len(await modelled.rows(tenant, "select 1 from handoffs")) == 1
+
+    @pytest.mark.parametrize(
+        "call",
+        [("no_such_tool", {}), ("open_ticket", {"subject": 7}), ("open_ticket", {})],
+        ids=["unknown tool", "wrong type", "missing arguments"],
+    )
+    async def test_a_wrong_call_is_told_to_the_model_and_does_nothing(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, call: tuple[str, dict[str, object]]
+    ) -> None:
+        provider.script(Reply.calls(call), Reply(text="I could not do that."))
+        await (await modelled.visitor(tenant)).ask("My mailbox does not open, please open a ticket")
+        assert await modelled.rows(tenant, "select 1 from tickets") == []
+        assert provider.chats[-1].body["messages"][-1]["role"] == "tool"
+
+    async def test_endless_calls_end(self, modelled: Product, tenant: Tenant, provider: ModelServer) -> None:
+        provider.script(*[Reply.calls(("search_knowledge", {"query": f"again {n}"})) for n in range(12)])
+        before = len(provider.chats)
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert answer["status"] == "complete"
+        assert len(provider.chats) - before == MAX_ROUNDS
+
+    async def test_truncated_arguments_are_not_run(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(Reply.truncated_call("open_ticket", '{"subject": "Broken", "content": "It'))
+        await (await modelled.visitor(tenant)).ask("My mailbox does not open, please open a ticket")
+        assert await modelled.rows(tenant, "select 1 from tickets") == []
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [Reply.error(500), Reply.rate_limited(45), Reply.refuse(), Reply(text="", finish="stop")],
+        ids=["500", "429 for 45 s", "refused", "empty"],
+    )
+    async def test_no_answer_is_said_honestly(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, fault: Reply
+    ) -> None:
+        provider.script(*[fault] * 4)
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert answer["message"]
+        assert answer["sources"] == []
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Reply.cut(
+                "A mailbox password is reset in cPanel under Email Accounts > Manage. [1] And then you", after=14
+            ),
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] And then", finish=None
+            ),
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] And then",
+                finish="length",
+            ),
+        ],
+        ids=["cut", "no finish_reason", "length"],
+    )
+    async def test_what_came_is_kept_and_marked(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, fault: Reply
+    ) -> None:
+        provider.script(fault)
+        visitor = await modelled.visitor(tenant)
+        events = await visitor.stream(QUESTION)
+        assert [event.type for event in events][-2:] == ["message.completed", "turn.failed"]
+        message = (await visitor.history())[-1]
+        assert message["status"] == "incomplete"
+        assert "cPanel" in message["content"]
+        assert "And then" not in message["content"]
+
+    async def test_the_second_failure_asks_for_a_person(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(*[Reply.error(500)] * 8)
+        visitor = await modelled.visitor(tenant)
+        await visitor.ask(QUESTION)
+        second = await visitor.ask(QUESTION)
+        assert second["requires_escalation"]
+        assert len(await modelled.rows(tenant, "select 1 from handoffs")) == 1
+
+
+class TestCancel:
+    async def test_a_cancelled_answer_keeps_what_was_said(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] " * 2
+                + "Nobody, including our support team, can read the old password. [1] " * 40,
+                timing=Timing(token_s=0.02),
+            )
+        )
+        visitor = await modelled.visitor(tenant)
+        request = visitor.http.stream(
+            "POST", f"{visitor.url}/messages", json={"message": QUESTION},
+            headers={**visitor.headers, "Accept": "text/event-stream"},
+        )  # fmt: skip
+        kinds, text = [], ""
+        async with request as answer, aclosing(read_events(answer)) as events:  # type: ignore[type-var]
+            async for event in events:
+                kinds.append(event.type)
+                if event.type == "message.delta":
+                    text += event.data["text"]
+                    if kinds.count("message.delta") == 2:
+                        stopped = await visitor.http.post(f"{visitor.url}/cancel", headers=visitor.headers)
+                        assert stopped.json() == {"status": "cancelled"}
+        assert kinds[-1] == "turn.cancelled"
+        message = (await visitor.history())[-1]
+        assert message["status"] == "incomplete"
+        assert message["content"].startswith(text)
+        again = await visitor.http.post(f"{visitor.url}/cancel", headers=visitor.headers)
+        assert again.json() == {"status": "idle"}
+
+    async def test_a_closed_tab_does_not_stop_the_answer(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] " * 3,
+                timing=Timing(token_s=0.01),
+            )
+        )
+        visitor = await modelled.visitor(tenant)
+        request = visitor.http.stream(
+            "POST", f"{visitor.url}/messages", json={"message": QUESTION},
+            headers={**visitor.headers, "Accept": "text/event-stream"},
+        )  # fmt: skip
+        async with request as answer, aclosing(read_events(answer)) as events:  # type: ignore[type-var]
+            await anext(events)
+        for _ in range(100):
+            history = await visitor.history()
+            if history[-1]["author"] == "bot" and len(history) == 3:
+                break
+            await asyncio.sleep(0.05)
+        assert history[-1]["status"] == "complete"
