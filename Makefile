@@ -26,6 +26,7 @@ lock: .venv/ready
 .venv/ready: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/pip install -q --disable-pip-version-check $$(grep -oE '^uv==[0-9.]+' requirements.lock)
-	$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip sync -q --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	$(BIN)/python -m compileall -q memory kbs tools agent api evals
 	touch $@

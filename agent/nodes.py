@@ -25,8 +25,8 @@ from tools.classification import Classification, reassess
 from tools.classification import classify as classify_text
 from tools.escalation_policy import decide
 from tools.guard_log import record_verdict
-from tools.intents import Packs, find_intent, load_packs
 from tools.handoff import Request, request_handoff
+from tools.intents import Packs, find_intent, load_packs
 from tools.recall import facts_in
 from tools.recall import recall as recall_customer
 from tools.recall import remember as remember_fact

@@ -7,22 +7,14 @@ LangGraph's CREATE INDEX CONCURRENTLY waits for in turn, and hang both.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from langgraph.checkpoint.postgres import PostgresSaver
-from procrastinate import App, SyncPsycopgConnector
-from psycopg import sql
-from psycopg.rows import dict_row
 
-from memory.errors import Misconfigured, Unavailable
+from memory.errors import Unavailable
 
 LOCK = 7_420_001
-APPEND_ONLY = ("audit_log", "session_events", "kb_article_versions")
+HEAD = "0001"
+"""The newest revision in `memory/migrations`; a test holds it against Alembic."""
 
 
 def migrate(owner_url: str, app_role: str, *, wait_s: float = 120) -> bool:
@@ -37,9 +29,9 @@ def migrate(owner_url: str, app_role: str, *, wait_s: float = 120) -> bool:
                 if _is_current(connection):
                     return False
                 connection.commit()
-                _upgrade(connection)
-                _set_up_libraries(owner_url)
-                _grant(owner_url, app_role)
+                from memory.upgrade import upgrade  # only where there is something to do
+
+                upgrade(connection, owner_url, app_role, HEAD)
         return True
     finally:
         engine.dispose()
@@ -51,19 +43,11 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else url
 
 
-def config(connection: sa.Connection | None = None) -> Config:
-    found = Config()
-    found.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    found.attributes["connection"] = connection
-    return found
-
-
 def _is_current(connection: sa.Connection) -> bool:
     """At the newest revision, grants included: the marker is written last."""
-    head = ScriptDirectory.from_config(config()).get_current_head()
     if connection.scalar(sa.text("select to_regclass('public.schema_ready')")) is None:
         return False
-    return bool(connection.scalar(sa.text("select revision from schema_ready")) == head)
+    return bool(connection.scalar(sa.text("select revision from schema_ready")) == HEAD)
 
 
 @contextmanager
@@ -81,48 +65,3 @@ def _lock(connection: sa.Connection, wait_s: float) -> Iterator[None]:
         connection.rollback()
         connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))
         connection.commit()
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    try:
-        connection.execute(sa.text("create extension if not exists vector"))
-        connection.commit()
-    except sa.exc.ProgrammingError as error:
-        raise Misconfigured(
-            "the owner of DATABASE_OWNER_URL may not create the extension `vector`: "
-            "let an administrator run `create extension vector` in this database once"
-        ) from error
-    command.upgrade(config(connection), "head")
-    connection.commit()
-
-
-def _set_up_libraries(owner_url: str) -> None:
-    with psycopg.connect(owner_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection:
-        PostgresSaver(connection).setup()
-        if connection.execute("select to_regclass('public.procrastinate_jobs') as found").fetchone() == {"found": None}:
-            with App(connector=SyncPsycopgConnector(conninfo=owner_url)).open() as jobs:
-                jobs.schema_manager.apply_schema()
-
-
-def _grant(owner_url: str, app_role: str) -> None:
-    """The application's role may use the rows and change no structure; histories only grow."""
-    role = sql.Identifier(app_role)
-    head = ScriptDirectory.from_config(config()).get_current_head()
-    with psycopg.connect(owner_url) as connection:
-        for statement in (
-            "grant usage on schema public to {role}",
-            "grant select, insert, update, delete on all tables in schema public to {role}",
-            "grant usage, select on all sequences in schema public to {role}",
-            "grant execute on all functions in schema public to {role}",
-            "revoke insert, update, delete on tenants, alembic_version from {role}",
-            "revoke delete on audit_log from {role}",
-        ):
-            connection.execute(sql.SQL(statement).format(role=role))
-        for table in APPEND_ONLY:
-            connection.execute(
-                sql.SQL("revoke update on {table} from {role}").format(table=sql.Identifier(table), role=role)
-            )
-        connection.execute("create table if not exists schema_ready (revision text not null)")
-        connection.execute("delete from schema_ready")
-        connection.execute("insert into schema_ready values (%s)", (head,))
-        connection.execute(sql.SQL("grant select on schema_ready to {role}").format(role=role))

@@ -6,11 +6,15 @@ import uuid
 
 import psycopg
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.script import ScriptDirectory
 
 from memory.database import Database, open_database
 from memory.embedded import APP, EmbeddedUrls
 from memory.errors import Misconfigured
-from memory.migrate import config, migrate
+from memory.migrate import HEAD, migrate, sqlalchemy_url
+from memory.upgrade import config
 from tests.conftest import Cluster
 
 SCRIPT = "import sys; from memory.migrate import migrate; migrate(sys.argv[1], sys.argv[2])"
@@ -48,14 +52,10 @@ class TestMigrate:
         assert migrate(empty.owner, APP) is False
 
     def test_models_and_migrations_agree(self, database_urls: EmbeddedUrls) -> None:
-        import sqlalchemy as sa
-        from alembic import command
-
-        from memory.migrate import sqlalchemy_url
-
         engine = sa.create_engine(sqlalchemy_url(database_urls.superuser), poolclass=sa.NullPool)
         with engine.connect() as connection:
             command.check(config(connection))
+        assert ScriptDirectory.from_config(config()).get_current_head() == HEAD
 
 
 class TestRoles:

@@ -69,14 +69,24 @@ STORAGE = (
     "alter table embeddings_1536 alter column embedding set storage plain",
 )
 
-# What a LangChain vector store reads; row-level security is the caller's.
+# What a LangChain vector store reads. Such a store knows no tenants, collections or audiences, so the view does: it shows
+# what the settings of its connection allow, and next to nothing where they are missing. Row-level security stays the
+# caller's.
 DOCUMENTS = """
 create view knowledge_documents_{dimensions} with (security_invoker = true) as
-    select p.id, p.text as content, e.embedding, p.tenant_id::text as tenant, p.source, p.collection, p.ref, p.title,
-           p.heading, p.version, p.language, p.audience, p.digest, p.embedder
+    select p.id, p.text as content, e.embedding, p.source, p.tenant_id = {everyone} as is_global, p.collection, p.ref,
+           p.title, p.heading, p.version, p.language, p.digest
     from passages p join embeddings_{dimensions} e on e.passage_id = p.id
-    where p.active and (p.effective_from is null or p.effective_from <= now())
+    where p.active and p.embedder = current_setting('app.embedder', true)
+        and (p.effective_from is null or p.effective_from <= now())
         and (p.effective_until is null or p.effective_until > now())
+        and (p.audience = '{{}}' or current_setting('app.audience', true) = '*'
+             or p.audience && nullif(nullif(current_setting('app.audience', true), ''), '*')::text[])
+        and (p.tenant_id = (select current_tenant())
+             or p.tenant_id = {everyone} and p.source = 'article'
+                and p.collection = any(nullif(current_setting('app.collections', true), '')::text[])
+                and p.ref <> all(coalesce((select r.replaced from knowledge_revisions r
+                                           where r.tenant_id = (select current_tenant())), '{{}}')))
 """
 
 # Questions that must be answered before a tenant is known, or across tenants. They run as the owner and return ids only.
@@ -671,8 +681,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["turn_id"], ["turns.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("turn_id", "ordinal"),
     )
-    for statement in (*STORAGE, *(DOCUMENTS.format(dimensions=dimensions) for dimensions in (384, 1536)), *LOOKUPS):
+    for statement in (*STORAGE, *LOOKUPS):
         op.execute(statement)
+    for dimensions in (384, 1536):
+        op.execute(DOCUMENTS.format(dimensions=dimensions, everyone=GLOBAL))
     for table in OWN:
         op.execute(f"alter table {table} enable row level security")
         op.execute(
