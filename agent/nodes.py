@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -21,9 +22,9 @@ from kbs.passages import Passage, Source
 from memory.models import Ticket, new_id
 from memory.tenancy import Role
 from tools import catalog, guardrails
-from tools.classification import Classification, reassess
+from tools.classification import Classification, reassess, says_yes
 from tools.classification import classify as classify_text
-from tools.escalation_policy import decide
+from tools.escalation_policy import EscalationReason, decide
 from tools.guard_log import record_verdict
 from tools.handoff import Request, request_handoff
 from tools.intents import Packs, find_intent, load_packs
@@ -37,7 +38,6 @@ Run = Runtime[GraphContext]
 MAX_ROUNDS = 4
 """Model calls of one turn; tools are called between them."""
 CLARIFY_TITLES = 3
-AUDIENCES_BY_RIGHTS = ("operator", "instructor", "trainee")
 
 
 async def guard(state: TurnState, runtime: Run) -> TurnState:
@@ -48,23 +48,27 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
         verdict = guardrails.check_message(
             context.question,
             role=principal.role.value,
-            audience=_audience(principal.audience),
+            audience=principal.audience,
             rules=context.judges.rules,
         )
         if verdict.action != "allow":
             await record_verdict(context.turn, verdict)
             metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     found = classify_text(context.question, packs=_packs(context))
+    if state.get("failed_attempts") and says_yes(context.question):
+        found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
     return {"verdict": verdict, "classification": found, "rounds": 0, "last_turn": str(context.turn.lease.turn_id)}
 
 
 def after_guard(state: TurnState) -> list[str] | str:
-    """A refusal ends here; small talk needs no search; everything else is recalled, retrieved and classified at once."""
+    """A refusal, small talk or a call for a person needs no search; the rest is recalled, retrieved and classified."""
     match state["verdict"].action:
         case "refuse":
             return "refuse"
         case "escalate":
             return "escalate"
+    if state["classification"].wants_human:
+        return "escalate"
     if state["classification"].kind != "question":
         return "smalltalk"
     return ["recall", "retrieve", "classify"]
@@ -219,7 +223,7 @@ async def refuse(state: TurnState, runtime: Run) -> TurnState:
     if not verdict.escalate:
         await runtime.context.answer.say(_phrase(state, "refused", reason=verdict.reason))
         return {"outcome": "refused"}
-    ticket = await _hand_over(state, runtime.context, "guardrail", verdict.reason)
+    ticket = await _hand_over(state, runtime.context, EscalationReason.GUARDRAIL, verdict.reason)
     await runtime.context.answer.say(_phrase(state, "refused_escalated", reason=verdict.reason, number=ticket.number))
     return {"outcome": "refused", "ticket": ticket}
 
@@ -230,10 +234,9 @@ async def escalate(state: TurnState, runtime: Run) -> TurnState:
     if context.waiting_ticket is not None:
         await context.answer.say(_phrase(state, "already_waiting", number=context.waiting_ticket.number))
         return {"outcome": "escalated", "ticket": context.waiting_ticket}
-    decision = state.get("decision")
-    reason = decision.reason if decision and decision.reason else "guardrail"
+    reason = _escalation_reason(state)
     async with _step(context, "escalate"):
-        ticket = await _hand_over(state, context, str(reason), context.question)
+        ticket = await _hand_over(state, context, reason, context.question)
     phrase: Phrase = "handed_over" if context.turn.options.people_available else "nobody_there"
     await context.answer.say(_phrase(state, phrase, number=ticket.number))
     return {"outcome": "escalated", "ticket": ticket}
@@ -278,6 +281,15 @@ async def _concluded(state: TurnState, context: GraphContext) -> TurnState:
     if state.get("outcome") == "escalated":
         return {"calls": ()}
     return {"outcome": "answered" if answer.cited or state["rounds"] else "honest_no", "calls": ()}
+
+
+def _escalation_reason(state: TurnState) -> EscalationReason:
+    """The policy's reason; before the policy was asked it is the guard's or the customer's own wish."""
+    decision = state.get("decision")
+    if decision and decision.reason:
+        return decision.reason
+    asked = state["verdict"].action == "allow" and state["classification"].wants_human
+    return EscalationReason.HUMAN_REQUESTED if asked else EscalationReason.GUARDRAIL
 
 
 async def _hand_over(state: TurnState, context: GraphContext, reason: str, summary: str) -> Ticket:
@@ -339,11 +351,6 @@ def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, .
     if state.get("clarifying") or sure >= context.turn.options.answerable_at or len(context.question.split()) > 4:
         return False
     return len({passage.ref for passage in passages[:CLARIFY_TITLES]}) == CLARIFY_TITLES
-
-
-def _audience(audience: frozenset[str]) -> str | None:
-    """The audience that the rules judge by: of several, the one with the most rights."""
-    return next((name for name in (*AUDIENCES_BY_RIGHTS, *sorted(audience)) if name in audience), None)
 
 
 def _packs(context: GraphContext) -> Packs:

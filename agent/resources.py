@@ -40,7 +40,7 @@ from memory.live import LiveWire
 from memory.migrate import migrate
 from memory.redis import Redis, open_redis
 from memory.streams import Streams
-from tools.classification import build_prototypes
+from tools.classification import build_prototypes, detect_language
 from tools.guardrails import load_rules
 from tools.intents import load_packs
 
@@ -134,6 +134,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
         index = PgvectorIndex(database, embedder=embedder.id, dimensions=embedder.dimensions)
         if not any_embedder:
             await check_embedder(database, embedder.id)
+        await asyncio.to_thread(detect_language, "The model of languages is loaded now, not in the first turn.")
         checkpointer = open_checkpointer(database)
         resources = Resources(
             settings=settings,

@@ -25,7 +25,9 @@ from memory.events import Journal, journal
 from memory.models import ChatSession, Turn, new_id
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
+from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
+from tools.recall import WINDOW
 
 if TYPE_CHECKING:
     from agent.resources import Resources
@@ -35,6 +37,9 @@ TURN_S = 32.0
 """A turn that has not ended by then is ended."""
 RENEW_S = 5.0
 LAPSED_AT_ONCE = 20
+EVENTS_OF_A_TURN = 4
+TIDY_EVERY = 5 * EVENTS_OF_A_TURN
+"""Events after which a long session is tidied: about every fifth turn."""
 
 
 @dataclass(slots=True)
@@ -139,7 +144,7 @@ class Turns:
 
     async def _tidy(self, context: GraphContext) -> None:
         """What can wait until the customer has the answer; nothing here may spoil it."""
-        if context.session.last_n // 40 == (context.session.last_n - len(context.history) - 4) // 40:
+        if len(context.history) < WINDOW or context.session.last_n % TIDY_EVERY >= EVENTS_OF_A_TURN:
             return
         with suppress(Exception):
             lease = context.turn.lease
@@ -243,7 +248,7 @@ async def close_broken(entry: Journal, session: ChatSession, reason: str, proces
     async def farewell(turn: Turn) -> None:
         asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
         request = Request(
-            session_id=session.id, customer_id=session.customer_id, reason="repeated_failure",
+            session_id=session.id, customer_id=session.customer_id, reason=EscalationReason.INTERRUPTED,
             summary=asked[:200] or "An answer broke off", findings={"asked": asked, "tried": turn.partial},
             turn_id=turn.id, actor=process,
         )  # fmt: skip

@@ -4,19 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from agent import metrics
 from agent.resources import Resources, attending, open_resources, secret_key
 from agent.settings import Settings
-from api import errors
+from api import PREFIX, errors
+from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
 from api.routes import admin, auth, chat, health, search, tickets
 from api.sse import GRACE_S
 from api.tokens import Tokens
 
-PREFIX = "/api/v1"
 VERSION = "0.1.0"
 
 
@@ -48,13 +47,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         openapi_url="/openapi.json" if docs else None,
     )
     errors.install(app)
-    if settings.http.origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=settings.http.origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Busy", "Last-Event-ID", "Prefer",
-                           "X-Widget-Key", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After", "Idempotency-Replayed"], max_age=600,
-        )  # fmt: skip
+    app.add_middleware(TenantCors, origins=settings.http.origins)
     app.add_middleware(RequestContext)
     v1 = APIRouter(prefix=PREFIX)
     for router in (auth.router, admin.router, chat.once, chat.router, search.router, tickets.router):

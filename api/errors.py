@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.middleware import BodyLimit
 from memory import errors
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ class Problem(BaseModel):
 
 _DESCRIPTIONS = {
     400: "the request can't be read", 401: "no credential, or one that does not hold", 403: "not for your role",
-    404: "not found, or not yours", 409: "the state does not allow it", 413: "the body is too large",
+    404: "not found, or not yours", 405: "this method is not taken here", 409: "the state does not allow it", 413: "the body is too large",
     415: "this media type is not taken", 422: "the input is refused", 429: "too many requests; see Retry-After",
     500: "an error on our side", 503: "a part is away; see Retry-After",
 }  # fmt: skip
@@ -85,6 +86,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
+    if app.max_body_size is not None:  # FastAPI's own limit answers in plain text, so ours stands in its place
+        app.add_middleware(BodyLimit, most=app.max_body_size)
+        app.max_body_size = app.router.max_body_size = None
 
 
 async def _domain(request: Request, error: Exception) -> JSONResponse:
@@ -105,14 +109,15 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     unreadable = any(entry["type"] == "json_invalid" for entry in found)
-    fields = [FieldError(pointer=_pointer(entry["loc"]), detail=_harmless(entry)) for entry in found[:20]]
+    fields = [FieldError(pointer=_pointer(entry), detail=_harmless(entry)) for entry in found[:20]]
     if unreadable:
         return problem(request, 400, "unreadable", "the body is not valid JSON")
     return problem(request, 422, "invalid", "the input does not fit; see errors", fields=fields)
 
 
-def _pointer(location: tuple[Any, ...]) -> str:
+def _pointer(entry: Mapping[str, Any]) -> str:
     """Positions and declared names only; what the client called its own keys is not repeated."""
+    location = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
     return "/" + "/".join(str(part)[:60] for part in location if isinstance(part, int) or str(part).isidentifier())
 
 
@@ -126,10 +131,15 @@ def _harmless(entry: Mapping[str, Any]) -> str:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return problem(request, error.status_code, code, headers=error.headers)
+    status = error.status_code
+    code = "content_too_large" if status == 413 else HTTPStatus(status).phrase.lower().replace(" ", "_")
+    return problem(request, status, code, _DESCRIPTIONS.get(status, ""), headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("unhandled error", exc_info=error)
-    return problem(request, 500, "internal_error", "something went wrong on our side")
+    """Called outside of our middleware, which would have named the request."""
+    request_id = getattr(request.state, "request_id", "")
+    log.error("unhandled error", request_id=request_id, exc_info=error)
+    return problem(
+        request, 500, "internal_error", "something went wrong on our side", headers={"X-Request-ID": request_id}
+    )

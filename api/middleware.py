@@ -1,9 +1,12 @@
-"""Around every request, as plain ASGI so that a stream costs nothing more per event: id, log line, metrics, headers."""
+"""Around every request, as plain ASGI so that a stream costs nothing more per event: id, log line, metrics, headers,
+and the limit on bodies.
+"""
 
 import re
 import time
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import metrics
@@ -15,6 +18,7 @@ _SECURITY = [
     (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY"),
 ]  # fmt: skip
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestContext:
@@ -47,7 +51,40 @@ class RequestContext:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        metrics.http_requests_total.labels(scope["method"], route, str(status)).inc()
-        metrics.http_request_duration_seconds.labels(scope["method"], route).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # a client must not invent labels
+        metrics.http_requests_total.labels(method, route, str(status)).inc()
+        metrics.http_request_duration_seconds.labels(method, route).observe(seconds)
         if scope["path"] not in _QUIET:
-            log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+class BodyLimit:
+    """Refuses a body as soon as it is known to be too large: by its declared length, or by what has come in."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        expected = int(declared) if declared.isdigit() else 0
+        seen, answered = 0, False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = {"type": "http.disconnect"} if expected > self.most else await receive()
+            seen += len(message.get("body", b""))
+            if max(expected, seen) <= self.most:
+                return message
+            if answered:  # a stream listens on for the client's going away
+                return {"type": "http.disconnect"}
+            raise HTTPException(413)
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        await self.app(scope, counted, answer)

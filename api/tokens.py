@@ -12,11 +12,14 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import jwt
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
+from api.schemas.common import CleanText, Line
+from api.schemas.people import AudienceName
 from memory.errors import NotAuthenticated
 from tools.accounts import Identity
 
@@ -77,16 +80,26 @@ class Tokens:
     def check_identity(self, token: str, secret: str) -> Identity:
         """What a tenant's site says about its visitor. Raises NotAuthenticated."""
         claims = _decode(token, secret.encode(), ["HS256"], ISSUER)
-        if claims["exp"] - claims.get("iat", claims["exp"]) > IDENTITY_HOURS * 3600 + LEEWAY_S:
+        if claims["exp"] - claims["iat"] > IDENTITY_HOURS * 3600 + LEEWAY_S:
             raise NotAuthenticated("an identity token may live for an hour at most")
-        audience = claims.get("audience", [])
+        try:
+            said = _Said.model_validate(claims)
+        except ValidationError:
+            raise NotAuthenticated("a claim of this identity token has the wrong form") from None
         return Identity(
-            external_id=str(claims["sub"])[:200],
-            email=str(claims["email"]).lower()[:320] if claims.get("email") else None,
-            email_verified=claims.get("email_verified") is True,
-            name=str(claims.get("name", ""))[:200],
-            audience=tuple(str(name)[:60] for name in audience[:20]) if isinstance(audience, list) else (),
-        )
+            external_id=said.sub, email=said.email.lower() if said.email else None, name=said.name or "",
+            email_verified=said.email_verified is True, audience=tuple(said.audience or ()),
+        )  # fmt: skip
+
+
+class _Said(BaseModel):
+    """The claims of an identity token that we keep; names of ours alone, a site may add its own."""
+
+    sub: Line
+    email: Annotated[CleanText, StringConstraints(max_length=320)] | None = None
+    email_verified: Any = None
+    name: Annotated[CleanText, StringConstraints(max_length=200)] | None = None
+    audience: Annotated[list[AudienceName], Field(max_length=20)] | None = None
 
 
 def _decode(token: str, key: bytes, algorithms: list[str], audience: str, issuer: str | None = None) -> dict[str, Any]:
@@ -96,8 +109,10 @@ def _decode(token: str, key: bytes, algorithms: list[str], audience: str, issuer
             token, key, algorithms=algorithms, audience=audience, issuer=issuer, leeway=LEEWAY_S,
             options={"require": required},
         )  # fmt: skip
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, OverflowError):
         raise NotAuthenticated("this token does not hold") from None
+    if not all(isinstance(claims[name], int | float) for name in ("exp", "iat")):
+        raise NotAuthenticated("this token does not hold")
     return claims
 
 

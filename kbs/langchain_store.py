@@ -55,14 +55,16 @@ class KnowledgeRetriever(BaseRetriever):
 class ReadOnlyVectorStore(PGVectorStore):
     """Articles come in by ingest and examples by approval, never through a vector store."""
 
-    async def aadd_texts(self, *values: Any, **named: Any) -> NoReturn:
-        raise NotAllowed("this vector store is read-only: articles come in by ingest")
+    async def _arefuse(self, *values: Any, **named: Any) -> NoReturn:
+        raise NotAllowed("this vector store is read-only: articles come and go by ingest")
 
-    async def adelete(self, *values: Any, **named: Any) -> NoReturn:
-        raise NotAllowed("this vector store is read-only: articles are withdrawn by ingest")
+    def _refuse(self, *values: Any, **named: Any) -> NoReturn:
+        raise NotAllowed("this vector store is read-only: articles come and go by ingest")
 
-    aadd_documents = aadd_embeddings = aapply_vector_index = adrop_vector_index = areindex = aadd_texts
-    add_texts = add_documents = add_embeddings = delete = aadd_texts
+    aadd_texts = aadd_documents = aadd_embeddings = adelete = _arefuse
+    aapply_vector_index = adrop_vector_index = areindex = _arefuse
+    add_texts = add_documents = add_embeddings = delete = _refuse
+    apply_vector_index = drop_vector_index = reindex = _refuse
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from memory.errors import HelpdeskError, LeaseLost
 from memory.tenancy import Role
 from tools import recall, tickets
 from tools.context import TurnContext
+from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 
 
@@ -104,7 +105,7 @@ async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outco
 async def request_human(context: TurnContext, arguments: HumanArguments) -> Outcome:
     ordinal = next(context.ordinals)
     request = Request(
-        session_id=context.session_id, customer_id=context.customer_id, reason="agent_decision",
+        session_id=context.session_id, customer_id=context.customer_id, reason=EscalationReason.AGENT_DECISION,
         summary=arguments.reason, turn_id=context.lease.turn_id, findings={"asked": arguments.reason},
     )  # fmt: skip
     async with context.effect() as entry:

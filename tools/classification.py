@@ -16,7 +16,8 @@ one that needs staff makes it tier 2 at least, and a question left open goes up 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -56,14 +57,15 @@ TIERS: dict[Severity, tuple[int, int, int, int]] = {
 }
 UNANSWERED_TIERS: dict[Severity, int] = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 
-EMBEDDED_FLOOR = 0.35
-"""Below this similarity the nearest prototypes say nothing. Out-of-scope messages reach 0.30 in one of twenty."""
-EMBEDDED_MARGIN_ALONE = 0.05
-EMBEDDED_MARGIN_OVER_KEYWORDS = 0.10
-"""Lead over the runner-up, or over the intent that the keywords chose, that lets the prototypes decide."""
+EMBEDDED_FLOOR = 0.3
+"""Below this similarity the nearest prototypes say nothing."""
+MARGIN_PER_WORD = 0.1
+MARGIN_WORDS = 3
+"""Lead over the keywords' intent that lets the prototypes decide: this much for each word that the keywords matched,
+up to so many. These numbers were tuned for MiniLM's similarities."""
 
-LONGEST_TALK = 14
-"""Words; a longer message is a question whatever it is made of."""
+LONGEST_TALK = 100
+"""Characters; a longer message is a question whatever it is made of."""
 LANGUAGE_LETTERS = 12
 """Fewer letters than this don't tell the language of a text in Latin script."""
 LANGUAGE_CERTAINTY = 0.75
@@ -161,8 +163,9 @@ def classify(
         allowed = [intent.name for pack in in_force(packs) for intent in pack.intents]
         nearest = nearest_intent(np.asarray(embedding, dtype=np.float32), prototypes, allowed)
     chosen = _decide(ranked, nearest)
-    severity = _severity_of(text)
-    human = wants_human(text)
+    reading = load_cues().read(text)
+    severity = _severity(reading)
+    human = _wants_human(reading)
     kind, language = talk_kind(text)
     return Classification(
         intent=chosen.intent,
@@ -174,7 +177,7 @@ def classify(
         severity=severity,
         tier=tier_of(severity, find_intent(chosen.intent, packs)),
         language=language or detect_language(text),
-        sentiment=sentiment(text),
+        sentiment=_sentiment(reading),
         wants_human=human,
         kind="question" if human else kind,
     )
@@ -185,11 +188,8 @@ def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMat
     match = ranked[0] if ranked else NO_INTENT
     if nearest is None or nearest.score < EMBEDDED_FLOOR or nearest.intent == match.intent:
         return match
-    if match.intent is None:
-        overrides = nearest.margin >= EMBEDDED_MARGIN_ALONE
-    else:
-        overrides = nearest.score - nearest.scores.get(match.intent, 0.0) >= EMBEDDED_MARGIN_OVER_KEYWORDS
-    if not overrides:
+    lead = nearest.score - (nearest.scores.get(match.intent, 0.0) if match.intent else 0.0)
+    if match.intent and lead <= MARGIN_PER_WORD * min(match.words, MARGIN_WORDS):
         return match
     own = [other for other in ranked if other.intent == nearest.intent]
     return own[0] if own else IntentMatch(intent=nearest.intent, certainty=CERTAINTY_WHEN_NONE, keywords=())
@@ -203,7 +203,7 @@ def tier_of(severity: Severity, intent: Intent | None) -> int:
 def reassess(classification: Classification, answer_text: str, *, answered: bool) -> Classification:
     """The classification in the light of the finished answer; severity and tier only rise."""
     cues = load_cues()
-    reading = cues.book.read(tokenize(answer_text))
+    reading = cues.read(answer_text)
     severity, tier = classification.severity, classification.tier
     if cues.found("incident", reading):
         severity, tier = _worse(severity, "HIGH"), max(tier, 3)
@@ -218,26 +218,33 @@ def _worse(one: Severity, other: Severity) -> Severity:
     return max(one, other, key=SEVERITIES.index)
 
 
-def _severity_of(text: str) -> Severity:
+def _severity(reading: Reading) -> Severity:
     cues = load_cues()
-    reading = cues.book.read(tokenize(text))
-    found = {name for name in cues.severity if cues.found(name, reading)}
-    level = next((number for number, name in ((3, "critical"), (2, "high"), (1, "medium")) if name in found), 0)
-    if "hypothetical" in found:
-        return SEVERITIES[max(0, level - 2)]
-    if "low" in found and level < 3:
-        return SEVERITIES[max(0, level - 1)] if level == 2 else "LOW"
-    if "everyone" in found and level:
+    ends = {name: _any(phrases, reading) for name, phrases in cues.severity.items()}
+    supposed = 0
+    for sentence in reading.sentences() if ends["hypothetical"] else ():
+        supposed |= sentence if sentence & ends["hypothetical"] else 0
+    level = max(_level(ends, ~supposed), _level(ends, supposed) - 2)
+    if ends["low"] and level < 3:
+        return "MEDIUM" if level == 2 else "LOW"
+    if ends["everyone"] & ~supposed and level:
         level += 1
-    if "urgent" in found and level < 2:
+    if ends["urgent"] and level < 2:
         level += 1
     return SEVERITIES[min(level, 3)]
 
 
+def _level(ends: Mapping[str, int], where: int) -> int:
+    return next((level for level, name in ((3, "critical"), (2, "high"), (1, "medium")) if ends[name] & where), 0)
+
+
 def wants_human(text: str) -> bool:
     """Whether the writer asks, in plain words, for a person."""
+    return _wants_human(load_cues().read(text))
+
+
+def _wants_human(reading: Reading) -> bool:
     cues = load_cues()
-    reading = cues.book.read(tokenize(text))
     asked = _any(cues.human, reading)
     if asked:
         for phrase in cues.not_human:
@@ -249,7 +256,7 @@ def wants_human(text: str) -> bool:
 def says_yes(text: str) -> bool:
     """Whether the message takes up an offer and says nothing else: `yes please`, `ja, gerne`."""
     cues = load_cues()
-    reading = cues.book.read(tokenize(text), across=True)
+    reading = cues.read(text, across=True)
     return bool(_any(cues.assent, reading)) and not _any(cues.dissent, reading)
 
 
@@ -257,18 +264,17 @@ def talk_kind(text: str) -> tuple[Kind, str | None]:
     """Small talk of some kind, when the message is nothing else, and its language if the words tell it."""
     if reaction := _REACTIONS.get(text.strip()[:1]):
         return (reaction, None) if not re.search(r"\w", text) else ("question", None)
-    tokens = tokenize(text)
     cues = load_cues()
-    reading = cues.book.read(tokens, across=True)
-    if reading.length > LONGEST_TALK or not tokens:
+    if len(text) > LONGEST_TALK or not text.strip():
         return "question", None
+    reading = cues.read(text, across=True)
     whole = (1 << reading.length) - 1
     best: tuple[int, Kind, str | None] = (0, "question", None)
-    for kind in _KINDS:
-        for language, phrases in cues.talk[kind].items():
-            said = _coverage(phrases, reading)
-            if said.bit_count() > best[0] and said | _coverage(cues.beside(language), reading) == whole:
-                best = (said.bit_count(), kind, language)
+    for language, filler in cues.filler.items():
+        said = {kind: _coverage(cues.talk[kind].get(language, ()), reading) for kind in _KINDS}
+        if any(said.values()) and reduce(or_, said.values()) | _coverage(filler, reading) == whole:
+            kind = max(_KINDS, key=lambda kind: said[kind].bit_count())
+            best = max(best, (said[kind].bit_count(), kind, language), key=lambda found: found[0])
     return best[1:]
 
 
@@ -292,8 +298,11 @@ def _coverage(phrases: Iterable[Phrase], reading: Reading) -> int:
 
 def sentiment(text: str) -> float:
     """Mood by words, -1 to 1; a negation before a word of praise turns it."""
+    return _sentiment(load_cues().read(text))
+
+
+def _sentiment(reading: Reading) -> float:
     cues = load_cues()
-    reading = cues.book.read(tokenize(text))
     negated = _any(cues.mood["negation"], reading)
     near = negated << 1 | negated << 2
     praise, blame = _any(cues.mood["positive"], reading), _any(cues.mood["negative"], reading)
@@ -373,13 +382,11 @@ class Cues:
     severity: Mapping[str, tuple[Phrase, ...]]
     mood: Mapping[str, tuple[Phrase, ...]]
 
+    def read(self, text: str, *, across: bool = False) -> Reading:
+        return self.book.read(tokenize(text), across=across)
+
     def found(self, name: str, reading: Reading) -> bool:
         return any(reading.ends(phrase) for phrase in self.severity[name])
-
-    def beside(self, language: str) -> list[Phrase]:
-        """What may stand beside small talk of a language: other small talk of it, and fillers."""
-        talk = [phrase for kind in self.talk.values() for phrase in kind.get(language, ())]
-        return [*talk, *self.filler.get(language, ())]
 
 
 @cache
@@ -390,7 +397,8 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         cues = content["cues"]
         languages = tuple(cues["languages"])
         talk = {kind: _parse_each(cues["talk"][kind]) for kind in _KINDS}
-        filler = _parse_each(cues["talk"]["filler"])
+        spoken = {language: () for phrases in talk.values() for language in phrases}
+        filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
         severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
         lists = {name: _parse(cues[name]) for name in ("human", "not_human", "assent", "dissent")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

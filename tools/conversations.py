@@ -11,6 +11,7 @@ from memory.models import ChatMessage, ChatSession, Handoff, Ticket
 from memory.streams import Streams
 from memory.tenancy import Principal, Role
 from tools import accounts
+from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 from tools.tenants import load_options
 
@@ -91,7 +92,7 @@ async def ask_for_person(
         recent = await chats.window(entry.connection, session_id, after=0, limit=SUMMARY_MESSAGES)
         asked = [message.content for message in recent if message.author == "customer"]
         request = Request(
-            session_id=session_id, customer_id=session.customer_id, reason="customer_request",
+            session_id=session_id, customer_id=session.customer_id, reason=EscalationReason.HUMAN_REQUESTED,
             summary=reason or (asked[-1] if asked else "The customer asked for a person"),
             findings={"asked": "\n".join(asked), "reason": reason}, actor=principal.key,
         )  # fmt: skip

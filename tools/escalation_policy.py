@@ -25,6 +25,10 @@ class EscalationReason(StrEnum):
     REPEATED_FAILURE = "repeated_failure"
     SENSITIVE_UNANSWERED = "sensitive_unanswered"
     VERY_LOW_CONFIDENCE = "very_low_confidence"
+    AGENT_DECISION = "agent_decision"
+    """The model asked for a person by its tool; not one of this policy's."""
+    INTERRUPTED = "interrupted"
+    """An answer broke off with its process; not one of this policy's."""
 
 
 DETAILS = {

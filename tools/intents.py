@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,11 @@ def _term(option: str) -> list[str]:
 class Reading:
     """A text made ready for matching: for each term of a book, the positions it stands at, as bits."""
 
-    __slots__ = ("_found", "_inside", "_masks", "_terms", "length")
+    __slots__ = ("_breaks", "_found", "_inside", "_masks", "_terms", "length")
 
     def __init__(self, found: Mapping[str, int], breaks: int, length: int) -> None:
         self.length = length
+        self._breaks = breaks
         self._found = found
         self._terms = frozenset(found)
         self._inside = ((1 << length) - 1) & ~breaks
@@ -171,6 +173,12 @@ class Reading:
                     covered |= (hop & before) << inside
             covered |= live
         return covered
+
+    def sentences(self) -> Iterator[int]:
+        """The positions of each sentence in turn, as bits."""
+        starts = [position for position in range(1, self.length) if self._breaks >> position & 1]
+        for start, end in pairwise((0, *starts, self.length)):
+            yield (1 << end) - (1 << start)
 
     def _reaches(self, phrase: Phrase) -> list[int]:
         """Positions that each step can stand at given the steps before it; cut short where none can."""
@@ -301,6 +309,8 @@ class IntentMatch:
     intent: str | None
     certainty: float
     keywords: tuple[str, ...]
+    words: int = 0
+    """Words of the text that the keywords consist of."""
 
 
 NO_INTENT = IntentMatch(intent=None, certainty=CERTAINTY_WHEN_NONE, keywords=())
@@ -375,12 +385,16 @@ def _matches(pack: Pack, reading: Reading) -> Iterator[tuple[int, float, IntentM
     for intent in pack.intents:
         hits = [keyword for keyword in intent.keywords if reading.ends(keyword)]
         if hits:
-            yield sum(len(hit.steps) for hit in hits), intent.base, _match(intent, hits)
+            match = _match(intent, hits)
+            yield match.words, intent.base, match
 
 
 def _match(intent: Intent, hits: Sequence[Phrase]) -> IntentMatch:
     certainty = min(1.0, intent.base + PER_FURTHER_KEYWORD * (len(hits) - 1))
-    return IntentMatch(intent=intent.name, certainty=round(certainty, 4), keywords=tuple(map(_label, hits)))
+    words = sum(len(hit.steps) for hit in hits)
+    return IntentMatch(
+        intent=intent.name, certainty=round(certainty, 4), keywords=tuple(map(_label, hits)), words=words
+    )
 
 
 def _label(keyword: Phrase) -> str:

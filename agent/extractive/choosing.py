@@ -20,6 +20,8 @@ MAX_WORDS = 160
 MAX_SENTENCES = 6
 SHORT_PASSAGE = 60
 """A passage of at most so many words is quoted whole."""
+OPENING = 2
+"""Sentences that stand before steps which another passage of the article gives."""
 NEARLY_BEST = 0.55
 """A sentence is quoted if it scores this part of the best one."""
 ANSWERABLE = 0.32
@@ -97,7 +99,7 @@ async def quote(
     passages: Sequence[NumberedPassage],
     scorer: SentenceScorer | None = None,
 ) -> Quotation | None:
-    """The blocks that answer the question, or None where nothing does."""
+    """The blocks that answer the question, or None where nothing does; who asks how to do something gets the steps."""
     chosen = choose_passage(question, earlier, passages)
     if chosen is None:
         return None
@@ -107,7 +109,9 @@ async def quote(
     scores = await _scores(question.text, wanted, blocks, language, scorer)
     picked = _pick(question.text, blocks, scores)
     quoted = [(best.number, _narrow(block, wanted, language)) for block in picked]
-    if len(quoted) < MAX_SENTENCES and sum(block.words for block in picked) < MAX_WORDS / 2:
+    if _PROCEDURAL.search(question.text) and not any(block.is_procedure for block in picked):
+        quoted = [*quoted[:OPENING], *_procedure_elsewhere(best, passages, wanted)] or quoted
+    elif len(quoted) < MAX_SENTENCES and sum(block.words for block in picked) < MAX_WORDS / 2:
         quoted += _complement(best, quoted, passages, wanted, language)
     return Quotation(tuple(quoted), language) if quoted else None
 
@@ -177,6 +181,25 @@ def _first_procedure(blocks: Sequence[Block], scores: Sequence[float]) -> set[in
     if procedures:
         _take(max(procedures, key=lambda place: scores[place]), blocks, chosen)
     return chosen
+
+
+def _procedure_elsewhere(
+    best: NumberedPassage, passages: Sequence[NumberedPassage], wanted: _Wanted
+) -> list[tuple[int, Block]]:
+    """The steps of the same article's other passage that is nearest to the question, with the sentence before them."""
+    near: list[tuple[float, int, NumberedPassage, list[Block], int]] = []
+    for rank, passage in enumerate(passages):
+        if passage.ref != best.ref or passage.number == best.number:
+            continue
+        blocks = blocks_of(passage.text)
+        score = passage.similarity + wanted.share(_stems(passage, passage.language))
+        near += [(score, -rank, passage, blocks, place) for place, block in enumerate(blocks) if block.is_procedure][:1]
+    if not near:
+        return []
+    _, _, passage, blocks, place = max(near, key=lambda entry: entry[:2])
+    chosen: set[int] = set()
+    _take(place, blocks, chosen)
+    return [(passage.number, blocks[each]) for each in sorted(chosen)]
 
 
 def _take(place: int, blocks: Sequence[Block], chosen: set[int]) -> None:

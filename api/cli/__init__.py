@@ -1,18 +1,48 @@
-"""The command line `helpdesk`: serve, work, set up, feed the knowledge base, and talk to the agent."""
+"""The command line `helpdesk`: serve, work, set up, feed the knowledge base, and talk to the agent.
+
+A command's module is imported when the command runs: asking a server that is there must not wait for a database
+driver and a graph library to load.
+"""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from api.cli import knowledge, serving, setup, talking
 from memory.errors import HelpdeskError
 
+COMMANDS = {
+    "serve": "serving", "worker": "serving", "ask": "talking", "chat": "talking", "ingest": "knowledge",
+    "reindex": "knowledge", "migrate": "setup", "seed": "setup", "tenant": "setup", "user": "setup",
+}  # fmt: skip
+
+
+class _OnDemand(TyperGroup):
+    """Commands by name, each from its module."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        part = get_command(import_module(f"api.cli.{COMMANDS[cmd_name]}").app)
+        assert isinstance(part, TyperGroup)  # each module has more than one command
+        return part.get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
-    name="helpdesk", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False,
+    name="helpdesk", cls=_OnDemand, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False,
     help="A support agent that answers from your knowledge base, cites it, and hands over to people.",
 )  # fmt: skip
-for module in (serving, talking, knowledge, setup):
-    module.add_to(app)
+
+
+@app.callback()
+def root() -> None:
+    """A support agent that answers from your knowledge base, cites it, and hands over to people."""
 
 
 def main() -> None:

@@ -19,12 +19,10 @@ from tools.provisioning import DEMO, find_tenant, list_tenants
 
 console = Console()
 
-
-def add_to(app: typer.Typer) -> None:
-    app.command()(ingest)
-    app.command()(reindex)
+app = typer.Typer()
 
 
+@app.command()
 def ingest(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Markdown files, in any depth.")],
     tenant: Annotated[str, typer.Option(help="Slug of the tenant whose knowledge it is.")] = DEMO,
@@ -69,14 +67,21 @@ async def _with_progress(
         )  # fmt: skip
 
 
-def reindex() -> None:
+@app.command()
+def reindex(
+    tenant: Annotated[
+        str, typer.Option(help="Only this tenant's; by default the global knowledge and everyone's.")
+    ] = "",
+) -> None:
     """Make the index anew from the articles, after the embedding model has changed or an index was lost."""
-    run(_reindex(quiet_settings()))
+    run(_reindex(quiet_settings(), tenant))
 
 
-async def _reindex(settings: Settings) -> None:
+async def _reindex(settings: Settings, only: str) -> None:
     async with open_resources(settings, any_embedder=True) as resources, owner_of(resources.urls) as owner:
         tenants = {GLOBAL_TENANT: "global", **{tenant.id: tenant.slug for tenant in await list_tenants(owner)}}
+        if only:
+            tenants = {(await find_tenant(owner, only)).id: only}
         with Progress(console=console) as bar:
             for tenant_id, name in tenants.items():
                 task = bar.add_task(name, total=None)

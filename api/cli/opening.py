@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.resources import Urls, open_urls
 from agent.settings import Settings
 from api.logging import configure
-from memory.database import Database
 from memory.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from agent.resources import Urls
+    from memory.database import Database
 
 T = TypeVar("T")
 
@@ -26,17 +28,21 @@ def quiet_settings() -> Settings:
 
 
 @asynccontextmanager
-async def open_owner(settings: Settings) -> AsyncIterator[Database]:
+async def open_owner(settings: Settings) -> "AsyncIterator[Database]":
     """The database as its owner: migrated where it is embedded."""
+    from agent.resources import open_urls  # loads the whole agent, which not every command needs
+
     async with open_urls(settings) as urls, owner_of(urls) as owner:
         yield owner
 
 
 @asynccontextmanager
-async def owner_of(urls: Urls) -> AsyncIterator[Database]:
+async def owner_of(urls: "Urls") -> "AsyncIterator[Database]":
     """The owner's way into a database that is there: past row-level security, for tenants and global rows."""
     if urls.owner is None:
         raise Misconfigured("this needs the owner of the database: set DATABASE_OWNER_URL")
+    from memory.database import Database
+
     owner = Database(urls.owner, pool_size=4)
     await owner.pool.open()
     try:
@@ -46,7 +52,7 @@ async def owner_of(urls: Urls) -> AsyncIterator[Database]:
         await owner.engine.dispose()
 
 
-async def as_owner(work: Callable[[Database], Awaitable[T]]) -> T:
+async def as_owner(work: "Callable[[Database], Awaitable[T]]") -> T:
     """One piece of work as the owner, for a command."""
     async with open_owner(quiet_settings()) as owner:
         return await work(owner)

@@ -21,12 +21,10 @@ from memory.jobs import work
 
 DRAIN_S = 28
 
-
-def add_to(app: typer.Typer) -> None:
-    app.command()(serve)
-    app.command()(worker)
+app = typer.Typer()
 
 
+@app.command()
 def serve(
     worker: bool = typer.Option(True, help="Take background jobs in this process too."),
     json_logs: bool = typer.Option(None, help="Logs as JSON lines; by default when nobody watches the terminal."),
@@ -37,6 +35,7 @@ def serve(
     run(_serve(settings, with_worker=worker))
 
 
+@app.command()
 def worker(json_logs: bool = typer.Option(None, help="Logs as JSON lines.")) -> None:
     """Take background jobs, and turns that another process left behind."""
     settings = Settings.load()

@@ -21,18 +21,15 @@ from memory.models import GLOBAL_TENANT
 from memory.tenancy import Role
 from tools import provisioning
 
+app = typer.Typer()
 tenants = typer.Typer(help="Tenants of this installation.", no_args_is_help=True)
 users = typer.Typer(help="Users from the command line, for the first admin.", no_args_is_help=True)
+app.add_typer(tenants, name="tenant")
+app.add_typer(users, name="user")
 MIN_PASSWORD = 10
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(migrate)
-    app.command()(seed)
-    app.add_typer(tenants, name="tenant")
-    app.add_typer(users, name="user")
-
-
+@app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
     settings = quiet_settings()
@@ -56,6 +53,7 @@ async def _migrate(settings: Settings) -> None:
     typer.echo("migrated" if changed else "up to date")
 
 
+@app.command()
 def seed() -> None:
     """The default prompt, the global knowledge base, and in embedded mode the demo tenant."""
     run(_seed(quiet_settings()))

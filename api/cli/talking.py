@@ -8,29 +8,25 @@ from typing import Annotated, Any
 import httpx
 import orjson
 import typer
-import uvicorn
 from rich.console import Console
 
-from agent.resources import attending, open_resources
 from agent.settings import Settings
-from api.app import PREFIX, create_app
+from api import PREFIX
 from api.cli.opening import quiet_settings, run
-from api.cli.setup import seed_all
 
 console = Console(highlight=False)
 WidgetKey = Annotated[str, typer.Option(help="Public widget key of the tenant to ask.")]
 
-
-def add_to(app: typer.Typer) -> None:
-    app.command()(ask)
-    app.command()(chat)
+app = typer.Typer()
 
 
+@app.command()
 def ask(question: str, widget_key: WidgetKey = "demo") -> None:
     """Ask one question and watch the answer stream, with its sources."""
     run(_ask(quiet_settings(), question, widget_key))
 
 
+@app.command()
 def chat(widget_key: WidgetKey = "demo") -> None:
     """Have a conversation; an empty line or Ctrl-D ends it."""
     run(_chat(quiet_settings(), widget_key))
@@ -65,35 +61,10 @@ async def _connect(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             if (await client.get("/livez")).status_code == httpx.codes.OK:
                 yield client
                 return
-    async with (
-        _in_process(settings) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
-    ):
+    from api.cli.in_process import serving  # takes seconds to load, and only where no server is
+
+    async with serving(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         yield client
-
-
-@asynccontextmanager
-async def _in_process(settings: Settings) -> AsyncIterator[int]:
-    with console.status("starting"):
-        context = open_resources(settings)
-        resources = await context.__aenter__()
-        if settings.embedded:
-            await seed_all(settings, resources)
-    try:
-        config = uvicorn.Config(
-            create_app(settings, resources), host="127.0.0.1", port=0, log_config=None, access_log=False
-        )
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # Ctrl-C is the command's
-        serving = asyncio.create_task(server.serve())
-        async with attending(resources):
-            while not server.started:
-                await asyncio.sleep(0.01)
-            yield server.servers[0].sockets[0].getsockname()[1]
-            server.should_exit = True
-            await serving
-    finally:
-        await context.__aexit__(None, None, None)
 
 
 async def _open(client: httpx.AsyncClient, widget_key: str) -> dict[str, Any]:
@@ -127,7 +98,8 @@ def _show(kind: str, data: dict[str, Any]) -> None:
         case "message.completed":
             console.print()
             for number, source in enumerate(data["sources"], 1):
-                console.print(f"  [{number}] {source['metadata']['title']} ({source['id']})", style="dim", markup=False)
+                place = " > ".join(filter(None, (source["metadata"]["title"], source["metadata"]["heading"])))
+                console.print(f"  [{number}] {place} ({source['id']})", style="dim", markup=False)
         case "message.created" if data["author"] == "system":
             console.print(data["text"], style="yellow")
         case "turn.failed" | "turn.cancelled":

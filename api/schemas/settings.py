@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, SecretStr, create_model
+from pydantic import ConfigDict, Field, SecretStr, create_model, field_validator
 
-from api.schemas.common import Body, Out
+from api.schemas.common import Body, Out, clean
 from tools.tenants import TenantOptions, TenantSettingsView
 
 
@@ -28,10 +28,23 @@ def _optional(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: (field.rebuild_annotation(), None) for name, field in fields.items()}
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """What is left out is left alone; null is not a value of these."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class _SettingsChange(Body):
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+
     identity_secret: SecretStr | None = Field(
         default=None, min_length=32, max_length=200, description="signs your site's identity tokens; write-only"
     )
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return clean(value) if isinstance(value, str) else value
 
 
 SettingsChange: Any = create_model("SettingsChange", __base__=_SettingsChange, **_optional(TenantOptions.model_fields))

@@ -182,6 +182,8 @@ class TestSeverity:
             ("Nobody in our company can log in", "CRITICAL"),
             ("My website is down", "HIGH"),
             ("My site got hacked", "HIGH"),
+            ("My site is down. How can I prevent this next time?", "HIGH"),
+            ("My website is down, how long will it take?", "HIGH"),
             ("I was charged twice", "HIGH"),
             ("All users get an error when sending mail", "HIGH"),
             ("The exam starts in 10 minutes and my VM doesn't start", "HIGH"),
@@ -321,8 +323,8 @@ class TestPrototypes:
     ) -> None:
         text = "the visitors of my domain are sent to a spam site, I think the site was broken into"
         found = classify(text, packs=HOSTING, embedding=await embedder.embed_query(text), prototypes=prototypes)
-        assert found.keyword_intent is not None
-        assert found.embedded_intent == "malware"
+        assert (found.keyword_intent, found.embedded_intent, found.intent) == ("domain", "malware", "malware")
+        assert found.certainty == 0.3  # no keyword spoke for malware
 
     async def test_only_the_packs_in_force_are_asked(self, embedder: MiniLM) -> None:
         everything = await build_prototypes(embedder, load_packs())
@@ -360,17 +362,17 @@ class TestCost:
         detect_language("the model is loaded before anything is timed")
         took = []
         for text in texts:
-            started = time.perf_counter()
+            started = time.thread_time()
             check_message(text, role="customer", audience="trainee", rules=rules)
             detect_intent(text, load_packs())
             classify(text, packs=load_packs())
-            took.append(time.perf_counter() - started)
+            took.append(time.thread_time() - started)
         assert statistics.quantiles(took, n=20)[-1] <= 0.005
 
     def test_a_long_message_does_not_hold_up_the_process(self) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         classified(("hello my site is down and nobody can help " * 2500)[:100_000])
-        assert time.perf_counter() - started < 0.3
+        assert time.thread_time() - started < 0.3
 
 
 class TestCueFile:

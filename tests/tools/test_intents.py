@@ -216,9 +216,9 @@ class TestCertainty:
 
     def test_a_hostile_text_costs_milliseconds(self) -> None:
         text = ("reset the old database password of my invoice " * 2300)[:100_000]
-        started = time.perf_counter()
+        started = time.thread_time()
         detect_intent(text, load_packs())
-        assert time.perf_counter() - started < 0.1
+        assert time.thread_time() - started < 0.1
 
 
 class TestBrokenFile:

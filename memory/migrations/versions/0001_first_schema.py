@@ -109,6 +109,14 @@ LOOKUPS = (
     $$
     """,
     """
+    create function origin_is_allowed(origin text) returns boolean
+        language sql stable security definer set search_path = public, pg_temp as $$
+        select exists (
+            select 1 from tenant_settings s join tenants t on t.id = s.tenant_id
+            where t.status = 'active' and s.options -> 'allowed_origins' ? origin)
+    $$
+    """,
+    """
     create function active_tenants() returns setof uuid
         language sql stable security definer set search_path = public, pg_temp as $$
         select id from tenants where status = 'active'

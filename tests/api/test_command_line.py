@@ -1,0 +1,179 @@
+"""The product as a person starts it: processes of the command line on a data folder of their own."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+HELPDESK = Path(sys.executable).parent / "helpdesk"
+
+
+@dataclass
+class Installation:
+    """A data folder and the environment that points to it."""
+
+    folder: Path
+    port: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        clean = {
+            name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+        }
+        return {**clean, "DATA_DIR": str(self.folder / "data"), "PORT": str(self.port), "COLUMNS": "200"}
+
+    def run(self, *arguments: str, given: str = "", code: int = 0) -> str:
+        """Run a command to its end in an empty folder, where no `.env` lies."""
+        done = subprocess.run(
+            [HELPDESK, *arguments],
+            env=self.env,
+            cwd=self.folder,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def serve(self) -> "subprocess.Popen[str]":
+        with (self.folder / "serve.log").open("w") as log:
+            server = subprocess.Popen(
+                [HELPDESK, "serve"], env=self.env, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True
+            )
+        for _ in range(600):
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                    return server
+            except httpx.HTTPError:
+                time.sleep(0.05)
+            assert server.poll() is None, (self.folder / "serve.log").read_text()
+        raise AssertionError("not ready in time")
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    folder = Path(tempfile.mkdtemp(prefix="helpdesk-cli-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    made = Installation(folder, port)
+    try:
+        made.run("seed")
+        yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(installation: Installation) -> Iterator["subprocess.Popen[str]"]:
+    started = installation.serve()
+    yield started
+    if started.poll() is None:
+        started.send_signal(signal.SIGTERM)
+        started.wait(20)
+
+
+class TestWithoutServer:
+    def test_ask_starts_the_product_in_process(self, installation: Installation) -> None:
+        answer = installation.run("ask", "How do I reset my mailbox password?")
+        assert "[1]" in answer
+        assert "email-reset-password" in answer
+
+    def test_seed_is_safe_to_repeat(self, installation: Installation) -> None:
+        assert "added=0, changed=0" in installation.run("seed")
+
+    def test_an_error_is_one_line(self, installation: Installation) -> None:
+        (installation.folder / ".env").write_text("NO_SUCH_SETTING=1\n")
+        try:
+            said = installation.run("tenant", "list", code=1)
+        finally:
+            (installation.folder / ".env").unlink()
+        assert "NO_SUCH_SETTING" in said
+        assert "Traceback" not in said
+
+
+class TestWithServer:
+    def test_ask_talks_to_it(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
+        before = time.perf_counter()
+        assert "email-reset-password" in installation.run("ask", "How do I reset my mailbox password?")
+        assert time.perf_counter() - before < 20
+
+    def test_chat_is_a_conversation(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
+        said = installation.run("chat", given="How do I set up my mailbox on an iPhone?\nand on Android?\n\n")
+        assert "Hello" in said
+        assert "Android" in said
+
+    def test_the_first_admin_signs_in(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
+        installation.run("user", "add", "ada@example.com", "--role", "admin", given="a long password\n")
+        body = {"email": "ada@example.com", "password": "a long password"}
+        answer = httpx.post(f"http://127.0.0.1:{installation.port}/api/v1/auth/login", json=body)
+        assert answer.status_code == 200
+        assert "at least 10" in installation.run("user", "add", "b@example.com", given="short\n", code=1)
+        assert "taken" in installation.run("user", "add", "ada@example.com", given="a long password\n", code=1)
+
+    def test_a_tenant_is_added_suspended_and_let_in_again(
+        self, installation: Installation, server: "subprocess.Popen[str]"
+    ) -> None:
+        key = re.search(r"wk_[\w-]+", installation.run("tenant", "add", "acme"))
+        assert key
+        url = f"http://127.0.0.1:{installation.port}/api/v1/chat/sessions"
+        headers = {"X-Widget-Key": key.group()}
+        assert httpx.post(url, headers=headers).status_code == 201
+        installation.run("tenant", "suspend", "acme")
+        assert httpx.post(url, headers=headers).status_code == 401
+        installation.run("tenant", "suspend", "acme", "--lift")
+        assert httpx.post(url, headers=headers).status_code == 201
+
+    def test_a_folder_is_ingested_and_followed_as_it_changes(
+        self, installation: Installation, server: "subprocess.Popen[str]"
+    ) -> None:
+        folder = installation.folder / "handbook"
+        folder.mkdir()
+        note = folder / "espresso.md"
+        note.write_text("# Espresso machine\n\nThe espresso machine in the office is descaled every third Friday.\n")
+        (folder / "parking.md").write_text("# Parking\n\nGuests park their bicycles in the yard behind the office.\n")
+        assert "2 added" in installation.run("ingest", str(folder))
+        question = "When is the espresso machine descaled?"
+        assert "third Friday" in installation.run("ask", question)
+        note.write_text("# Espresso machine\n\nThe espresso machine in the office is descaled every second Monday.\n")
+        assert "1 changed, 1 unchanged" in installation.run("ingest", str(folder))
+        answer = installation.run("ask", question)
+        assert "second Monday" in answer
+        assert "third Friday" not in answer
+        note.unlink()
+        assert "1 removed" in installation.run("ingest", str(folder))
+        assert "Monday" not in installation.run("ask", question)
+
+    def test_reindex_makes_everything_anew(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
+        installation.run("reindex", "--tenant", "demo")
+        assert "email-reset-password" in installation.run("ask", "How do I reset my mailbox password?")
+
+    def test_sigterm_lets_an_idle_stream_go_and_ends_cleanly(
+        self, installation: Installation, server: "subprocess.Popen[str]"
+    ) -> None:
+        base = f"http://127.0.0.1:{installation.port}/api/v1/chat/sessions"
+        opened = httpx.post(base, headers={"X-Widget-Key": "demo"}).json()
+        headers = {"Authorization": f"Bearer {opened['visitor_token']}"}
+        with httpx.stream("GET", f"{base}/{opened['session_id']}/events", headers=headers, timeout=30) as answer:
+            lines = answer.iter_lines()
+            assert next(lines)
+            server.send_signal(signal.SIGTERM)
+            rest = list(lines)
+        assert any(line.startswith("retry:") for line in rest)
+        assert server.wait(20) == 0
+        log = (installation.folder / "serve.log").read_text()
+        assert "Traceback" not in log
+        assert opened["visitor_token"] not in log

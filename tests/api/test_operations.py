@@ -1,0 +1,113 @@
+"""Around the API: health, metrics, request ids, CORS, and the OpenAPI document."""
+
+import asyncio
+
+import pytest
+
+from memory.errors import TooMany
+from memory.tenancy import Role
+from tests.product import Product
+
+
+class TestHealth:
+    async def test_ready_says_what_is_up(self, product: Product) -> None:
+        assert (await product.http.get("/livez")).json() == {"status": "alive"}
+        ready = (await product.http.get("/readyz")).json()
+        assert ready == {"status": "ready", "database": "up", "redis": "in_process", "knowledge": "up"}
+
+    async def test_metrics_count_without_naming_anybody(self, product: Product) -> None:
+        tenant = await product.tenant()
+        visitor = await product.visitor(tenant)
+        await visitor.ask("How do I reset my mailbox password?")
+        text = (await product.http.get("/metrics")).text
+        for name in ("chat_messages_total", "chat_message_duration_seconds_bucket", "active_sessions", "turns_total"):
+            assert name in text
+        for secret in (str(tenant.id), visitor.session_id, tenant.slug):
+            assert secret not in text
+
+
+class TestRequests:
+    async def test_a_request_id_is_given_or_kept(self, product: Product) -> None:
+        assert (await product.http.get("/livez", headers={"X-Request-ID": "my-request-1"})).headers[
+            "x-request-id"
+        ] == "my-request-1"
+        for forged in ("short", "with space and more", "x" * 200):
+            given = (await product.http.get("/livez", headers={"X-Request-ID": forged})).headers["x-request-id"]
+            assert given != forged
+
+    async def test_security_headers_are_on_every_answer(self, product: Product) -> None:
+        for path in ("/livez", "/nothing", "/api/v1/auth/me"):
+            headers = (await product.http.get(path)).headers
+            assert headers["x-content-type-options"] == "nosniff"
+
+
+class TestCors:
+    async def test_no_origin_is_allowed_by_default(self, product: Product) -> None:
+        answer = await product.http.get("/livez", headers={"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in answer.headers
+
+    async def test_a_tenants_own_sites_are(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        site = f"https://{tenant.slug}.example"
+        await product.http.patch("/api/v1/settings", json={"allowed_origins": [site]}, headers=admin)
+        preflight = await product.http.options(
+            "/api/v1/chat/sessions",
+            headers={
+                "Origin": site, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-widget-key",
+            },
+        )  # fmt: skip
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == site
+        assert "access-control-allow-credentials" not in preflight.headers
+        opened = await product.http.post(
+            "/api/v1/chat/sessions", headers={"Origin": site, "X-Widget-Key": tenant.widget_key}
+        )
+        assert opened.headers["access-control-allow-origin"] == site
+
+
+class TestOpenApi:
+    async def test_every_operation_declares_its_errors(self, product: Product) -> None:
+        document = product.app.openapi()
+        for path, operations in document["paths"].items():
+            if not path.startswith("/api/"):
+                continue
+            for method, operation in operations.items():
+                declared = set(operation["responses"])
+                assert {"422", "429", "500", "503"} <= declared, (method, path)
+                assert "401" in declared, (method, path)
+
+    async def test_the_docs_are_served_where_debugging_is_on(self, product: Product) -> None:
+        assert (await product.http.get("/docs")).status_code == 200
+
+
+class TestLimits:
+    async def test_a_caller_who_asks_too_often_is_told_when_to_come_back(self, product: Product) -> None:
+        limiter = product.app.state.limiter
+        for _ in range(5):
+            await limiter.check("test", "caller", 5)
+        with pytest.raises(TooMany) as caught:
+            await limiter.check("test", "caller", 5)
+        assert caught.value.retry_after
+        assert 0 < caught.value.retry_after <= 61
+        await limiter.check("test", "another caller", 5)
+
+    async def test_many_idle_streams_leave_room_for_others(self, product: Product) -> None:
+        visitor = await product.visitor(await product.tenant())
+        opened = asyncio.Semaphore(0)
+        done = asyncio.Event()
+
+        async def idle() -> None:
+            async with visitor.follow() as events:
+                await anext(events)
+                opened.release()
+                await done.wait()
+
+        idlers = [asyncio.create_task(idle()) for _ in range(60)]
+        for _ in idlers:
+            await opened.acquire()
+        assert (await visitor.ask("hello"))["message"]
+        stats = product.resources.database.pool.get_stats()
+        assert stats["pool_size"] - stats["pool_available"] <= 2
+        done.set()
+        await asyncio.gather(*idlers)

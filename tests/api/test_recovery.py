@@ -1,0 +1,121 @@
+"""Turns whose process went silent: run again where nobody saw anything, closed honestly where somebody did."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from memory import chats, turns
+from memory.events import journal
+from memory.models import Tenant
+from memory.turns import Lease
+from tests.product import Product, Visitor
+
+QUESTION = "How do I reset my mailbox password?"
+
+
+@pytest.fixture
+async def tenant(product: Product) -> Tenant:
+    return await product.tenant()
+
+
+async def abandoned(product: Product, tenant: Tenant, visitor: Visitor, *, said: str = "") -> Lease:
+    """A turn that a process accepted, perhaps began to answer, and then died with."""
+    resources = product.resources
+    async with journal(resources.database, resources.streams, tenant.id) as entry:
+        session = await chats.get_session(entry.connection, UUID(visitor.session_id), lock=True)
+        accepted = await turns.accept(
+            entry, session, QUESTION, author_id=session.customer_id, owner="dead process", reject_if_busy=False
+        )
+    assert accepted.lease
+    async with resources.database.connection(tenant.id) as connection:
+        if said:
+            await turns.release_text(connection, accepted.lease, said)
+        await connection.execute(
+            "update turns set lease_until = now() - interval '1 second' where id = %s", (accepted.turn_id,)
+        )
+    return accepted.lease
+
+
+async def ended(visitor: Visitor) -> list[str]:
+    """The types of all durable events, once the last turn has ended."""
+    seen = []
+    async with asyncio.timeout(10), visitor.follow() as events:
+        async for event in events:
+            if event.id and "." not in event.id:
+                seen.append(event.type)
+            if event.type in ("turn.completed", "turn.failed"):
+                return seen
+    return seen
+
+
+class TestLapsed:
+    async def test_a_turn_nobody_saw_is_answered_by_another_process(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        await abandoned(product, tenant, visitor)
+        await product.resources.turns.recover()
+        seen = await ended(visitor)
+        assert seen[-2:] == ["message.completed", "turn.completed"]
+        assert seen.count("turn.started") == 1
+        assert (await visitor.history())[-1]["sources"]
+
+    async def test_a_turn_that_somebody_saw_is_closed_and_handed_over(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor, said="A mailbox password is reset ")
+        await product.resources.turns.recover()
+        seen = await ended(visitor)
+        assert seen[-4:] == ["message.completed", "handoff.requested", "message.created", "turn.failed"]
+        kept, word = (await visitor.history())[-2:]
+        assert (kept["content"], kept["status"]) == ("A mailbox password is reset ", "incomplete")
+        assert word["author"] == "system"
+        assert "#1" in word["content"]
+        with pytest.raises(turns.LeaseLost):
+            async with product.resources.database.connection(tenant.id) as connection:
+                await turns.release_text(connection, lease, "late")
+
+    async def test_many_processes_recover_a_turn_once(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        await abandoned(product, tenant, visitor)
+        await asyncio.gather(*(product.resources.turns.recover() for _ in range(6)))
+        await ended(visitor)
+        history = [message["author"] for message in await visitor.history()]
+        assert history == ["bot", "customer", "bot"]
+
+    async def test_what_waited_behind_a_broken_turn_is_answered(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        await abandoned(product, tenant, visitor, said="A mailbox password is reset ")
+        waiting = asyncio.create_task(visitor.ask("How do I pay an invoice?"))
+        await asyncio.sleep(0.2)
+        await product.resources.turns.recover()
+        assert (await waiting)["sources"]
+
+    async def test_a_turn_that_keeps_dying_is_given_up(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor)
+        async with product.resources.database.connection(tenant.id) as connection:
+            await connection.execute(
+                "update turns set attempts = %s where id = %s", (turns.MAX_ATTEMPTS, lease.turn_id)
+            )
+        await product.resources.turns.recover()
+        assert (await ended(visitor))[-1] == "turn.failed"
+
+
+class TestCheckpoints:
+    async def test_they_stay_small_however_long_the_thread(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        thread = f"{tenant.id}:{visitor.session_id}"
+        sizes = []
+        for _ in range(12):
+            await visitor.ask(QUESTION)
+            async with product.owner.lookup() as connection:
+                row = await (
+                    await connection.execute(
+                        "select octet_length(checkpoint::text) as size from checkpoints where thread_id = %s "
+                        "order by checkpoint_id desc limit 1",
+                        (thread,),
+                    )
+                ).fetchone()
+            assert row
+            sizes.append(row["size"])
+        assert max(sizes) <= 3072
+        assert sizes[-1] <= sizes[2] * 1.05
