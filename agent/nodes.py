@@ -11,7 +11,7 @@ import structlog
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 
-from agent import metrics
+from agent import followups, metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.llm import Finished, ModelUnavailable, Text, stream_model
@@ -31,7 +31,6 @@ from tools.intents import Packs, find_intent, load_packs
 from tools.recall import facts_in
 from tools.recall import recall as recall_customer
 from tools.recall import remember as remember_fact
-from tools.rewriting import rewrite
 
 log = structlog.get_logger()
 Run = Runtime[GraphContext]
@@ -81,15 +80,8 @@ async def recall(state: TurnState, runtime: Run) -> TurnState:
 
 async def retrieve(state: TurnState, runtime: Run) -> TurnState:
     """The four sources, for the question in the light of the turn before."""
-    context = runtime.context
-    earlier = [message.content for message in context.history if message.author == "customer"]
-    query = (
-        f"{earlier[-1]} {context.question}"
-        if state.get("clarifying") and earlier
-        else rewrite(context.question, earlier)
-    )
-    async with _step(context, "retrieve"), _timed():
-        return {"retrieved": await context.turn.search(query)}
+    async with _step(runtime.context, "retrieve"), _timed():
+        return {"retrieved": await followups.search(runtime.context, clarifying=state.get("clarifying", False))}
 
 
 async def classify(state: TurnState, runtime: Run) -> TurnState:

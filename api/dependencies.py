@@ -17,7 +17,7 @@ from fastapi.security import HTTPBearer
 from agent.resources import Resources
 from api.limits import Limiter
 from api.tokens import Tokens
-from memory.errors import NotAllowed, NotAuthenticated
+from memory.errors import HelpdeskError, NotAllowed, NotAuthenticated
 from memory.tenancy import Principal, Role
 from tools import accounts
 
@@ -59,6 +59,16 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
     async with resources.database.connection(claims.tenant_id) as connection:
         find = accounts.principal_of_user if kind == "access" else accounts.principal_of_visitor
         return await find(connection, claims.subject, claims.epoch)
+
+
+async def still_holds(request: Request, resources: Resources, principal: Principal) -> bool:
+    """Whether the credential of a long request still means the same caller."""
+    try:
+        return await authenticate(request, resources, request.headers.get("x-widget-key")) == principal
+    except NotAuthenticated:
+        return False
+    except HelpdeskError:
+        return True  # a database that is away for a moment ends no stream
 
 
 async def _identified(resources: Resources, tokens: Tokens, token: str, widget_key: str | None) -> Principal:

@@ -13,12 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.middleware import BodyLimit
 from memory import errors
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 STATUS: dict[type[errors.HelpdeskError], int] = {
     errors.NotFound: 404,
@@ -50,9 +52,9 @@ class Problem(BaseModel):
 
 _DESCRIPTIONS = {
     400: "the request can't be read", 401: "no credential, or one that does not hold", 403: "not for your role",
-    404: "not found, or not yours", 405: "this method is not taken here", 409: "the state does not allow it", 413: "the body is too large",
-    415: "this media type is not taken", 422: "the input is refused", 429: "too many requests; see Retry-After",
-    500: "an error on our side", 503: "a part is away; see Retry-After",
+    404: "not found, or not yours", 405: "this method is not taken here", 409: "the state does not allow it",
+    413: "the body is too large", 415: "this media type is not taken", 422: "the input is refused",
+    429: "too many requests; see Retry-After", 500: "an error on our side", 503: "a part is away; see Retry-After",
 }  # fmt: skip
 
 
@@ -86,9 +88,24 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    if app.max_body_size is not None:  # FastAPI's own limit answers in plain text, so ours stands in its place
-        app.add_middleware(BodyLimit, most=app.max_body_size)
-        app.max_body_size = app.router.max_body_size = None
+    if app.max_body_size is not None:
+        app.add_middleware(DeclaredTooLarge, most=app.max_body_size)
+        app.max_body_size = None  # the router still counts what comes in
+
+
+class DeclaredTooLarge:
+    """Refuses a body by the length that it declares, where FastAPI's own limit would answer in plain text."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = dict(scope["headers"]).get(b"content-length", b"") if scope["type"] == "http" else b""
+        if declared.isdigit() and int(declared) > self.most:
+            answer = await _http(Request(scope), HTTPException(413))
+            await answer(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 async def _domain(request: Request, error: Exception) -> JSONResponse:
@@ -133,7 +150,17 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = error.status_code
     code = "content_too_large" if status == 413 else HTTPStatus(status).phrase.lower().replace(" ", "_")
-    return problem(request, status, code, _DESCRIPTIONS.get(status, ""), headers=error.headers)
+    headers = {"Allow": ", ".join(_allowed(request))} if status == 405 else error.headers
+    return problem(request, status, code, _DESCRIPTIONS.get(status, ""), headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method of the path: Starlette names only those of the first route that fits."""
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

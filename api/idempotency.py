@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
-import orjson
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from api.dependencies import authenticate, resources_of
+from agent.resources import Resources
+from api.dependencies import authenticate, limiter_of, resources_of
 from memory import idempotency
 from memory.errors import Invalid, Unavailable
 
@@ -18,6 +18,11 @@ HEADER = "Idempotency-Key"
 LONGEST = 255
 WAIT_S = 30.0
 POLL_S = 0.05
+SCHEMA = {"type": "string", "pattern": "^[!#-~]{1,255}$"}
+DECLARED = {
+    "name": HEADER, "in": "header", "required": False, "schema": SCHEMA,
+    "description": "the same key with the same body happens once in 24 hours, and answers the same",
+}  # fmt: skip
 
 
 def key_of(request: Request) -> str | None:
@@ -34,6 +39,12 @@ def key_of(request: Request) -> str | None:
 class IdempotentRoute(APIRoute):
     """A route whose POSTs happen once per key and caller; without a key, or a caller, nothing changes."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in options["methods"]:
+            extra = options.get("openapi_extra") or {}
+            options["openapi_extra"] = {**extra, "parameters": [DECLARED]}
+        super().__init__(path, endpoint, **options)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
@@ -45,6 +56,10 @@ class IdempotentRoute(APIRoute):
             principal = await authenticate(request, resources, request.headers.get("x-widget-key"))
             if principal is None:
                 return await handle(request)
+            per_minute = resources.settings.http.requests_per_minute
+            await limiter_of(request).check("keyed", principal.key, per_minute)  # a replay does not reach the route
+            if principal.role.is_staff:  # a colleague's first session or ticket makes them a customer: the same caller
+                principal = replace(principal, customer_id=None)
             route = f"{request.method} {request.url.path}"
             key = idempotency.Key.of(principal, route, given, await request.body())
             return await _once(request, key, handle)
@@ -55,7 +70,8 @@ class IdempotentRoute(APIRoute):
 async def _once(
     request: Request, key: idempotency.Key, handle: Callable[..., Coroutine[Any, Any, Response]]
 ) -> Response:
-    database = resources_of(request).database
+    resources = resources_of(request)
+    database = resources.database
     until = time.monotonic() + WAIT_S
     while True:
         async with database.connection(key.tenant_id) as connection:
@@ -63,22 +79,25 @@ async def _once(
         if earlier is None:
             break
         if earlier.status_code is not None:
-            return JSONResponse(earlier.body, earlier.status_code, {"Idempotency-Replayed": "true"})
+            body = resources.cipher.decrypt(earlier.body["sealed"])
+            return Response(body, earlier.status_code, {"Idempotency-Replayed": "true"}, "application/json")
         if time.monotonic() > until:
             raise Unavailable("the first request under this key is still running", retry_after=2)
         await asyncio.sleep(POLL_S)
-    return await _run(database, key, request, handle)
+    return await _run(resources, key, request, handle)
 
 
 async def _run(
-    database: Any, key: idempotency.Key, request: Request, handle: Callable[..., Coroutine[Any, Any, Response]]
+    resources: Resources, key: idempotency.Key, request: Request, handle: Callable[..., Coroutine[Any, Any, Response]]
 ) -> Response:
+    """Run the request and keep its answer, encrypted: that of a new API key holds its secret."""
+    database = resources.database
     kept = False
     try:
         response = await handle(request)
         if response.status_code < 500:
             async with database.connection(key.tenant_id) as connection:
-                body = orjson.loads(response.body) if response.body else None
+                body = {"sealed": resources.cipher.encrypt(bytes(response.body).decode())}
                 await idempotency.finish(connection, key, status_code=response.status_code, body=body)
             kept = True
         return response

@@ -1,12 +1,9 @@
-"""Around every request, as plain ASGI so that a stream costs nothing more per event: id, log line, metrics, headers,
-and the limit on bodies.
-"""
+"""Around every request, as plain ASGI so that a stream costs nothing more per event: id, log line, metrics, headers."""
 
 import re
 import time
 
 import structlog
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import metrics
@@ -56,35 +53,3 @@ class RequestContext:
         metrics.http_request_duration_seconds.labels(method, route).observe(seconds)
         if scope["path"] not in _QUIET:
             log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
-
-
-class BodyLimit:
-    """Refuses a body as soon as it is known to be too large: by its declared length, or by what has come in."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        expected = int(declared) if declared.isdigit() else 0
-        seen, answered = 0, False
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = {"type": "http.disconnect"} if expected > self.most else await receive()
-            seen += len(message.get("body", b""))
-            if max(expected, seen) <= self.most:
-                return message
-            if answered:  # a stream listens on for the client's going away
-                return {"type": "http.disconnect"}
-            raise HTTPException(413)
-
-        async def answer(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await send(message)
-
-        await self.app(scope, counted, answer)

@@ -1,7 +1,7 @@
 """Events on the wire: one line of JSON each, an id where there is something to resume from, a farewell on shutdown."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 import anyio
@@ -13,6 +13,8 @@ from memory.events import Event
 
 PING_S = 15
 SEND_TIMEOUT_S = 10
+RECHECK_S = 60.0
+"""How long a stream may stay open on a credential that has ended meanwhile."""
 GRACE_S = 25
 """How long streams may go on after SIGTERM, so that running answers reach their readers."""
 RETRY_MS = 1000
@@ -27,15 +29,17 @@ def stream_response(
     *,
     until: Callable[[Event], bool],
     farewell: bool,
+    allowed: Callable[[], Awaitable[bool]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> EventSourceResponse:
-    """Send events until one fits `until`; `farewell` closes at once on shutdown, so that the client comes elsewhere."""
+    """Send events until one fits `until`; `farewell` closes at once on shutdown, so that the client comes elsewhere,
+    and when `allowed` says that the credential has ended."""
     closing = anyio.Event()
 
     async def lines() -> AsyncIterator[ServerSentEvent]:
         metrics.sse_clients.inc()
         try:
-            async with aclosing(_or_closing(events, closing if farewell else None)) as source:  # type: ignore[type-var]
+            async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:  # type: ignore[type-var]
                 async for event in source:
                     if event is None:
                         yield ServerSentEvent(event="ping", data="{}", retry=RETRY_MS)
@@ -55,14 +59,16 @@ def stream_response(
     )  # fmt: skip
 
 
-async def _or_closing(events: AsyncIterator[Event], closing: anyio.Event | None) -> AsyncIterator[Event | None]:
-    """The events, and None once the process is asked to end."""
+async def _or_closing(
+    events: AsyncIterator[Event], closing: anyio.Event | None, allowed: Callable[[], Awaitable[bool]] | None
+) -> AsyncIterator[Event | None]:
+    """The events, and None once the process is asked to end or the reader's credential has ended."""
     async with aclosing(events):  # type: ignore[type-var]
         if closing is None:
             async for event in events:
                 yield event
             return
-        farewell = asyncio.create_task(closing.wait())
+        farewell = asyncio.create_task(_end_of(closing, allowed))
         upcoming: asyncio.Task[Event] | None = None
         try:
             while True:
@@ -80,3 +86,13 @@ async def _or_closing(events: AsyncIterator[Event], closing: anyio.Event | None)
             if upcoming is not None and not upcoming.done():
                 upcoming.cancel()
                 await asyncio.gather(upcoming, return_exceptions=True)
+
+
+async def _end_of(closing: anyio.Event, allowed: Callable[[], Awaitable[bool]] | None) -> None:
+    while True:
+        try:
+            await asyncio.wait_for(closing.wait(), RECHECK_S if allowed else None)
+            return
+        except TimeoutError:
+            if allowed and not await allowed():
+                return

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import yaml
 from frontmatter.default_handlers import YAMLHandler
 
 from kbs.chunking import plain
+from kbs.language import rank_languages
 from memory.errors import Invalid
 
 MAX_BYTES = 2 * 2**20
@@ -206,15 +206,8 @@ def language_of(text: str) -> str:
     prose = _NOT_PROSE.sub(" ", _FENCED.sub(" ", text))
     if len(prose.strip()) < ENOUGH_TO_TELL:
         return "en"
-    language, certainty = _identifier().classify(prose[:4000])
-    return str(language) if certainty >= 0.9 else "en"
-
-
-@cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # half a second, for ingestion only
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    language, certainty = rank_languages(prose[:4000])[0]
+    return language if certainty >= 0.9 else "en"
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
@@ -20,6 +21,9 @@ from memory.database import Database, open_database
 from memory.embedded import APP, EmbeddedUrls, embedded_postgres
 from memory.migrate import migrate
 from memory.models import new_id
+
+if TYPE_CHECKING:
+    from tests.product import Product
 
 TEMPLATE = "helpdesk"
 
@@ -119,3 +123,14 @@ def redis_url() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def product(postgres: Cluster) -> AsyncIterator["Product"]:
+    """The whole product on a real socket with the embedded defaults: seeded once for all tests."""
+    from api.cli.setup import seed_all
+    from tests.product import running, settings_for
+
+    async with running(settings_for(postgres.clone())) as started:
+        await seed_all(started.resources.settings, started.resources)
+        yield started

@@ -20,6 +20,7 @@ async def login(
     body: LoginIn, request: Request, resources: Res, tokens: TokenMaker, limits: Limits, widget_key: WidgetKey = None
 ) -> TokenOut:
     """Staff sign in by address alone; a customer's account is found in the tenant of the widget key."""
+    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
     await limits.check("login", f"{address_of(request)} {body.email.lower()}", LOGINS_PER_MINUTE)
     tenant_id = await accounts.tenant_of_widget_key(resources.database, widget_key) if widget_key else None
     user = await accounts.sign_in(resources.database, body.email, body.password, tenant_id=tenant_id)

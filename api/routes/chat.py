@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 
 from api.chat_body import read_message
-from api.dependencies import Chatter, Limits, Res, TokenMaker, WidgetKey, address_of, authenticate
+from api.dependencies import Chatter, Limits, Res, TokenMaker, WidgetKey, address_of, authenticate, still_holds
 from api.errors import responses
-from api.idempotency import IdempotentRoute, key_of
+from api.idempotency import SCHEMA, IdempotentRoute, key_of
 from api.schemas.chat import (
     AcceptedOut,
     AnswerOut,
@@ -32,6 +32,8 @@ from tools import accounts, conversations
 router = APIRouter(prefix="/chat/sessions", tags=["chat"])
 once = APIRouter(prefix="/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
 STREAM = "text/event-stream"
+NOWHERE = StreamCursor(2**31 - 1)
+"""Stands for a cursor that is none of ours: it is answered with a resync."""
 
 
 async def opener(request: Request, resources: Res, limits: Limits, widget_key: WidgetKey = None) -> Principal | UUID:
@@ -112,7 +114,7 @@ async def send_message(
     accept: Annotated[str, Header()] = "application/json",
     prefer: Annotated[str, Header(description="respond-async: answer 202 at once")] = "",
     if_busy: Annotated[str, Header(description="reject: 409 while an answer is being written")] = "",
-    idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
+    idempotency_key: Annotated[str | None, Header(max_length=257, json_schema_extra=SCHEMA)] = None,
 ) -> Response:  # fmt: skip
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
     await limits.check("messages", principal.key, resources.settings.http.messages_per_minute)
@@ -136,19 +138,29 @@ async def send_message(
 
 @router.get(
     "/{session_id}/events", response_class=Response,
-    responses={200: {"content": {STREAM: {}}, "description": "the session's events"}, **responses(401, 403, 404)},
+    responses={
+        200: {"content": {STREAM: {}}, "description": "the session's events"},
+        204: {"description": "the session has ended and the cursor is at its end"},
+        **responses(401, 403, 404),
+    },
 )  # fmt: skip
 async def follow(
-    session_id: UUID, principal: Chatter, resources: Res,
+    session_id: UUID, principal: Chatter, resources: Res, request: Request,
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=40, description="as Last-Event-ID, for the first connection")] = None,
 ) -> Response:  # fmt: skip
     """Every event after the cursor, without gap or repeat; from the beginning without one. Ends with the session."""
-    await conversations.visible_session(resources.database, principal, session_id)
+    session = await conversations.visible_session(resources.database, principal, session_id)
     given = last_event_id or after
-    cursor = StreamCursor.parse(given) if given else StreamCursor()
-    events = resources.streams.watch(principal.tenant_id, session_id, cursor or StreamCursor(2**31 - 1))
-    return stream_response(events, until=lambda event: event.type == "session.closed", farewell=True)
+    cursor = (StreamCursor.parse(given) if given else StreamCursor()) or NOWHERE
+    if session.status == "closed" and cursor.n == session.last_n:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+    events = resources.streams.watch(principal.tenant_id, session_id, cursor)
+    return stream_response(
+        events, farewell=True,
+        until=lambda event: event.type == "session.closed" and (event.n or 0) >= session.last_n,
+        allowed=lambda: still_holds(request, resources, principal),
+    )  # fmt: skip
 
 
 @once.post("/{session_id}/cancel", responses=responses(401, 403, 404, 409))

@@ -134,7 +134,7 @@ class TicketOut(Out):
 
 class SearchIn(Body):
     query: MessageText
-    limit: int = Field(default=10, ge=1, le=100)
+    limit: int = Field(default=10, ge=1, le=100, strict=True)
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import EmailStr, Field, StringConstraints
+from pydantic import EmailStr, Field, StrictBool, StringConstraints
 
 from api.schemas.common import Body, CleanText, Line, Out, Password, Time
 from memory.tenancy import Role
@@ -62,7 +62,7 @@ class UserIn(Body):
 class UserChange(Body):
     name: Annotated[CleanText, StringConstraints(max_length=200)] | None = None
     role: RoleName | None = None
-    is_active: bool | None = None
+    is_active: StrictBool | None = None
     audience: Annotated[list[AudienceName], Field(max_length=20)] | None = None
 
 

@@ -35,7 +35,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 
 class _SettingsChange(Body):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
 
     identity_secret: SecretStr | None = Field(
         default=None, min_length=32, max_length=200, description="signs your site's identity tokens; write-only"

@@ -19,7 +19,7 @@ from kbs.index import KINDS, Candidate, Kind, Postgres, Row, Scope, Validity, Ve
 from kbs.indexes.chroma_store import ChromaStore
 from kbs.indexes.lexical import lexical_steps, lexical_values
 from kbs.indexes.pgvector import candidate
-from kbs.indexes.rows import allowed, clear_rows, scope_values, sources_of, switch_rows, write_rows
+from kbs.indexes.rows import allowed, clear_rows, looked_up, scope_values, sources_of, switch_rows, write_rows
 from kbs.passages import Source
 from memory.database import Connection
 
@@ -29,12 +29,6 @@ KIND_NAMES: tuple[Kind, ...] = ("article", "example", "correction")
 _NEAR = sql.SQL(
     "select t.id, {kb} as kb, 0::float8 as score from passages t where {where} and t.id = any({ids}::uuid[])"
 )
-_CHOSEN = sql.SQL("""
-select p.id, chosen.kb, chosen.lexical, p.ref, p.title, p.heading, p.text, p.digest, p.article_id, p.version,
-       p.collection, p.language
-from (select id, kb, max(score) as lexical from ({halves}) found group by id, kb) chosen
-    join passages p on p.id = chosen.id
-""")
 
 
 class ChromaIndex:
@@ -91,7 +85,8 @@ class ChromaIndex:
         self, scope: Scope, near: Mapping[Source, Mapping[UUID, Vectors]], text: str | None, k: int
     ) -> list[dict[str, Any]]:
         values = scope_values(scope, self.embedder)
-        halves, steps = [], sql.SQL("")
+        halves: list[sql.Composable] = []
+        steps: list[sql.Composable] = []
         for source, found in near.items():
             values[f"near_{source.value}"] = list(found)
             where = allowed(scope, source)
@@ -99,9 +94,10 @@ class ChromaIndex:
             halves.append(_NEAR.format(kb=sql.Literal(source.value), where=where, ids=ids))
         if text:
             values |= lexical_values(text)
-            steps = sql.SQL("with ") + lexical_steps(scope, k)  # type: ignore[assignment]
-            halves.append(sql.SQL("select id, kb, score from lexical"))  # type: ignore[arg-type]
-        statement = steps + _CHOSEN.format(halves=sql.SQL(" union all ").join(halves))
+            steps.append(lexical_steps(scope, k))
+            halves.append(sql.SQL("select id, kb, score from lexical"))
+        rows = looked_up(scope, sql.SQL(" union all ").join(halves))
+        statement = sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])
         async with self._database.connection(scope.tenant_id) as connection:
             return await (await connection.execute(statement, values)).fetchall()
 

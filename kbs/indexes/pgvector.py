@@ -16,10 +16,13 @@ from psycopg.rows import DictRow
 from kbs.index import Candidate, Kind, Postgres, Row, Scope, Validity, Vectors
 from kbs.indexes.lexical import lexical_steps, lexical_values
 from kbs.indexes.rows import (
+    COLUMNS,
+    DIMENSIONS,
     FILTERED,
     allowed,
     clear_rows,
     filtered_values,
+    looked_up,
     scope_values,
     sources_of,
     switch_rows,
@@ -29,20 +32,12 @@ from kbs.passages import Passage, Source
 from memory.database import Connection
 from memory.errors import Misconfigured
 
-DIMENSIONS = (384, 1536)
-"""That have a table; see the migrations."""
 SEARCH_WIDTH = 100
 """`hnsw.ef_search`, at least."""
 
 _DENSE = sql.SQL("""
 (select t.passage_id as id, {kb} as kb from {table} t where {where}
  order by t.embedding <=> %(vector)s::{vector_type} limit {k})
-""")
-_CHOSEN = sql.SQL("""
-select p.id, chosen.kb, chosen.lexical, p.ref, p.title, p.heading, p.text, p.digest, p.article_id, p.version,
-       p.collection, p.language, vector_send(e.embedding) as vector
-from (select id, kb, max(score) as lexical from ({halves}) found group by id, kb) chosen
-    join passages p on p.id = chosen.id join {table} e on e.passage_id = chosen.id
 """)
 _WIDEN = sql.SQL(
     "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', {}, true),"
@@ -84,11 +79,11 @@ class PgvectorIndex:
         if dense:
             steps.append(sql.SQL("dense as materialized ({})").format(self._nearest(scope, k)))
             halves.append(sql.SQL("select id, kb, 0::float8 as score from dense"))
-        return (
-            sql.SQL("with ")
-            + sql.SQL(", ").join(steps)
-            + _CHOSEN.format(halves=sql.SQL(" union all ").join(halves), table=self._table)
-        )
+        rows = looked_up(
+            scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, vector_send(e.embedding) as vector",
+            join=sql.SQL("join {} e on e.tenant_id = p.tenant_id and e.passage_id = p.id").format(self._table),
+        )  # fmt: skip
+        return sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])
 
     def _nearest(self, scope: Scope, k: int) -> sql.Composed:
         return sql.SQL(" union all ").join(
@@ -104,7 +99,7 @@ class PgvectorIndex:
             cursor = await connection.execute(
                 sql.SQL(
                     "select p.title, p.heading, p.text, vector_send(e.embedding) as vector from passages p"
-                    " join {table} e on e.passage_id = p.id"
+                    " join {table} e on e.tenant_id = p.tenant_id and e.passage_id = p.id"
                     " where p.tenant_id = %s and p.source = %s and p.ref = %s and e.embedder = %s"
                 ).format(table=self._table),
                 (tenant_id, kind, ref, self.embedder),

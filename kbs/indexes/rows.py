@@ -15,11 +15,15 @@ from kbs.index import KINDS, Kind, Row, Scope, Validity
 from kbs.passages import Source
 from memory.database import Connection
 
+DIMENSIONS = (384, 1536)
+"""That have a table of vectors; see the migrations."""
+TABLES = ("passages", *(f"embeddings_{dimensions}" for dimensions in DIMENSIONS))
 FILTERED = (
     "tenant_id", "source", "collection", "ref", "audience", "active", "effective_from", "effective_until", "embedder",
 )  # fmt: skip
 OWN = ("id", "article_id", "version", "ordinal", "title", "heading", "text", "digest", "language")
 
+_NOTHING = sql.SQL("")
 _INSERT = sql.SQL("insert into passages ({columns}) values ({values})").format(
     columns=sql.SQL(", ").join(map(sql.Identifier, (*FILTERED, *OWN))),
     values=sql.SQL(", ").join(map(sql.Placeholder, (*FILTERED, *OWN))),
@@ -41,15 +45,47 @@ t.collection = any(%(collections)s::text[]) and t.ref <> all(coalesce(
 """
 
 
+COLUMNS = "p.id, p.ref, p.title, p.heading, p.text, p.digest, p.article_id, p.version, p.collection, p.language"
+"""Of a passage as a search returns it."""
+
+
+def looked_up(
+    scope: Scope, halves: sql.Composable, *, columns: str = COLUMNS, join: sql.Composable = _NOTHING
+) -> sql.Composed:
+    """Common table expressions go before it: the passages that the halves found as rows of (id, kb, score), each once.
+
+    One branch for each owner, since only a literal tenant lets Postgres leave out the other partitions when it plans.
+    """
+    branches = [
+        sql.SQL(
+            "select {columns}, c.kb, c.lexical from chosen c join passages p on p.id = c.id {join}"
+            " where p.tenant_id = {owner} and c.kb = any({sources})"
+        ).format(columns=sql.SQL(columns), join=join, owner=sql.Literal(owner), sources=sql.Literal(sources))
+        for owner, sources in _by_owner(scope).items()
+    ]
+    return sql.SQL(
+        "chosen as materialized (select id, kb, max(score) as lexical from ({halves}) found group by id, kb) "
+    ).format(halves=halves) + sql.SQL(" union all ").join(branches)
+
+
+def _by_owner(scope: Scope) -> dict[UUID, list[str]]:
+    owners: dict[UUID, list[str]] = {}
+    for source in sources_of(scope):
+        owners.setdefault(scope.owner_of(source), []).append(source.value)
+    return owners
+
+
 async def write_rows(
     connection: Connection, tenant_id: UUID, embedder: str, kind: Kind, ref: str, rows: Sequence[Row]
 ) -> None:
     """Replace the passages of one article or example; their vectors go with them. The bump comes first: its row makes
     the tenant's writers wait for each other, so that each sees what the one before it committed."""
     await bump(connection, tenant_id)
-    await connection.execute(
-        "delete from passages where tenant_id = %s and source = %s and ref = %s", (tenant_id, kind, ref)
-    )
+    for table in TABLES:
+        await connection.execute(
+            sql.SQL("delete from {} where tenant_id = %s and source = %s and ref = %s").format(sql.Identifier(table)),
+            (tenant_id, kind, ref),
+        )
     if rows:
         async with connection.cursor() as cursor:
             await cursor.executemany(
@@ -79,8 +115,11 @@ async def switch_rows(
 
 
 async def clear_rows(connection: Connection, tenant_id: UUID) -> None:
-    await connection.execute("delete from passages where tenant_id = %s", (tenant_id,))
     await bump(connection, tenant_id)
+    for table in TABLES:
+        await connection.execute(
+            sql.SQL("delete from {} where tenant_id = %s").format(sql.Identifier(table)), (tenant_id,)
+        )
 
 
 def filtered_values(row: Row, tenant_id: UUID, embedder: str) -> dict[str, Any]:

@@ -6,22 +6,24 @@ the threshold an exact scan is fast enough and always right. Index DDL is the ow
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from kbs.indexes.pgvector import DIMENSIONS
+from kbs.indexes.rows import DIMENSIONS
 
 THRESHOLD = {384: 8000, 1536: 2000}
 """Vectors of one tenant and kind from which on an index pays; half of that keeps it."""
 MEMORY = "256MB"
 """To build in; 100,000 vectors of 384 numbers need about 200 MB."""
 
-_SIZES = "select tenant_id, source, count(*) as n from {} where active group by tenant_id, source"
+_SIZES = """
+select tenant_id, source, min(tableoid::regclass::text), count(*) from {} where active group by tenant_id, source
+"""
 _INDEXES = """
-select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid
-where i.indrelid = %s::regclass and c.relname like %s
+select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid where c.relname like %s
 """
 _CREATE = """
 create index concurrently {name} on {table} using hnsw (embedding vector_cosine_ops) with (m = 16, ef_construction = 100)
@@ -48,7 +50,7 @@ def tune_index(owner_url: str, *, threshold: int | None = None) -> Tuned:
         for dimensions in DIMENSIONS:
             table = f"embeddings_{dimensions}"
             least = THRESHOLD[dimensions] if threshold is None else threshold
-            there: dict[str, bool] = dict(connection.execute(_INDEXES, (table, f"{table}\\_hnsw\\_%")).fetchall())
+            there: dict[str, bool] = dict(connection.execute(_INDEXES, (f"{table}\\_hnsw\\_%",)).fetchall())
             wanted = _wanted(connection, table, least, there)
             for name, valid in there.items():
                 if name in wanted and valid:
@@ -57,7 +59,7 @@ def tune_index(owner_url: str, *, threshold: int | None = None) -> Tuned:
                 connection.execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(name)))
                 dropped.append(name)
             for name in sorted(set(wanted) - set(kept)):
-                connection.execute(_statement(table, name, *wanted[name]))
+                connection.execute(_statement(name, *wanted[name]))
                 created.append(name)
             if created:
                 connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
@@ -65,22 +67,19 @@ def tune_index(owner_url: str, *, threshold: int | None = None) -> Tuned:
 
 
 def _wanted(
-    connection: psycopg.Connection[tuple[object, ...]], table: str, least: int, there: dict[str, bool]
-) -> dict[str, tuple[UUID, str]]:
-    found: dict[str, tuple[UUID, str]] = {}
-    for tenant_id, source, count in connection.execute(sql.SQL(_SIZES).format(sql.Identifier(table))).fetchall():
-        assert isinstance(tenant_id, UUID)
-        assert isinstance(count, int)
-        name = f"{table}_hnsw_{tenant_id.hex}_{source}"[:63]
+    connection: psycopg.Connection[Any], table: str, least: int, there: dict[str, bool]
+) -> dict[str, tuple[UUID, str, str]]:
+    """Tenant, kind and partition of the indexes that there should be, by name."""
+    found: dict[str, tuple[UUID, str, str]] = {}
+    for tenant_id, source, partition, count in connection.execute(sql.SQL(_SIZES).format(sql.Identifier(table))):
+        name = f"{table}_hnsw_{tenant_id.hex}_{source}"
         if count >= least or (name in there and count >= least // 2):
-            found[name] = (tenant_id, str(source))
+            found[name] = (tenant_id, source, partition)
     return found
 
 
-def _statement(table: str, name: str, tenant_id: UUID, source: str) -> sql.Composed:
+def _statement(name: str, tenant_id: UUID, source: str, partition: str) -> sql.Composed:
     return sql.SQL(_CREATE).format(
-        name=sql.Identifier(name),
-        table=sql.Identifier(table),
-        tenant=sql.Literal(tenant_id),
+        name=sql.Identifier(name), table=sql.Identifier(partition), tenant=sql.Literal(tenant_id),
         source=sql.Literal(source),
-    )
+    )  # fmt: skip

@@ -47,6 +47,10 @@ class ArticleVersion(Row, SharedRead, table=True):
     content_hash: str
 
 
+BY_TENANT = {"postgresql_partition_by": "HASH (tenant_id)"}
+"""Keeps a tenant's rows together: a search reads most of them."""
+
+
 class Searchable(SharedRead):
     """What the search filters on. Stands on passages and on vectors alike, so that neither half needs a join
     to stay inside the tenant, the collection and the caller's audience. No foreign key to the tenant: the index may
@@ -77,7 +81,10 @@ class IndexedPassage(Row, Searchable, table=True):
             "passages_dated", "tenant_id",
             postgresql_where=text("effective_from is not null or effective_until is not null"),
         ),
+        BY_TENANT,
     )  # fmt: skip
+
+    tenant_id: UUID = Field(primary_key=True)
 
     article_id: UUID | None = None
     version: int = 1
@@ -95,20 +102,23 @@ class IndexedPassage(Row, Searchable, table=True):
 
 
 class Embedding384(Searchable, table=True):
-    """Vectors of the local model, apart from their passages so that a scan over them stays small."""
+    """Vectors of the local model, apart from their passages so that a scan over them stays small. No foreign key to
+    these: between partitioned tables it is one for every pair of partitions."""
 
     __tablename__ = "embeddings_384"
-    __table_args__ = (Index("embeddings_384_scope", "tenant_id", "source", "ref"),)
+    __table_args__ = (Index("embeddings_384_scope", "tenant_id", "source", "ref"), BY_TENANT)
 
-    passage_id: UUID = Field(primary_key=True, foreign_key="passages.id", ondelete="CASCADE")
+    tenant_id: UUID = Field(primary_key=True)
+    passage_id: UUID = Field(primary_key=True)
     embedding: Any = Field(sa_type=Vector(384), nullable=False)
 
 
 class Embedding1536(Searchable, table=True):
     __tablename__ = "embeddings_1536"
-    __table_args__ = (Index("embeddings_1536_scope", "tenant_id", "source", "ref"),)
+    __table_args__ = (Index("embeddings_1536_scope", "tenant_id", "source", "ref"), BY_TENANT)
 
-    passage_id: UUID = Field(primary_key=True, foreign_key="passages.id", ondelete="CASCADE")
+    tenant_id: UUID = Field(primary_key=True)
+    passage_id: UUID = Field(primary_key=True)
     embedding: Any = Field(sa_type=Vector(1536), nullable=False)
 
 

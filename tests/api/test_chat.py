@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api import sse
 from memory.models import Tenant
 from tests.product import Event, Product
 
@@ -239,6 +240,30 @@ class TestStream:
         assert [data.get("text", data.get("message")) for data in told] == [
             m["content"] for m in await visitor.history()
         ]
+
+    async def test_a_session_that_was_closed_and_reopened_is_read_to_its_end(
+        self, product: Product, tenant: Tenant
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        await visitor.http.post(f"{visitor.url}/close", headers=visitor.headers)
+        await visitor.ask("thanks")
+        await visitor.http.post(f"{visitor.url}/close", headers=visitor.headers)
+        async with visitor.follow() as events:
+            seen = [event.type async for event in events]
+        assert seen.count("session.closed") == 2
+        at_the_end = await visitor.http.get(f"{visitor.url}/events", params={"after": "7"}, headers=visitor.headers)
+        assert at_the_end.status_code == 204
+
+    async def test_a_stream_ends_with_its_readers_credential(
+        self, product: Product, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sse, "RECHECK_S", 0.2)
+        visitor = await product.visitor(tenant)
+        async with asyncio.timeout(5), visitor.follow() as events:
+            assert (await anext(events)).type == "message.created"
+            async with product.owner.connection(tenant.id) as connection:
+                await connection.execute("update customers set visitor_epoch = 1 where tenant_id = %s", (tenant.id,))
+            assert [event.type async for event in events] == ["ping"]
 
     async def test_a_cursor_that_is_none_of_ours_gets_a_resync(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)

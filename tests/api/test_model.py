@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -27,7 +28,9 @@ async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Pro
     """The product on the same database, with a model."""
     urls = product.resources.urls
     shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-    settings = settings_for(shared, CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")
+    settings = settings_for(
+        shared, CHAT_MODEL="stub", FAST_MODEL="stub-fast", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test"
+    )
     async with running(settings) as started:
         yield started
 
@@ -72,6 +75,43 @@ class TestAnswers:
         answer = await (await modelled.visitor(tenant)).ask(QUESTION)
         assert "moon" not in answer["message"]
         assert answer["sources"] == []
+
+
+class TestMemory:
+    async def test_a_fact_reaches_the_customers_next_session_and_nobody_elses(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        first, other = await modelled.visitor(tenant), await modelled.visitor(tenant)
+        await first.ask(f"My domain is canary-bakery.example. {QUESTION}")
+        again = await modelled.visitor(tenant, first.headers["Authorization"].removeprefix("Bearer "))
+        await again.ask(QUESTION)
+        assert "canary-bakery" in json.dumps(provider.chats[-1].body)
+        await other.ask(QUESTION)
+        assert "canary-bakery" not in json.dumps(provider.chats[-1].body)
+
+
+class TestFollowUps:
+    async def test_the_fast_model_says_what_is_meant(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        await visitor.ask("How do I set up my mailbox on an iPhone?")
+        provider.script("How do I install a free SSL certificate?")
+        answer = await visitor.ask("and the other thing?")
+        assert provider.chats[-2].body["model"] == "stub-fast"
+        assert "ssl-install-free-certificate" in json.dumps(provider.chats[-1].body)
+        assert answer["status"] == "complete"
+
+    async def test_a_slow_or_absent_fast_model_is_not_waited_for(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        await visitor.ask("How do I set up my mailbox on an iPhone?")
+        provider.script(Reply.silence())
+        started = time.perf_counter()
+        answer = await visitor.ask("and on Android?")
+        assert time.perf_counter() - started < 4
+        assert "email-phone-setup" in [source["id"] for source in answer["sources"]]
 
 
 class TestTools:

@@ -1,19 +1,17 @@
 """What the server can be told to answer: texts, tool calls, JSON, and every way in which a provider fails."""
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Any, Literal, Self
 
-from agent.prompting import NumberedPassage, parse_passage_text
+from agent.prompting import parse_passage_text
 from agent.sentences import Kind, kind_of, split
 
 Body = dict[str, Any]
 Fault = Literal["refuse", "silence", "cut", "broken_json", "error_event"]
 _NOTHING_FOUND = "I could not find an answer to this in the knowledge base."
-_WORD = re.compile(r"\w{3,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +105,10 @@ def reply_for(step: Step | None, body: Body, timing: Timing) -> Reply:
 
 
 def grounded_answer(body: Body, tokens: int | None = None) -> str:
-    """Sentences copied from the passage that shares most words with the last message, each cited."""
+    """Sentences copied from the first passage of the last message, each cited."""
     last = next((_content(m) for m in reversed(body["messages"]) if m["role"] == "user"), "")
     passages = parse_passage_text(last)
-    asked = set(_WORD.findall(last.rpartition("</passages>")[2].lower()))
-    best = max(passages, key=lambda p: len(asked & _words(p)), default=None)
+    best = next(iter(passages), None)
     units = [unit.strip() for unit in split(best.text) if kind_of(unit) in (Kind.TEXT, Kind.ITEM)] if best else []
     cited = [f"{' '.join(unit.split())} [{best.number}]" for unit in units if best] or [_NOTHING_FOUND]
     if tokens is None:
@@ -142,10 +139,6 @@ def minimal_json(schema: Any, root: Any) -> Any:
             return None
         case _:
             return "x" * schema.get("minLength", 0)
-
-
-def _words(passage: NumberedPassage) -> set[str]:
-    return set(_WORD.findall(f"{passage.title} {passage.heading} {passage.text}".lower()))
 
 
 def _content(message: Body) -> str:

@@ -61,10 +61,12 @@ create function passage_words(language text, words text) returns tsvector langua
 $$
 """
 
-# The two halves of the search keep what they scan whole in its pages: fetching a tsvector or a vector of 6 KB from the
-# side table, row by row, costs more than comparing it.
-STORAGE = (
-    "alter table passages set (toast_tuple_target = 8160)",
+# A search reads most of one tenant's rows. Partitions keep these on few pages, however the tenants' writes are mixed, and
+# the rows are kept whole in their pages: fetching a vector of 6 KB from a side table costs more than comparing it.
+PARTITIONED = ("passages", "embeddings_384", "embeddings_1536")
+PARTITIONS = 16
+PARTITION = "create table {table}_p{n} partition of {table} for values with (modulus {of}, remainder {n})"
+WHOLE_ROWS = (
     "alter table embeddings_384 alter column embedding set storage plain",
     "alter table embeddings_1536 alter column embedding set storage plain",
 )
@@ -76,7 +78,7 @@ DOCUMENTS = """
 create view knowledge_documents_{dimensions} with (security_invoker = true) as
     select p.id, p.text as content, e.embedding, p.source, p.tenant_id = {everyone} as is_global, p.collection, p.ref,
            p.title, p.heading, p.version, p.language, p.digest
-    from passages p join embeddings_{dimensions} e on e.passage_id = p.id
+    from passages p join embeddings_{dimensions} e on e.tenant_id = p.tenant_id and e.passage_id = p.id
     where p.active and p.embedder = current_setting('app.embedder', true)
         and (p.effective_from is null or p.effective_from <= now())
         and (p.effective_until is null or p.effective_until > now())
@@ -199,7 +201,8 @@ def upgrade() -> None:
             ),
             nullable=True,
         ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("tenant_id", "id"),
+        postgresql_partition_by="HASH (tenant_id)",
     )
     op.create_index("passages_embedder", "passages", ["embedder"], unique=False)
     op.create_index("passages_place", "passages", ["tenant_id", "source", "ref", "ordinal"], unique=True)
@@ -274,8 +277,8 @@ def upgrade() -> None:
         sa.Column("embedder", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("passage_id", sa.Uuid(), nullable=False),
         sa.Column("embedding", pgvector.sqlalchemy.Vector(dim=1536), nullable=False),
-        sa.ForeignKeyConstraint(["passage_id"], ["passages.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("passage_id"),
+        sa.PrimaryKeyConstraint("tenant_id", "passage_id"),
+        postgresql_partition_by="HASH (tenant_id)",
     )
     op.create_index("embeddings_1536_scope", "embeddings_1536", ["tenant_id", "source", "ref"], unique=False)
     op.create_table(
@@ -291,8 +294,8 @@ def upgrade() -> None:
         sa.Column("embedder", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("passage_id", sa.Uuid(), nullable=False),
         sa.Column("embedding", pgvector.sqlalchemy.Vector(dim=384), nullable=False),
-        sa.ForeignKeyConstraint(["passage_id"], ["passages.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("passage_id"),
+        sa.PrimaryKeyConstraint("tenant_id", "passage_id"),
+        postgresql_partition_by="HASH (tenant_id)",
     )
     op.create_index("embeddings_384_scope", "embeddings_384", ["tenant_id", "source", "ref"], unique=False)
     op.create_table(
@@ -689,7 +692,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["turn_id"], ["turns.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("turn_id", "ordinal"),
     )
-    for statement in (*STORAGE, *LOOKUPS):
+    for statement in WHOLE_ROWS:
+        op.execute(statement)
+    for table in PARTITIONED:
+        for n in range(PARTITIONS):
+            op.execute(PARTITION.format(table=table, n=n, of=PARTITIONS))
+    for n in range(PARTITIONS):
+        op.execute(f"alter table passages_p{n} set (toast_tuple_target = 8160)")
+    for statement in LOOKUPS:
         op.execute(statement)
     for dimensions in (384, 1536):
         op.execute(DOCUMENTS.format(dimensions=dimensions, everyone=GLOBAL))
@@ -699,7 +709,7 @@ def upgrade() -> None:
             f"create policy tenant on {table} using (tenant_id = (select current_tenant()))"
             f" with check (tenant_id = (select current_tenant()) and tenant_id <> {GLOBAL})"
         )
-    for table in SHARED:
+    for table in (*SHARED, *(f"{table}_p{n}" for table in PARTITIONED for n in range(PARTITIONS))):
         op.execute(f"alter table {table} enable row level security")
         op.execute(
             f"create policy readable on {table} for select using (tenant_id in ((select current_tenant()), {GLOBAL}))"

@@ -1,0 +1,79 @@
+"""Two processes on one database: what one does, the other's watchers see, with Redis and without."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from memory.embedded import EmbeddedUrls
+from memory.encryption import Cipher
+from tests.product import Event, Product, Visitor, running, settings_for
+
+KEYS = Cipher.new_key()
+
+
+@pytest_asyncio.fixture(params=["postgres alone", "redis"], loop_scope="session", scope="module")
+async def pair(request: pytest.FixtureRequest, product: Product) -> AsyncIterator[tuple[Product, Product]]:
+    urls = product.resources.urls
+    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
+    redis = {"REDIS_URL": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
+    settings = settings_for(shared, ENCRYPTION_KEYS=KEYS, **redis)
+    async with AsyncExitStack() as stack:
+        both = [await stack.enter_async_context(running(settings)) for _ in range(2)]
+        await asyncio.sleep(0.3)  # both must hear of events before the first one is written
+        yield both[0], both[1]
+
+
+def elsewhere(visitor: Visitor, there: Product) -> Visitor:
+    return Visitor(there.http, visitor.session_id, visitor.headers)
+
+
+async def until_the_end(visitor: Visitor) -> list[Event]:
+    seen: list[Event] = []
+    async with asyncio.timeout(10), visitor.follow() as events:
+        async for event in events:
+            seen.append(event)
+            if event.type in ("turn.completed", "turn.cancelled", "turn.failed"):
+                return seen
+    return seen
+
+
+async def test_a_watcher_elsewhere_reads_the_same_answer(pair: tuple[Product, Product]) -> None:
+    here, there = pair
+    visitor = await here.visitor(await here.tenant())
+    watching = asyncio.create_task(until_the_end(elsewhere(visitor, there)))
+    await asyncio.sleep(0.2)
+    answer = await visitor.ask("How do I install a free SSL certificate?")
+    seen = await watching
+    rows = [int(event.id) for event in seen if event.id and "." not in event.id]
+    assert rows == list(range(1, 6))
+    text = ""
+    for event in seen:
+        if event.type == "message.delta":
+            assert event.data["offset"] == len(text)
+            text += event.data["text"]
+    assert answer["message"].startswith(text)
+    assert seen[-2].data["message"] == answer["message"]
+
+
+async def test_a_retry_at_the_other_process_is_the_same_message(pair: tuple[Product, Product]) -> None:
+    here, there = pair
+    visitor = await here.visitor(await here.tenant())
+    key = {"Idempotency-Key": "one"}
+    both = await asyncio.gather(
+        visitor.ask("How do I pay an invoice?", **key), elsewhere(visitor, there).ask("How do I pay an invoice?", **key)
+    )
+    assert both[0] == both[1]
+    assert len(await visitor.history()) == 3
+
+
+async def test_a_request_for_a_person_at_the_other_process_is_seen(pair: tuple[Product, Product]) -> None:
+    here, there = pair
+    visitor = await here.visitor(await here.tenant())
+    async with asyncio.timeout(10), visitor.follow() as events:
+        assert (await anext(events)).type == "message.created"
+        asked = await there.http.post(f"{visitor.url}/escalate", headers=visitor.headers)
+        assert asked.status_code == 200
+        assert (await anext(events)).type == "handoff.requested"

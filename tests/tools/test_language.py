@@ -1,0 +1,37 @@
+"""The language of a message, and that one model serves all who ask for languages."""
+
+import pytest
+
+from kbs import language
+from tools.classification import detect_language
+
+
+class TestLanguage:
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("How do I reset my mailbox password?", "en"),
+            ("Wie setze ich mein Passwort zurück?", "de"),
+            ("mon site ne marche pas", "fr"),
+            ("¿Cómo elimino todos los archivos de mi cuenta?", "es"),
+            ("il mio sito non funziona", "it"),
+            ("moja strona nie działa", "pl"),
+            ("сайт не работает", "ru"),
+            ("我忘记了密码", "zh"),
+            ("パスワードを忘れました", "ja"),
+            ("비밀번호를 잊어버렸어요", "ko"),
+        ],
+    )
+    def test_it_is_recognised(self, text: str, code: str) -> None:
+        assert detect_language(text) == code
+
+    @pytest.mark.parametrize(
+        "text", ["", "ok", "503", "cPanel DNS MX", "SPF DKIM DMARC", "vm frozen", "https://exämple.com/ü"]
+    )
+    def test_what_can_not_be_told_is_english(self, text: str) -> None:
+        assert detect_language(text) == "en"
+
+    def test_the_choice_of_some_does_not_limit_the_others(self) -> None:
+        text = "Ik heb mijn wachtwoord vergeten en kan niet meer inloggen"
+        assert [code for code, _ in language.rank_languages(text, ("de", "en"))] == ["de", "en"]
+        assert language.rank_languages(text)[0][0] == "nl"

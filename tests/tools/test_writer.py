@@ -1,0 +1,96 @@
+"""What is told about the writer, in the words that customers use."""
+
+import pytest
+
+from tools.classification.writer import says_yes, sentiment, wants_human
+
+
+class TestWantsHuman:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "I want to talk to a person",
+            "agent",
+            "Human please!",
+            "Can I speak to a human please?",
+            "connect me to an agent",
+            "transfer me to a representative",
+            "Let me speak with your manager",
+            "can someone call me?",
+            "I don't want to talk to a bot",
+            "stop with the bot, get me a person",
+            "Is there a real person here I can chat with?",
+            "this bot is useless, I need human support",
+            "escalate this to a human",
+            "could you hand me over to a colleague?",
+            "I need to speak to someone about my bill",
+            "Ich möchte mit einem Menschen sprechen",
+            "Verbinden Sie mich bitte mit einem Mitarbeiter",
+            "Je veux parler à un humain",
+            "Puis-je parler avec un conseiller ?",
+            "Quiero hablar con una persona",
+            "Vorrei parlare con un operatore",
+            "Quero falar com um atendente",
+            "Ik wil met een medewerker spreken",
+            "Хочу поговорить с человеком",
+            "Позовите оператора",
+            "转人工",
+            "オペレーターにつないでください",
+            "상담원 연결해 주세요",
+        ],
+    )
+    def test_asked_for(self, text: str) -> None:
+        assert wants_human(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "how do I talk to my server over ssh",
+            "a human readable log",
+            "the monitoring agent does not start",
+            "ssh-agent forwarding fails",
+            "connect to the agent on port 8080 fails",
+            "are you a bot or a real person",
+            "am i talking to a real person?",
+            "How do I add a person to my account?",
+            "someone hacked my account",
+            "can someone help me with DNS?",
+            "Do I need to talk to my registrar?",
+            "I don't need a human, just tell me the IP",
+            "I don't want to talk to a person, just give me the link",
+            "What is the AND operator in MySQL?",
+            "I was told by an agent yesterday that it was fixed",
+            "I already talked to support and they reset it",
+            "get the password manager to work",
+            "Comment parler au serveur en SMTP ?",
+        ],
+    )
+    def test_not_asked_for(self, text: str) -> None:
+        assert not wants_human(text)
+
+
+class TestAssent:
+    @pytest.mark.parametrize(
+        "text", ["yes", "Yes please", "sure", "ok", "go ahead", "ja gerne", "oui merci", "да", "はい"]
+    )
+    def test_an_offer_is_taken_up(self, text: str) -> None:
+        assert says_yes(text)
+
+    @pytest.mark.parametrize(
+        "text", ["no", "ok but how?", "yes it still fails", "yes, how?", "please help me with DNS"]
+    )
+    def test_more_than_a_yes_is_no_yes(self, text: str) -> None:
+        assert not says_yes(text)
+
+
+class TestSentiment:
+    def test_praise_is_positive_and_blame_negative(self) -> None:
+        assert sentiment("Thank you, great help!") > 0.5
+        assert sentiment("This is terrible, I hate it") < -0.5
+        assert sentiment("my mailbox has a quota") == 0
+
+    def test_a_negation_turns_praise(self) -> None:
+        assert sentiment("I am happy") > 0 > sentiment("I am not happy")
+
+    def test_it_stays_within_one(self) -> None:
+        assert -1 <= sentiment("awful terrible horrible useless " * 500) <= 1

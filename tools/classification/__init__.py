@@ -1,0 +1,19 @@
+"""What kind of message it is: intent, severity, tier, language, mood, small talk, and whether a person is wanted.
+
+Everything but the nearest prototypes works on words alone, and its cues are data in `intents.yaml`.
+"""
+
+from tools.classification.language import detect_language
+from tools.classification.message import Classification, classify, reassess
+from tools.classification.prototypes import Prototypes, build_prototypes
+from tools.classification.writer import says_yes
+
+__all__ = [
+    "Classification",
+    "Prototypes",
+    "build_prototypes",
+    "classify",
+    "detect_language",
+    "reassess",
+    "says_yes",
+]

@@ -1,0 +1,69 @@
+"""The cues of classification: phrases that are data, by what they tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from tools.intents import INTENTS_FILE, IntentFileError, read_intents_file
+from tools.phrases import Phrase, PhraseBook, Reading, parse_phrase, tokenize
+
+Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye"]
+TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
+"""Kinds of small talk; of equals the earlier is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cues:
+    """The cues of the file, parsed, and the book that reads for all of them."""
+
+    book: PhraseBook
+    languages: tuple[str, ...]
+    """That a text may be in; the fewer, the surer."""
+    talk: Mapping[Kind, Mapping[str, tuple[Phrase, ...]]]
+    filler: Mapping[str, tuple[Phrase, ...]]
+    human: tuple[Phrase, ...]
+    not_human: tuple[Phrase, ...]
+    assent: tuple[Phrase, ...]
+    dissent: tuple[Phrase, ...]
+    severity: Mapping[str, tuple[Phrase, ...]]
+    mood: Mapping[str, tuple[Phrase, ...]]
+
+    def read(self, text: str, *, across: bool = False) -> Reading:
+        return self.book.read(tokenize(text), across=across)
+
+
+@cache
+def load_cues(path: Path = INTENTS_FILE) -> Cues:
+    """The cues of the intents' file. Raises `IntentFileError`."""
+    content = read_intents_file(path)
+    try:
+        cues = content["cues"]
+        languages = tuple(cues["languages"])
+        talk = {kind: _parse_each(cues["talk"][kind]) for kind in TALK}
+        spoken = {language: () for phrases in talk.values() for language in phrases}
+        filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
+        severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
+        lists = {name: _parse(cues[name]) for name in ("human", "not_human", "assent", "dissent")}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntentFileError(f"{path}: cues: {error!r}") from error
+    groups = [*talk.values(), filler, severity, mood]
+    listed = [phrase for group in groups for phrases in group.values() for phrase in phrases]
+    return Cues(
+        book=PhraseBook((*listed, *(phrase for phrases in lists.values() for phrase in phrases))),
+        languages=languages,
+        talk=talk,
+        filler=filler,
+        **lists,
+        severity=severity,
+        mood=mood,
+    )
+
+
+def _parse(sources: Iterable[str]) -> tuple[Phrase, ...]:
+    return tuple(parse_phrase(source) for source in sources)
+
+
+def _parse_each(lists: Mapping[str, Iterable[str]]) -> dict[str, tuple[Phrase, ...]]:
+    return {name: _parse(sources) for name, sources in lists.items()}

@@ -1,0 +1,89 @@
+"""Everything that is told about a message at once, and again when its answer is finished."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tools.classification.cues import Kind, load_cues
+from tools.classification.language import detect_language
+from tools.classification.prototypes import Nearest, Prototypes, Vectors, nearest_intent
+from tools.classification.severity import Severity, raised, severity_of, tier_of
+from tools.classification.talk import talk_kind
+from tools.classification.writer import human_wanted, mood_of
+from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
+
+EMBEDDED_FLOOR = 0.3
+"""Below this similarity the nearest prototypes say nothing."""
+MARGIN_PER_WORD = 0.1
+MARGIN_WORDS = 3
+"""Lead over the keywords' intent that lets the prototypes decide: this much for each word that the keywords matched,
+up to so many. These numbers were tuned for MiniLM's similarities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A message as classified; with an embedding both labels are shown, and `intent` is the one that holds."""
+
+    intent: str | None
+    certainty: float
+    keywords: tuple[str, ...]
+    keyword_intent: str | None = None
+    embedded_intent: str | None = None
+    embedded_score: float = 0.0
+    severity: Severity
+    tier: int
+    language: str
+    sentiment: float
+    """-1 furious to 1 delighted; 0 when no word tells."""
+    wants_human: bool
+    kind: Kind
+
+
+def classify(
+    text: str, *, packs: Packs, embedding: Vectors | None = None, prototypes: Prototypes | None = None
+) -> Classification:
+    """Classify a message. The prototypes may override the keywords' label; they are used with an embedding only."""
+    ranked = rank_intents(text, packs)
+    match = ranked[0] if ranked else NO_INTENT
+    nearest = None
+    if embedding is not None and prototypes is not None:
+        allowed = [intent.name for pack in in_force(packs) for intent in pack.intents]
+        nearest = nearest_intent(np.asarray(embedding, dtype=np.float32), prototypes, allowed)
+    chosen = _decide(ranked, nearest)
+    reading = load_cues().read(text)
+    severity = severity_of(reading)
+    human = human_wanted(reading)
+    kind, language = talk_kind(text)
+    return Classification(
+        intent=chosen.intent,
+        certainty=chosen.certainty,
+        keywords=chosen.keywords,
+        keyword_intent=match.intent,
+        embedded_intent=nearest.intent if nearest else None,
+        embedded_score=round(nearest.score, 4) if nearest else 0.0,
+        severity=severity,
+        tier=tier_of(severity, find_intent(chosen.intent, packs)),
+        language=language or detect_language(text),
+        sentiment=mood_of(reading),
+        wants_human=human,
+        kind="question" if human else kind,
+    )
+
+
+def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMatch:
+    """The keywords' intent, or that of the prototypes where these are clear; certainty is always that of keywords."""
+    match = ranked[0] if ranked else NO_INTENT
+    if nearest is None or nearest.score < EMBEDDED_FLOOR or nearest.intent == match.intent:
+        return match
+    lead = nearest.score - (nearest.scores.get(match.intent, 0.0) if match.intent else 0.0)
+    if match.intent and lead <= MARGIN_PER_WORD * min(match.words, MARGIN_WORDS):
+        return match
+    own = [other for other in ranked if other.intent == nearest.intent]
+    return own[0] if own else IntentMatch(intent=nearest.intent, certainty=CERTAINTY_WHEN_NONE, keywords=())
+
+
+def reassess(classification: Classification, answer_text: str, *, answered: bool) -> Classification:
+    """The classification in the light of the finished answer; severity and tier only rise."""
+    severity, tier = raised(classification.severity, classification.tier, answer_text, answered=answered)
+    return replace(classification, severity=severity, tier=tier)

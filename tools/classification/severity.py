@@ -1,0 +1,71 @@
+"""How bad it is, and who has to deal with it.
+
+Tier, from severity and the kind of intent (0 self-service, 1 front line, 2 technical, 3 specialist, 4 management or
+security incident):
+
+    severity   any other   technical   sensitive   sensitive and technical
+    LOW            0           0           1                  1
+    MEDIUM         1           2           1                  2
+    HIGH           2           2           2                  2
+    CRITICAL       3           3           4                  4
+
+On the finished answer both may rise, never fall: an answer that speaks of an incident makes it HIGH and tier 3 at least,
+one that needs staff makes it tier 2 at least, and a question left open goes up to 1, 2, 3 or 4 by severity.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from tools.classification.cues import load_cues
+from tools.intents import Intent
+from tools.phrases import Reading
+
+Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
+TIERS: dict[Severity, tuple[int, int, int, int]] = {
+    # any other, technical, sensitive, sensitive and technical
+    "LOW": (0, 0, 1, 1),
+    "MEDIUM": (1, 2, 1, 2),
+    "HIGH": (2, 2, 2, 2),
+    "CRITICAL": (3, 3, 4, 4),
+}
+UNANSWERED_TIERS: dict[Severity, int] = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+
+
+def severity_of(reading: Reading) -> Severity:
+    """By the worst cue; what is only supposed weighs two levels less."""
+    ends = {name: reading.ends(*phrases) for name, phrases in load_cues().severity.items()}
+    supposed = 0
+    for sentence in reading.sentences() if ends["hypothetical"] else ():
+        supposed |= sentence if sentence & ends["hypothetical"] else 0
+    level = max(_level(ends, ~supposed), _level(ends, supposed) - 2)
+    if ends["low"] and level < 3:
+        return "MEDIUM" if level == 2 else "LOW"
+    if ends["everyone"] & ~supposed and level:
+        level += 1
+    if ends["urgent"] and level < 2:
+        level += 1
+    return SEVERITIES[min(level, 3)]
+
+
+def _level(ends: Mapping[str, int], where: int) -> int:
+    return next((level for level, name in ((3, "critical"), (2, "high"), (1, "medium")) if ends[name] & where), 0)
+
+
+def tier_of(severity: Severity, intent: Intent | None) -> int:
+    column = (2 * intent.sensitive + intent.technical) if intent else 0
+    return TIERS[severity][column]
+
+
+def raised(severity: Severity, tier: int, answer_text: str, *, answered: bool) -> tuple[Severity, int]:
+    """Severity and tier in the light of the finished answer."""
+    cues = load_cues()
+    reading = cues.read(answer_text)
+    if reading.ends(*cues.severity["incident"]):
+        severity, tier = max(severity, "HIGH", key=SEVERITIES.index), max(tier, 3)
+    if reading.ends(*cues.severity["specialist"]):
+        tier = max(tier, 2)
+    if not answered:
+        tier = max(tier, UNANSWERED_TIERS[severity])
+    return severity, tier
