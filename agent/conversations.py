@@ -2,10 +2,12 @@
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from agent import metrics
+from agent.parts import Parts
+from agent.turns import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound
@@ -14,9 +16,6 @@ from memory.models import ChatMessage, ChatSession
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
 from tools.accounts import customer_of_user
-
-if TYPE_CHECKING:
-    from agent.resources import Resources
 
 ROUTE = "chat.messages"
 
@@ -33,7 +32,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    resources: "Resources"
+    parts: Parts
+    turns: Turns
 
     async def send(
         self,
@@ -46,15 +46,15 @@ class Conversations:
         raw: bytes = b"",
     ) -> Sent:
         """Store a message and start its turn. A retry under the same key finds the message that is there."""
-        database = self.resources.database
-        async with journal(database, self.resources.streams, principal.tenant_id) as entry:
+        database = self.parts.database
+        async with journal(database, self.parts.streams, principal.tenant_id) as entry:
             session = await _own_session(entry.connection, principal, session_id)
             if idempotency_key:
                 key = idempotency.Key.of(principal, f"{ROUTE}:{session_id}", idempotency_key, raw)
                 earlier = await idempotency.begin(entry.connection, key)
                 if earlier is not None:
                     return await _earlier(entry.connection, earlier)
-            accepted = await self.resources.turns.accept(
+            accepted = await self.turns.accept(
                 entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy
             )
             if idempotency_key:
@@ -62,18 +62,18 @@ class Conversations:
             if not session.title:
                 await chats.update_session(entry.connection, session_id, title=" ".join(text.split())[:120])
         metrics.chat_messages_total.labels("customer").inc()
-        self.resources.turns.start(accepted.lease)
+        self.turns.start(accepted.lease)
         return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id)
 
     async def answer_of(self, tenant_id: UUID, session_id: UUID, sent: Sent) -> dict[str, Any]:
         """Wait for the end of a message's turn and return its answer."""
         assert sent.turn_id is not None  # without a turn there is nothing to wait for
-        events = self.resources.streams.watch(tenant_id, session_id, Cursor(sent.n - 1))
+        events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1))
         async with aclosing(events) as stream:  # type: ignore[type-var]
             async for event in stream:
                 if event.ends_turn and event.data["turn_id"] == str(sent.turn_id):
                     break
-        async with self.resources.database.connection(tenant_id) as connection:
+        async with self.parts.database.connection(tenant_id) as connection:
             return await _answer(connection, sent.turn_id)
 
 

@@ -19,7 +19,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from agent import nodes
+from agent.nodes import answering, closing, judging
 from agent.state import GraphContext, TurnState
 
 TurnGraph = CompiledStateGraph[TurnState, GraphContext, TurnState, TurnState]
@@ -29,23 +29,23 @@ SEARCHES = ["recall", "retrieve", "classify"]
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
     return (
         StateGraph(TurnState, context_schema=GraphContext)
-        .add_node("guard", nodes.guard)
-        .add_node("recall", nodes.recall)
-        .add_node("retrieve", nodes.retrieve)
-        .add_node("classify", nodes.classify)
-        .add_node("assess", nodes.assess)
-        .add_node("respond", nodes.respond)
-        .add_node("tools", nodes.use_tools)
-        .add_node("clarify", nodes.clarify)
-        .add_node("smalltalk", nodes.smalltalk)
-        .add_node("refuse", nodes.refuse)
-        .add_node("escalate", nodes.escalate)
-        .add_node("remember", nodes.remember)
+        .add_node("guard", judging.guard)
+        .add_node("recall", judging.recall)
+        .add_node("retrieve", judging.retrieve)
+        .add_node("classify", judging.classify)
+        .add_node("assess", judging.assess)
+        .add_node("respond", answering.respond)
+        .add_node("tools", answering.use_tools)
+        .add_node("clarify", closing.clarify)
+        .add_node("smalltalk", closing.smalltalk)
+        .add_node("refuse", closing.refuse)
+        .add_node("escalate", closing.escalate)
+        .add_node("remember", closing.remember)
         .add_edge(START, "guard")
-        .add_conditional_edges("guard", nodes.after_guard, ["refuse", "escalate", "smalltalk", *SEARCHES])
+        .add_conditional_edges("guard", judging.after_guard, ["refuse", "escalate", "smalltalk", *SEARCHES])
         .add_edge(SEARCHES, "assess")
-        .add_conditional_edges("assess", nodes.after_assess, ["respond", "clarify", "escalate"])
-        .add_conditional_edges("respond", nodes.after_respond, ["tools", "escalate", "remember"])
+        .add_conditional_edges("assess", judging.after_assess, ["respond", "clarify", "escalate"])
+        .add_conditional_edges("respond", answering.after_respond, ["tools", "escalate", "remember"])
         .add_edge("tools", "respond")
         .add_edge("clarify", "remember")
         .add_edge("smalltalk", "remember")

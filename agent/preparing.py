@@ -1,9 +1,9 @@
 """Before the graph runs: everything a turn needs from the database, read in one short transaction."""
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from agent.answering import Answer
+from agent.parts import Parts
 from agent.prompting import DEFAULT_PROMPT, PromptParts
 from agent.state import GraphContext
 from kbs.retrieval_cache import Retrieved
@@ -20,13 +20,10 @@ from tools.search import load_retrieval_options, scope_of
 from tools.tenants import load_options
 from tools.tickets import escalation_ticket
 
-if TYPE_CHECKING:
-    from agent.resources import Resources
 
-
-async def prepare(resources: "Resources", lease: Lease) -> GraphContext:
+async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     """The surroundings of one turn."""
-    async with resources.database.connection(lease.tenant_id) as connection:
+    async with parts.database.connection(lease.tenant_id) as connection:
         session = await chats.get_session(connection, lease.session_id)
         options = await load_options(connection, lease.tenant_id)
         ranking = await load_retrieval_options(connection, lease.tenant_id)
@@ -44,21 +41,21 @@ async def prepare(resources: "Resources", lease: Lease) -> GraphContext:
     scope = scope_of(principal, options)
 
     async def search(query: str) -> Retrieved:
-        return await resources.retriever.search(query, scope, ranking)
+        return await parts.retriever.search(query, scope, ranking)
 
     return GraphContext(
         turn=TurnContext(
-            principal=principal, lease=lease, database=resources.database, streams=resources.streams, options=options,
+            principal=principal, lease=lease, database=parts.database, streams=parts.streams, options=options,
             search=search,
         ),
         session=session,
         question=question,
         history=tuple(message for message in window if message.id not in own),
         prompt=prompt,
-        models=resources.models,
-        embedder=resources.embedder,
-        judges=resources.judges,
-        answer=Answer(database=resources.database, streams=resources.streams, lease=lease),
+        models=parts.models,
+        embedder=parts.embedder,
+        judges=parts.judges,
+        answer=Answer(database=parts.database, streams=parts.streams, lease=lease),
         waiting_ticket=waiting,
     )  # fmt: skip
 

@@ -16,29 +16,28 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
 from agent.conversations import Conversations
-from agent.graph import TurnGraph, build_graph
+from agent.graph import build_graph
 from agent.jobs import Jobs, define_jobs
 from agent.llm import ModelConfig, Models, build_models
+from agent.parts import Parts
 from agent.settings import Settings
 from agent.state import Judges
 from agent.turns import Turns
-from kbs.embeddings import Embedder, open_embedder
-from kbs.index import KnowledgeIndex
+from kbs.embedders import open_embedder
+from kbs.embeddings import Embedder
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
 from memory.checkpoints import open_checkpointer
-from memory.database import Database, open_database
+from memory.database import open_database
 from memory.embedded import APP, embedded_postgres
 from memory.encryption import Cipher
 from memory.errors import Misconfigured
 from memory.jobs import open_jobs
 from memory.live import LiveWire
 from memory.migrate import migrate
-from memory.redis import Redis, open_redis
+from memory.redis import open_redis
 from memory.streams import Streams
 from tools.classification import build_prototypes, detect_language
 from tools.guardrails import load_rules
@@ -56,24 +55,13 @@ class Urls:
     owner: str | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Resources:
-    """What a process has open."""
+@dataclass(kw_only=True)
+class Resources(Parts):
+    """What a process has open: the parts, and who works with them."""
 
     settings: Settings
     urls: Urls
-    database: Database
-    redis: Redis
-    streams: Streams
     cipher: Cipher
-    embedder: Embedder
-    index: KnowledgeIndex
-    retriever: Retriever
-    models: Models
-    judges: Judges
-    checkpointer: AsyncPostgresSaver
-    graph: TurnGraph
-    process: str
     jobs: Jobs = field(init=False)
     turns: Turns = field(init=False)
     conversations: Conversations = field(init=False)
@@ -81,7 +69,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self)
-        self.conversations = Conversations(self)
+        self.conversations = Conversations(self, self.turns)
 
     async def identity_secret(self, tenant_id: UUID) -> str | None:
         """The secret under which a tenant's site signs identities, decrypted."""
@@ -154,6 +142,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
         )
         stack.push_async_callback(resources.models.aclose)
         resources.jobs = define_jobs(await stack.enter_async_context(open_jobs(database)), resources)
+        resources.turns.tidy = resources.jobs.tidy
         yield resources
 
 

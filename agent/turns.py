@@ -7,30 +7,29 @@ it ends, the messages that came in meanwhile become the next turn.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 from uuid import UUID
 
 import structlog
 
 from agent import metrics
-from agent.answering import Answer, sources
+from agent.parts import Parts
 from agent.phrases import say
 from agent.preparing import prepare
+from agent.results import details, keep_references, result
 from agent.state import GraphContext, TurnState
 from memory import chats, checkpoints, turns
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal
-from memory.models import ChatSession, Turn, new_id
+from memory.models import ChatSession, Turn
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
 from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 from tools.recall import WINDOW
-
-if TYPE_CHECKING:
-    from agent.resources import Resources
 
 log = structlog.get_logger()
 TURN_S = 32.0
@@ -46,7 +45,9 @@ TIDY_EVERY = 5 * EVENTS_OF_A_TURN
 class Turns:
     """The turns of this process."""
 
-    resources: "Resources"
+    parts: Parts
+    tidy: Callable[[UUID, UUID], Awaitable[None]] | None = None
+    """Has a long session tidied in the background."""
     draining: bool = False
     _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -60,7 +61,7 @@ class Turns:
         """Store a customer's message in the caller's transaction; call `start` with the result once it has committed."""
         assert principal.customer_id is not None  # routes let only customers' messages through here
         return await turns.accept(
-            entry, session, text, author_id=principal.customer_id, owner=self.resources.process,
+            entry, session, text, author_id=principal.customer_id, owner=self.parts.process,
             reject_if_busy=reject_if_busy,
         )  # fmt: skip
 
@@ -116,9 +117,9 @@ class Turns:
 
     async def _answer(self, lease: Lease) -> str:
         """Run the graph and store its answer."""
-        context = await prepare(self.resources, lease)
+        context = await prepare(self.parts, lease)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
-        output = await self.resources.graph.ainvoke(
+        output = await self.parts.graph.ainvoke(
             TurnState(last_turn=str(lease.turn_id)),
             {"configurable": {"thread_id": thread}},
             context=context,
@@ -130,10 +131,10 @@ class Turns:
         async with self._journal(lease.tenant_id) as entry:
             message_id = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
-                details=_details(state, answer), prompt_version_id=_prompt_id(context),
+                details=details(state, answer), prompt_version_id=_prompt_id(context),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
-            await _keep_references(entry, message_id, answer)
+            await keep_references(entry, message_id, answer)
             await chats.update_session(entry.connection, lease.session_id, language=state["classification"].language)
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
@@ -146,18 +147,16 @@ class Turns:
         """What can wait until the customer has the answer; nothing here may spoil it."""
         if len(context.history) < WINDOW or context.session.last_n % TIDY_EVERY >= EVENTS_OF_A_TURN:
             return
-        with suppress(Exception):
-            lease = context.turn.lease
-            await self.resources.jobs.tidy_session.defer_async(
-                tenant_id=str(lease.tenant_id), session_id=str(lease.session_id)
-            )
+        if self.tidy:
+            with suppress(Exception):
+                await self.tidy(context.session.tenant_id, context.session.id)
 
     async def _keep(self, lease: Lease, task: "asyncio.Task[None] | None") -> None:
         """Renew the lease; once it is lost, the turn's task has nothing more to do."""
         while True:
             await asyncio.sleep(RENEW_S)
             try:
-                async with self.resources.database.connection(lease.tenant_id) as connection:
+                async with self.parts.database.connection(lease.tenant_id) as connection:
                     await turns.renew(connection, lease)
             except LeaseLost:
                 if task:
@@ -172,13 +171,13 @@ class Turns:
             async with self._journal(lease.tenant_id) as entry:
                 session = await chats.get_session(entry.connection, lease.session_id, lock=True)
                 await turns.hold(entry.connection, lease)
-                await close_broken(entry, session, reason, self.resources.process)
+                await close_broken(entry, session, reason, self.parts.process)
             metrics.turns_total.labels("failed", reason).inc()
 
     async def _give_back(self, lease: Lease) -> None:
         """Let another process take the turn at once instead of after the lease."""
         with suppress(HelpdeskError):
-            async with self.resources.database.connection(lease.tenant_id) as connection:
+            async with self.parts.database.connection(lease.tenant_id) as connection:
                 await connection.execute(
                     "update turns set lease_until = clock_timestamp() where id = %s and fence = %s",
                     (lease.turn_id, lease.fence),
@@ -192,25 +191,25 @@ class Turns:
             async with self._journal(tenant_id) as entry:
                 await chats.get_session(entry.connection, session_id, lock=True)
                 waiting = await turns.queued_turn(entry.connection, session_id)
-                lease = await turns.claim(entry, waiting, owner=self.resources.process) if waiting else None
+                lease = await turns.claim(entry, waiting, owner=self.parts.process) if waiting else None
             self.start(lease)
 
     async def recover(self) -> int:
         """Take up turns whose process went silent: run again what nobody saw, close honestly what somebody did."""
-        async with self.resources.database.lookup() as connection:
+        async with self.parts.database.lookup() as connection:
             rows = await (await connection.execute("select * from lapsed_turns(%s)", (LAPSED_AT_ONCE,))).fetchall()
         taken = 0
         for row in rows:
             async with self._journal(row["tenant_id"]) as entry:
                 session = await chats.get_session(entry.connection, row["session_id"], lock=True)
-                lease = await turns.claim(entry, row["turn_id"], owner=self.resources.process)
+                lease = await turns.claim(entry, row["turn_id"], owner=self.parts.process)
                 if lease is None:
                     continue
                 taken += 1
                 turn = await turns.get_turn(entry.connection, row["turn_id"])
                 seen = bool(turn and turn.partial) or await turns.had_effects(entry.connection, row["turn_id"])
                 if seen or lease.attempts > turns.MAX_ATTEMPTS:
-                    await close_broken(entry, session, "interrupted", self.resources.process)
+                    await close_broken(entry, session, "interrupted", self.parts.process)
                     metrics.turns_total.labels("failed", "interrupted").inc()
                     lease = None
             metrics.turns_lapsed_total.inc()
@@ -239,7 +238,7 @@ class Turns:
         await asyncio.gather(*rest, return_exceptions=True)
 
     def _journal(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
-        return journal(self.resources.database, self.resources.streams, tenant_id)
+        return journal(self.parts.database, self.parts.streams, tenant_id)
 
 
 async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:
@@ -259,54 +258,7 @@ async def close_broken(entry: Journal, session: ChatSession, reason: str, proces
     await turns.stop(entry, session.id, status="failed", reason=reason, farewell=farewell)
 
 
-def result(state: TurnState, answer: Answer) -> dict[str, Any]:
-    """The answer as the wire has it; the ids are added when it is stored."""
-    confidence, found, verdict = state.get("confidence"), state["classification"], state["verdict"]
-    ticket = state.get("ticket")
-    blocked = verdict.action != "allow"
-    return {
-        "message": answer.text,
-        "sources": sources(answer.cited),
-        "requires_escalation": state.get("outcome") == "escalated" or (blocked and verdict.escalate),
-        "confidence": confidence.as_dict() if confidence else None,
-        "intent": found.intent,
-        "severity": found.severity,
-        "tier": found.tier,
-        "guardrail": {"blocked": blocked, "reason": verdict.reason or None},
-        "ticket_id": str(ticket.id) if ticket else None,
-    }
-
-
-def _details(state: TurnState, answer: Answer) -> dict[str, Any]:
-    """What staff see beside the answer: the parts of the decision, never shown to customers as text."""
-    kept = result(state, answer)
-    kept.pop("message")
-    found = state["classification"]
-    return {
-        **kept, "outcome": state.get("outcome"), "withheld": answer.withheld, "language": found.language,
-        "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
-    }  # fmt: skip
-
-
-async def _keep_references(entry: Journal, message_id: UUID, answer: Answer) -> None:
-    for rank, passage in enumerate(answer.cited, 1):
-        await entry.connection.execute(
-            REFERENCE,
-            (
-                new_id(), entry.tenant_id, message_id, passage.article_id, passage.ref, passage.title, passage.version,
-                passage.digest, passage.text, rank, passage.score, passage.source.value,
-            ),
-        )  # fmt: skip
-
-
 def _prompt_id(context: GraphContext) -> UUID | None:
     with suppress(ValueError):
         return UUID(context.prompt.version_id)
     return None
-
-
-REFERENCE = """
-insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
-                           score, source)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""

@@ -13,8 +13,7 @@ import hashlib
 import logging
 import unicodedata
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -242,30 +241,6 @@ class Cached:
         if self._cache_works:
             log.warning("the shared embedding cache fails (%s); embedding without it", type(error).__name__)
         self._cache_works = False
-
-
-@asynccontextmanager
-async def open_embedder(
-    model: str, *, base_url: str | None, api_key: str | None, cache: ByteCache | None
-) -> AsyncIterator[Embedder]:
-    """`minilm`, or the name of a model behind an OpenAI-compatible endpoint. Raises EmbeddingUnavailable."""
-    async with _open_encoder(model, base_url, api_key) as encoder:
-        batched = Batched(encoder)
-        try:
-            yield Cached(batched, cache)
-        finally:
-            await batched.aclose()
-
-
-def _open_encoder(model: str, base_url: str | None, api_key: str | None) -> AbstractAsyncContextManager[Encoder]:
-    # Imported here: each needs the names above, and the one that is not used should cost nothing.
-    if model == "minilm":
-        from kbs.minilm import open_minilm
-
-        return open_minilm()
-    from kbs.openai_embeddings import open_openai
-
-    return open_openai(model, base_url=base_url, api_key=api_key)
 
 
 def _fail(questions: Iterable[Question], error: Exception) -> None:

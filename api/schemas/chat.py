@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time
+from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time, Whole
 
 
 class SessionIn(Body):
@@ -134,7 +134,7 @@ class TicketOut(Out):
 
 class SearchIn(Body):
     query: MessageText
-    limit: int = Field(default=10, ge=1, le=100, strict=True)
+    limit: Whole = Field(default=10, ge=1, le=100)
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
 
 

@@ -9,6 +9,7 @@ from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -38,7 +39,14 @@ def _not_blank(text: str) -> str:
     return text.strip()
 
 
-CleanText = Annotated[str, AfterValidator(clean), Field(json_schema_extra={"pattern": f"^[^{_CONTROL}]*$"})]
+def _whole(number: object) -> object:
+    """JSON has one kind of number: 3.0 is an integer, "3" and true are none."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+CLEAN = f"^[^{_CONTROL}]*$"
+CleanText = Annotated[str, AfterValidator(clean), Field(json_schema_extra={"pattern": CLEAN})]
 """Normalised Unicode without NUL, other control characters or lone surrogates."""
 _Words = Annotated[
     str, AfterValidator(clean), AfterValidator(_not_blank),

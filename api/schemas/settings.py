@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, SecretStr, create_model, field_validator
 
-from api.schemas.common import Body, Out, clean
+from api.schemas.common import CLEAN, Body, Out, clean
 from tools.tenants import TenantOptions, TenantSettingsView
 
 
@@ -28,14 +28,16 @@ def _optional(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: (field.rebuild_annotation(), None) for name, field in fields.items()}
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def _describe(schema: dict[str, Any]) -> None:
     """What is left out is left alone; null is not a value of these."""
     for field in schema["properties"].values():
         field.pop("default", None)
+        if field.get("type") == "string":
+            field.setdefault("pattern", CLEAN)
 
 
 class _SettingsChange(Body):
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_describe)
 
     identity_secret: SecretStr | None = Field(
         default=None, min_length=32, max_length=200, description="signs your site's identity tokens; write-only"

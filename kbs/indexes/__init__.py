@@ -1,0 +1,1 @@
+"""The two stores that can hold the vectors, and what they share."""

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 import pytest_asyncio
 
-from agent.nodes import MAX_ROUNDS
+from agent.nodes.answering import MAX_ROUNDS
 from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from tests.model_server import ModelServer, Reply, Timing, model_server

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from kbs.embeddings import Batched, Cached, EmbeddingUnavailable, Vectors, normal_form, open_embedder
+from kbs.embedders import open_embedder
+from kbs.embeddings import Batched, Cached, EmbeddingUnavailable, Vectors, normal_form
 from kbs.langchain_embeddings import LangChainEmbeddings
 from kbs.openai_embeddings import MAX_TEXT_BYTES, OpenAIEmbeddings, open_openai
 

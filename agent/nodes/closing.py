@@ -1,0 +1,102 @@
+"""Every other end of a turn, and what is remembered of it."""
+
+from agent import metrics
+from agent.nodes.common import Run, phrase, step
+from agent.nodes.judging import CLARIFY_TITLES
+from agent.phrases import Phrase
+from agent.state import GraphContext, TurnState
+from memory.models import Ticket
+from tools.classification import reassess
+from tools.escalation_policy import EscalationReason
+from tools.handoff import Request, request_handoff
+from tools.recall import facts_in
+from tools.recall import remember as remember_fact
+
+
+async def clarify(state: TurnState, runtime: Run) -> TurnState:
+    """Ask back with the titles that the message could mean."""
+    titles = dict.fromkeys(passage.title for passage in state["passages"])
+    lines = [f"- {title}" for title in list(titles)[:CLARIFY_TITLES]]
+    question = phrase(state, "clarify")
+    await runtime.context.answer.say("\n".join([question, "", *lines]))
+    return {"outcome": "clarified"}
+
+
+async def smalltalk(state: TurnState, runtime: Run) -> TurnState:
+    kind = state["classification"].kind
+    phrases: dict[str, Phrase] = {"greeting": "greeting", "thanks": "thanks", "goodbye": "goodbye"}
+    await runtime.context.answer.say(phrase(state, phrases.get(kind, "smalltalk")))
+    return {"outcome": "smalltalk"}
+
+
+async def refuse(state: TurnState, runtime: Run) -> TurnState:
+    """Say no with the rule's reason; a rule may also want a person to know."""
+    verdict = state["verdict"]
+    if not verdict.escalate:
+        await runtime.context.answer.say(phrase(state, "refused", reason=verdict.reason))
+        return {"outcome": "refused"}
+    ticket = await _hand_over(state, runtime.context, EscalationReason.GUARDRAIL, verdict.reason)
+    await runtime.context.answer.say(phrase(state, "refused_escalated", reason=verdict.reason, number=ticket.number))
+    return {"outcome": "refused", "ticket": ticket}
+
+
+async def escalate(state: TurnState, runtime: Run) -> TurnState:
+    """Open the handoff and its ticket, and tell the customer what is true of it."""
+    context = runtime.context
+    if context.waiting_ticket is not None:
+        await context.answer.say(phrase(state, "already_waiting", number=context.waiting_ticket.number))
+        return {"outcome": "escalated", "ticket": context.waiting_ticket}
+    reason = _escalation_reason(state)
+    async with step(context, "escalate"):
+        ticket = await _hand_over(state, context, reason, context.question)
+    word: Phrase = "handed_over" if context.turn.options.people_available else "nobody_there"
+    await context.answer.say(phrase(state, word, number=ticket.number))
+    return {"outcome": "escalated", "ticket": ticket}
+
+
+async def remember(state: TurnState, runtime: Run) -> TurnState:
+    """Keep what the customer told about themselves, and count failures in a row."""
+    context = runtime.context
+    outcome = state.get("outcome", "answered")
+    if outcome not in ("refused", "smalltalk"):
+        for fact in facts_in(context.question):
+            await remember_fact(context.turn, fact)
+    failed = outcome in ("honest_no", "model_failed")
+    attempts = state.get("failed_attempts", 0)
+    return {
+        "failed_attempts": attempts + 1 if failed else attempts if outcome == "smalltalk" else 0,
+        "clarifying": outcome == "clarified",
+        "classification": reassess(state["classification"], context.answer.text, answered=outcome == "answered"),
+    }
+
+
+def _escalation_reason(state: TurnState) -> EscalationReason:
+    """The policy's reason; before the policy was asked it is the guard's or the customer's own wish."""
+    decision = state.get("decision")
+    if decision and decision.reason:
+        return decision.reason
+    asked = state["verdict"].action == "allow" and state["classification"].wants_human
+    return EscalationReason.HUMAN_REQUESTED if asked else EscalationReason.GUARDRAIL
+
+
+async def _hand_over(state: TurnState, context: GraphContext, reason: str, summary: str) -> Ticket:
+    found = state["classification"]
+    confidence = state.get("confidence")
+    findings = {
+        "asked": context.question,
+        "tried": context.answer.text,
+        "sources": [passage.ref for passage in state.get("passages", ())],
+        "confidence": confidence.score if confidence else None,
+        "intent": found.intent, "severity": found.severity, "tier": found.tier, "sentiment": found.sentiment,
+        "failed_attempts": state.get("failed_attempts", 0),
+    }  # fmt: skip
+    request = Request(
+        session_id=context.turn.session_id, customer_id=context.turn.customer_id, reason=reason, summary=summary,
+        findings=findings, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,
+        intent=found.intent, language=found.language,
+    )  # fmt: skip
+    async with context.turn.effect() as entry:
+        _, ticket, new = await request_handoff(entry, request)
+    if new:
+        metrics.handoffs_total.labels(reason).inc()
+    return ticket

@@ -1,0 +1,124 @@
+"""Before the answer: may it be asked, what is known about it, and how well can it be answered."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Literal
+
+from agent import followups, metrics
+from agent.assessment import answerability, evidence
+from agent.confidence import score
+from agent.nodes.common import Run, packs, step
+from agent.state import GraphContext, TurnState
+from kbs.passages import Passage
+from tools import guardrails
+from tools.classification import classify as classify_text
+from tools.classification import says_yes
+from tools.escalation_policy import decide
+from tools.guard_log import record_verdict
+from tools.intents import find_intent
+from tools.recall import recall as recall_customer
+
+CLARIFY_TITLES = 3
+"""Articles that a short message may mean equally well before we ask back."""
+
+
+async def guard(state: TurnState, runtime: Run) -> TurnState:
+    """Whether this may be asked at all, and what kind of message it is."""
+    context = runtime.context
+    async with step(context, "guard"):
+        principal = context.turn.principal
+        verdict = guardrails.check_message(
+            context.question,
+            role=principal.role.value,
+            audience=principal.audience,
+            rules=context.judges.rules,
+        )
+        if verdict.action != "allow":
+            await record_verdict(context.turn, verdict)
+            metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
+    found = classify_text(context.question, packs=packs(context))
+    if state.get("failed_attempts") and says_yes(context.question):
+        found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
+    return {"verdict": verdict, "classification": found, "rounds": 0, "last_turn": str(context.turn.lease.turn_id)}
+
+
+def after_guard(state: TurnState) -> list[str] | str:
+    """A refusal, small talk or a call for a person needs no search; the rest is recalled, retrieved and classified."""
+    match state["verdict"].action:
+        case "refuse":
+            return "refuse"
+        case "escalate":
+            return "escalate"
+    if state["classification"].wants_human:
+        return "escalate"
+    if state["classification"].kind != "question":
+        return "smalltalk"
+    return ["recall", "retrieve", "classify"]
+
+
+async def recall(state: TurnState, runtime: Run) -> TurnState:
+    async with step(runtime.context, "recall"):
+        return {"recollection": await recall_customer(runtime.context.turn, runtime.context.session)}
+
+
+async def retrieve(state: TurnState, runtime: Run) -> TurnState:
+    """The four sources, for the question in the light of the turn before."""
+    async with step(runtime.context, "retrieve"), _timed():
+        return {"retrieved": await followups.search(runtime.context, clarifying=state.get("clarifying", False))}
+
+
+async def classify(state: TurnState, runtime: Run) -> TurnState:
+    context = runtime.context
+    async with step(context, "classify"):
+        vector = await context.embedder.embed_query(context.question)
+        found = classify_text(
+            context.question, packs=packs(context), embedding=vector, prototypes=context.judges.prototypes
+        )
+    return {"classification": found}
+
+
+async def assess(state: TurnState, runtime: Run) -> TurnState:
+    """How well this can be answered, and whether a person is needed."""
+    context, found, retrieved = runtime.context, state["classification"], state["retrieved"]
+    intent = find_intent(found.intent, packs(context))
+    confidence = score(
+        evidence(retrieved, found.certainty, needs_tenant=bool(intent and intent.needs_tenant_knowledge))
+    )
+    quotable = tuple(passage for passage in retrieved.passages if passage.source.quotable)
+    sure = answerability(context.question, quotable)
+    passages = quotable if sure >= context.turn.options.clarify_at else ()
+    decision = decide(
+        wants_human=found.wants_human,
+        verdict=state["verdict"],
+        failed_attempts=state.get("failed_attempts", 0) + (0 if passages else 1),
+        severity=found.severity,
+        tier=found.tier,
+        sensitive=bool(intent and intent.sensitive),
+        answerable=bool(passages),
+        confidence_level=confidence.level,
+        handoff_open=context.waiting_ticket is not None,
+    )
+    return {
+        "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
+        "clarifying": not decision.escalate and _unclear(context, state, passages, sure),
+    }  # fmt: skip
+
+
+def after_assess(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
+    if state["classification"].wants_human:
+        return "escalate"
+    return "clarify" if state["clarifying"] else "respond"
+
+
+def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, ...], sure: float) -> bool:
+    """Few words that match several articles about equally well; never twice in a row."""
+    if state.get("clarifying") or sure >= context.turn.options.answerable_at or len(context.question.split()) > 4:
+        return False
+    return len({passage.ref for passage in passages[:CLARIFY_TITLES]}) == CLARIFY_TITLES
+
+
+@asynccontextmanager
+async def _timed() -> AsyncIterator[None]:
+    with metrics.retrieval_duration_seconds.time():
+        yield

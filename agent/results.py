@@ -1,0 +1,56 @@
+"""What a finished turn leaves behind: the answer as the wire has it, what staff see beside it, and what it relied on."""
+
+from typing import Any
+from uuid import UUID
+
+from agent.answering import Answer, sources
+from agent.state import TurnState
+from memory.events import Journal
+from memory.models import new_id
+
+
+def result(state: TurnState, answer: Answer) -> dict[str, Any]:
+    """The answer as the wire has it; the ids are added when it is stored."""
+    confidence, found, verdict = state.get("confidence"), state["classification"], state["verdict"]
+    ticket = state.get("ticket")
+    blocked = verdict.action != "allow"
+    return {
+        "message": answer.text,
+        "sources": sources(answer.cited),
+        "requires_escalation": state.get("outcome") == "escalated" or (blocked and verdict.escalate),
+        "confidence": confidence.as_dict() if confidence else None,
+        "intent": found.intent,
+        "severity": found.severity,
+        "tier": found.tier,
+        "guardrail": {"blocked": blocked, "reason": verdict.reason or None},
+        "ticket_id": str(ticket.id) if ticket else None,
+    }
+
+
+def details(state: TurnState, answer: Answer) -> dict[str, Any]:
+    """What staff see beside the answer: the parts of the decision, never shown to customers as text."""
+    kept = result(state, answer)
+    kept.pop("message")
+    found = state["classification"]
+    return {
+        **kept, "outcome": state.get("outcome"), "withheld": answer.withheld, "language": found.language,
+        "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
+    }  # fmt: skip
+
+
+async def keep_references(entry: Journal, message_id: UUID, answer: Answer) -> None:
+    for rank, passage in enumerate(answer.cited, 1):
+        await entry.connection.execute(
+            REFERENCE,
+            (
+                new_id(), entry.tenant_id, message_id, passage.article_id, passage.ref, passage.title, passage.version,
+                passage.digest, passage.text, rank, passage.score, passage.source.value,
+            ),
+        )  # fmt: skip
+
+
+REFERENCE = """
+insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
+                           score, source)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
