@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from agent import metrics
 from agent.resources import Resources, attending, open_resources, secret_key
 from agent.settings import Settings
-from api import PREFIX, errors
+from api import PREFIX, docs, errors
 from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
@@ -35,18 +35,20 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
                 app.state.closing = True
                 await opened.turns.drain(GRACE_S)
 
-    docs = settings.app.debug or settings.embedded
+    with_docs = settings.app.debug or settings.embedded
     app = FastAPI(
         title="Helpdesk",
         version=VERSION,
         description="A support agent that answers from your knowledge base, cites it, and hands over to people.",
         lifespan=lifespan,
         max_body_size=settings.http.max_body_bytes,
-        docs_url="/docs" if docs else None,
+        docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if docs else None,
+        openapi_url="/openapi.json" if with_docs else None,
     )
     errors.install(app)
+    if with_docs:
+        docs.install(app)
     app.add_middleware(TenantCors, origins=settings.http.origins)
     app.add_middleware(RequestContext)
     v1 = APIRouter(prefix=PREFIX)

@@ -15,7 +15,7 @@ from kbs.index import Postgres
 from kbs.ingest import Report, ingest_folder
 from kbs.reindex import reindex as reindex_all
 from memory.models import GLOBAL_TENANT
-from tools.provisioning import DEMO, find_tenant, list_tenants
+from tools.provisioning import DEMO, find_tenant, list_tenants, seed_demo
 
 console = Console()
 
@@ -51,6 +51,8 @@ async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str
             async with owner_of(resources.urls) as owner:
                 return await _with_progress(resources, owner, folder, GLOBAL_TENANT, global_collection)
         async with owner_of(resources.urls) as owner:
+            if settings.embedded:
+                await seed_demo(owner)
             tenant_id = (await find_tenant(owner, tenant)).id
         return await _with_progress(resources, resources.database, folder, tenant_id, collection)
 

@@ -31,8 +31,11 @@ def quiet_settings() -> Settings:
 async def open_owner(settings: Settings) -> "AsyncIterator[Database]":
     """The database as its owner: migrated where it is embedded."""
     from agent.resources import open_urls  # loads the whole agent, which not every command needs
+    from tools.provisioning import seed_demo
 
     async with open_urls(settings) as urls, owner_of(urls) as owner:
+        if settings.embedded:
+            await seed_demo(owner)  # whichever command comes first, the tenant that it means by default is there
         yield owner
 
 

@@ -18,12 +18,6 @@ LANGUAGES = ("en", "de", "fr", "es", "ru", "it", "pt", "nl")
 MAX_CHARS = 2000
 """Of a question; what stands further on no longer steers the words."""
 MAX_WORDS = 40
-SAMPLE = 300
-"""Passages of each source in which it is seen how common a word is."""
-COMMON = 0.2
-"""Share of the passages above which a word is left out, for it costs most and tells least..."""
-RAREST = 3
-"""...unless it is among the rarest of the question."""
 WORD_WEIGHTS = [0.9, 0.9, 0.9, 0.9]
 """Of ts_rank's classes D, C, B, A. The same for a word in the text and in the title (A): more for the title was
 measured and is worse, since it stands on every passage of its article."""
@@ -34,22 +28,12 @@ SHARPNESS = 1.6
 _COUNT = sql.SQL("select count(*) as n from passages where tenant_id = {} and source = {}")
 _STEMMED = sql.SQL("case when t.language = any(%(languages)s) then t.language else 'simple' end")
 _WORDS = sql.SQL("""
-spoken as materialized (
+words as materialized (
     select row_number() over () as word, l.language, quote_literal(w.lexeme)::tsquery as query
     from unnest(%(languages)s || array['simple']) l(language)
         cross join lateral (
             select lexeme from unnest(passage_words(l.language, %(text)s)) order by positions[1] limit {most}
         ) w
-),
-sample as materialized ({sample}),
-words as materialized (
-    select word, language, query from (
-        select s.*, n.share, row_number() over (partition by s.language order by n.share, s.word) as place
-        from spoken s cross join lateral (
-            select count(*) filter (where p.tsv @@ s.query) / greatest(count(*), 1)::float8 as share
-            from sample p where p.language = s.language
-        ) n
-    ) measured where share <= {common} or place <= {rarest}
 ),
 any_word as materialized (
     select language, string_agg(query::text, ' | ')::tsquery as query from words group by language
@@ -84,7 +68,7 @@ lexical as materialized (
 
 def lexical_steps(scope: Scope, k: int) -> sql.Composed:
     """Common table expressions that end in `lexical (id, kb, score)`, `kb` naming the source."""
-    found, counts, samples = [], [], []
+    found, counts = [], []
     for source in sources_of(scope):
         where = allowed(scope, source)
         found.append(
@@ -93,17 +77,10 @@ def lexical_steps(scope: Scope, k: int) -> sql.Composed:
                 " where {where} and t.tsv @@ a.query"
             ).format(kb=sql.Literal(source.value), stemmed=_STEMMED, where=where)
         )
-        samples.append(
-            sql.SQL("(select t.tsv, {stemmed} as language from passages t where {where} limit {size})").format(
-                stemmed=_STEMMED, where=where, size=sql.Literal(SAMPLE)
-            )
-        )
         counts.append(_COUNT.format(sql.Literal(scope.owner_of(source)), sql.Literal(KINDS[source])))
     union = sql.SQL(" union all ")
     return sql.SQL(", ").join([
-        _WORDS.format(
-            most=sql.Literal(MAX_WORDS), sample=union.join(samples), common=sql.Literal(COMMON), rarest=sql.Literal(RAREST)
-        ),
+        _WORDS.format(most=sql.Literal(MAX_WORDS)),
         _SCORED.format(
             found=union.join(found), counts=union.join(counts), k=sql.Literal(k), sharpness=sql.Literal(SHARPNESS)
         ),

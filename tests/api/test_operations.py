@@ -1,6 +1,7 @@
 """Around the API: health, metrics, request ids, CORS, and the OpenAPI document."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -78,7 +79,13 @@ class TestOpenApi:
                 assert "401" in declared, (method, path)
 
     async def test_the_docs_are_served_where_debugging_is_on(self, product: Product) -> None:
-        assert (await product.http.get("/docs")).status_code == 200
+        page = await product.http.get("/docs")
+        assert page.status_code == 200
+        assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert assets
+        for asset in assets:
+            assert asset.startswith("/docs/assets/")
+            assert (await product.http.get(asset)).status_code == 200
 
 
 class TestLimits:
