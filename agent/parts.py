@@ -20,6 +20,8 @@ class Parts:
     """One process's connections, models and rules."""
 
     database: Database
+    knowledge: Database
+    """Where articles and passages are: the same database, unless they were given one of their own."""
     redis: Redis
     streams: Streams
     embedder: Embedder

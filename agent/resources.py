@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from agent.conversations import Conversations
@@ -26,7 +27,7 @@ from agent.state import Judges
 from agent.turns import Turns
 from kbs.embedders import open_embedder
 from kbs.embeddings import Embedder
-from kbs.indexes.pgvector import PgvectorIndex
+from kbs.indexes.opening import open_index
 from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
 from memory.checkpoints import open_checkpointer
@@ -53,6 +54,16 @@ class Urls:
 
     app: str
     owner: str | None
+    knowledge: str | None = None
+    """Of the knowledge base, where that has a database of its own on the same server."""
+
+    @property
+    def knowledge_owner(self) -> str | None:
+        if self.knowledge is None or self.owner is None:
+            return self.owner
+        own, there = urlsplit(self.owner), urlsplit(self.knowledge)
+        credentials = own.netloc.rpartition("@")[0]
+        return there._replace(netloc=f"{credentials}@{there.netloc.rpartition('@')[2]}").geturl()
 
 
 @dataclass(kw_only=True)
@@ -95,7 +106,7 @@ class Resources(Parts):
 async def open_urls(settings: Settings) -> AsyncIterator[Urls]:
     """The database's addresses; starts the embedded server, migrated, where none is configured."""
     if settings.database.url:
-        yield Urls(app=settings.database.url, owner=settings.database.owner_url)
+        yield Urls(app=settings.database.url, owner=settings.database.owner_url, knowledge=settings.database.vector_url)
         return
     with embedded_postgres(settings.app.data_dir / "postgres") as urls:
         await asyncio.to_thread(migrate, urls.owner, APP)
@@ -119,21 +130,32 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
                 cache=redis if redis.real else None,
             )
         )  # fmt: skip
-        index = PgvectorIndex(database, embedder=embedder.id, dimensions=embedder.dimensions)
+        knowledge = database
+        if urls.knowledge:
+            knowledge = await stack.enter_async_context(
+                open_database(urls.knowledge, pool_size=settings.database.pool_size)
+            )
+        index = await stack.enter_async_context(
+            open_index(
+                settings.knowledge.index, knowledge, embedder, name=settings.knowledge.index_name,
+                chroma_url=settings.knowledge.chroma_url, folder=settings.app.data_dir / "chroma",
+            )
+        )  # fmt: skip
         if not any_embedder:
-            await check_embedder(database, embedder.id)
+            await check_embedder(knowledge, embedder.id)
         await asyncio.to_thread(detect_language, "The model of languages is loaded now, not in the first turn.")
         checkpointer = open_checkpointer(database)
         resources = Resources(
             settings=settings,
             urls=urls,
             database=database,
+            knowledge=knowledge,
             redis=redis,
             streams=Streams(database),
             cipher=Cipher(encryption_keys(settings)),
             embedder=embedder,
             index=index,
-            retriever=Retriever(index, embedder, database, cache=redis),
+            retriever=Retriever(index, embedder, knowledge, cache=redis),
             models=_models(settings, embedder),
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
             checkpointer=checkpointer,

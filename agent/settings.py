@@ -163,6 +163,8 @@ class Settings:
             raise Misconfigured("CHAT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
         if self.knowledge.embedding_model != "minilm" and not (self.models.api_key or self.models.base_url):
             raise Misconfigured("EMBEDDING_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.database.vector_url and self.embedded:
+            raise Misconfigured("CONNECTION_PG_VECTORDB is set but DATABASE_URL is not")
         if self.knowledge.chroma_url and self.knowledge.index != "chroma":
             raise Misconfigured("CHROMA_URL is set but KNOWLEDGE_INDEX is not chroma")
 

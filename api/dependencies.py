@@ -44,10 +44,11 @@ Limits = Annotated[Limiter, Depends(limiter_of)]
 
 async def authenticate(request: Request, resources: Resources, widget_key: str | None) -> Principal | None:
     """The caller, or None without any credential of a person or server. Raises NotAuthenticated for a false one."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if not token:
+    given = request.headers.get("authorization", "")
+    if not given:
         return None
-    if scheme.lower() != "bearer" or len(token) > 4096:
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() != "bearer" or not token or len(token) > 4096:
         raise NotAuthenticated("send a bearer token")
     if token.startswith(accounts.KEY_PREFIX):
         return await accounts.principal_of_api_key(resources.database, token)

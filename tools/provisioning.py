@@ -95,3 +95,18 @@ async def seed_demo(owner: Database) -> bool:
         return False
     await add_tenant(owner, DEMO, "Demo", widget_key=DEMO)
     return True
+
+
+async def mirror_tenants(owner: Database, knowledge: Database) -> None:
+    """Make every tenant known where its articles are, when the knowledge base has a database of its own."""
+    if owner.url == knowledge.url:
+        return
+    async with knowledge.lookup() as connection:
+        for tenant in await list_tenants(owner):
+            await connection.execute(MIRROR, (tenant.id, tenant.slug, tenant.name, tenant.status, tenant.widget_key))
+
+
+MIRROR = """
+insert into tenants (id, slug, name, status, widget_key) values (%s, %s, %s, %s, %s)
+on conflict (id) do update set slug = excluded.slug, name = excluded.name, status = excluded.status
+"""

@@ -1,5 +1,6 @@
 """`helpdesk ingest` and `helpdesk reindex`: feeding the knowledge base and making its index anew."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -10,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agent.resources import Resources, open_resources
 from agent.settings import Settings
-from api.cli.opening import owner_of, quiet_settings, run
+from api.cli.opening import in_words, owner_of, quiet_settings, run
 from kbs.index import Postgres
+from kbs.indexes.tuning import tune_index
 from kbs.ingest import Report, ingest_folder
 from kbs.reindex import reindex as reindex_all
 from memory.models import GLOBAL_TENANT
-from tools.provisioning import DEMO, find_tenant, list_tenants, seed_demo
+from tools.provisioning import DEMO, find_tenant, list_tenants, mirror_tenants, seed_demo
 
 console = Console()
 
@@ -35,10 +37,7 @@ def ingest(
     report = run(
         _ingest(quiet_settings(), folder, tenant, collection or folder.resolve().name.lower(), global_collection)
     )
-    console.print(
-        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed; "
-        f"{report.embedded_passages} passages embedded"
-    )
+    console.print(in_words(report))
     for bad in report.failed:
         console.print(f"  [red]not taken[/red] {bad.detail}", highlight=False)
     if report.failed:
@@ -47,14 +46,30 @@ def ingest(
 
 async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str, global_collection: str) -> Report:
     async with open_resources(settings) as resources:
+        urls = resources.urls
         if global_collection:
-            async with owner_of(resources.urls) as owner:
-                return await _with_progress(resources, owner, folder, GLOBAL_TENANT, global_collection)
-        async with owner_of(resources.urls) as owner:
-            if settings.embedded:
-                await seed_demo(owner)
-            tenant_id = (await find_tenant(owner, tenant)).id
-        return await _with_progress(resources, resources.database, folder, tenant_id, collection)
+            async with owner_of(urls.knowledge_owner) as knowledge:
+                report = await _with_progress(resources, knowledge, folder, GLOBAL_TENANT, global_collection)
+        else:
+            tenant_id = await _tenant(resources, tenant)
+            report = await _with_progress(resources, resources.knowledge, folder, tenant_id, collection)
+        await _tune(settings, resources)
+        return report
+
+
+async def _tenant(resources: Resources, slug: str) -> UUID:
+    """The tenant's id, known to the database of the knowledge base too."""
+    async with owner_of(resources.urls.owner) as owner, owner_of(resources.urls.knowledge_owner) as knowledge:
+        if resources.settings.embedded:
+            await seed_demo(owner)
+        await mirror_tenants(owner, knowledge)
+        return (await find_tenant(owner, slug)).id
+
+
+async def _tune(settings: Settings, resources: Resources) -> None:
+    """A tenant that has grown large gets an index of its own."""
+    if settings.knowledge.index == "pgvector" and resources.urls.knowledge_owner:
+        await asyncio.to_thread(tune_index, resources.urls.knowledge_owner)
 
 
 async def _with_progress(
@@ -80,7 +95,12 @@ def reindex(
 
 
 async def _reindex(settings: Settings, only: str) -> None:
-    async with open_resources(settings, any_embedder=True) as resources, owner_of(resources.urls) as owner:
+    async with (
+        open_resources(settings, any_embedder=True) as resources,
+        owner_of(resources.urls.owner) as owner,
+        owner_of(resources.urls.knowledge_owner) as knowledge,
+    ):
+        await mirror_tenants(owner, knowledge)
         tenants = {GLOBAL_TENANT: "global", **{tenant.id: tenant.slug for tenant in await list_tenants(owner)}}
         if only:
             tenants = {(await find_tenant(owner, only)).id: only}
@@ -92,6 +112,7 @@ async def _reindex(settings: Settings, only: str) -> None:
                     bar.update(task, completed=done, total=total)
 
                 passages = await reindex_all(
-                    owner, resources.index, resources.embedder, tenant_id=tenant_id, progress=show
+                    knowledge, resources.index, resources.embedder, tenant_id=tenant_id, progress=show
                 )
                 bar.update(task, description=f"{name}: {passages} passages")
+        await _tune(settings, resources)

@@ -10,7 +10,7 @@ from api.logging import configure
 from memory.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from agent.resources import Urls
+    from kbs.ingest import Report
     from memory.database import Database
 
 T = TypeVar("T")
@@ -33,20 +33,20 @@ async def open_owner(settings: Settings) -> "AsyncIterator[Database]":
     from agent.resources import open_urls  # loads the whole agent, which not every command needs
     from tools.provisioning import seed_demo
 
-    async with open_urls(settings) as urls, owner_of(urls) as owner:
+    async with open_urls(settings) as urls, owner_of(urls.owner) as owner:
         if settings.embedded:
             await seed_demo(owner)  # whichever command comes first, the tenant that it means by default is there
         yield owner
 
 
 @asynccontextmanager
-async def owner_of(urls: "Urls") -> "AsyncIterator[Database]":
+async def owner_of(url: str | None) -> "AsyncIterator[Database]":
     """The owner's way into a database that is there: past row-level security, for tenants and global rows."""
-    if urls.owner is None:
-        raise Misconfigured("this needs the owner of the database: set DATABASE_OWNER_URL")
     from memory.database import Database
 
-    owner = Database(urls.owner, pool_size=4)
+    if url is None:
+        raise Misconfigured("this needs the owner of the database: set DATABASE_OWNER_URL")
+    owner = Database(url, pool_size=4)
     await owner.pool.open()
     try:
         yield owner
@@ -59,3 +59,11 @@ async def as_owner(work: "Callable[[Database], Awaitable[T]]") -> T:
     """One piece of work as the owner, for a command."""
     async with open_owner(quiet_settings()) as owner:
         return await work(owner)
+
+
+def in_words(report: "Report") -> str:
+    """What an ingest did, in one line."""
+    return (
+        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed; "
+        f"{report.embedded_passages} passages embedded"
+    )

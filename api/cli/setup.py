@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.prompting import DEFAULT_PROMPT
-from agent.resources import Resources, open_resources, open_urls
+from agent.resources import Resources, Urls, open_resources, open_urls
 from agent.settings import Settings
-from api.cli.opening import as_owner, owner_of, quiet_settings, run
+from api.cli.opening import as_owner, in_words, owner_of, quiet_settings, run
 from kbs.global_content import global_collections, open_global_content
 from kbs.ingest import ingest_folder
 from memory.errors import Invalid, Misconfigured
@@ -47,10 +47,9 @@ async def _migrate(settings: Settings) -> None:
     role = urlsplit(settings.database.url).username
     if not role or role == urlsplit(settings.database.owner_url).username:
         raise Misconfigured("DATABASE_URL must name a role of its own, other than the owner's")
-    changed = migrate_database(settings.database.owner_url, role)
-    if settings.database.vector_url:
-        changed = migrate_database(settings.database.vector_url, role) or changed
-    typer.echo("migrated" if changed else "up to date")
+    urls = Urls(app=settings.database.url, owner=settings.database.owner_url, knowledge=settings.database.vector_url)
+    changed = [migrate_database(owner, role) for owner in dict.fromkeys((urls.owner, urls.knowledge_owner)) if owner]
+    typer.echo("migrated" if any(changed) else "up to date")
 
 
 @app.command()
@@ -66,17 +65,23 @@ async def _seed(settings: Settings) -> None:
 
 async def seed_all(settings: Settings, resources: Resources, console: Console | None = None) -> None:
     """What every installation starts with; quick when it is all there."""
-    async with owner_of(resources.urls) as owner:
+    async with owner_of(resources.urls.owner) as owner, owner_of(resources.urls.knowledge_owner) as knowledge:
         await provisioning.seed_prompt(owner, prompt_parts())
         if settings.embedded:
             await provisioning.seed_demo(owner)
+        await provisioning.mirror_tenants(owner, knowledge)
         for collection in global_collections():
             with open_global_content(collection) as folder:
                 report = await ingest_folder(
-                    owner, resources.index, resources.embedder, folder, tenant_id=GLOBAL_TENANT, collection=collection
+                    knowledge,
+                    resources.index,
+                    resources.embedder,
+                    folder,
+                    tenant_id=GLOBAL_TENANT,
+                    collection=collection,
                 )
             if console:
-                console.print(f"{collection}: {report}")
+                console.print(f"{collection}: {in_words(report)}")
 
 
 def prompt_parts() -> dict[str, str]:

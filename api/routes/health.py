@@ -50,7 +50,7 @@ async def _look(resources: Res) -> Readiness:
     if resources.redis.real:
         redis = "up" if await resources.redis.ask(resources.redis.client.ping(), False) else "down"
     try:
-        async with resources.database.lookup() as connection:
+        async with resources.knowledge.lookup() as connection:
             row = await (await connection.execute("select exists (select 1 from passages) as found")).fetchone()
     except HelpdeskError:
         return Readiness(status="not_ready", database="down", redis=redis, knowledge="down")
