@@ -1,14 +1,21 @@
 """The background work of the agent: what a turn leaves for later, and what is swept up every hour."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from procrastinate import App
 
 from agent.parts import Parts
+from kbs.ingest import ingest_folder
+from kbs.reindex import open_owner
 from memory import chats, checkpoints
+from memory.database import Database
+from memory.models import GLOBAL_TENANT
 from tools.recall import keep_summary
+
+INGEST = "ingest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,22 @@ class Jobs:
         await self.tidy_session.defer_async(tenant_id=str(tenant_id), session_id=str(session_id))
 
 
-def define_jobs(app: App, parts: Parts) -> Jobs:
+async def _ingest(parts: Parts, database: Database, folder: Path, tenant_id: UUID, collection: str) -> None:
+    await ingest_folder(database, parts.index, parts.embedder, folder, tenant_id=tenant_id, collection=collection)
+
+
+def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
     """Register the tasks; called once, by the composition root."""
+
+    @app.task(name=INGEST, queue="agent", queueing_lock=INGEST)
+    async def ingest(folder: str, tenant_id: str, collection: str) -> None:
+        """Ingest a folder of this machine, for a command that found the index held by this process."""
+        tenant = UUID(tenant_id)
+        if tenant != GLOBAL_TENANT:
+            await _ingest(parts, parts.knowledge, Path(folder), tenant, collection)
+        elif knowledge_owner:
+            async with open_owner(knowledge_owner) as owner:
+                await _ingest(parts, owner, Path(folder), tenant, collection)
 
     @app.task(name="tidy_session", queue="agent")
     async def tidy_session(tenant_id: str, session_id: str) -> None:

@@ -163,7 +163,9 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
         )
         stack.push_async_callback(resources.models.aclose)
-        resources.jobs = define_jobs(await stack.enter_async_context(open_jobs(database)), resources)
+        resources.jobs = define_jobs(
+            await stack.enter_async_context(open_jobs(database)), resources, knowledge_owner=urls.knowledge_owner
+        )
         resources.turns.tidy = resources.jobs.tidy
         yield resources
 

@@ -6,16 +6,22 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from procrastinate.jobs import Status
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from agent.resources import Resources, open_resources
+from agent.jobs import INGEST
+from agent.resources import Resources, open_resources, open_urls
 from agent.settings import Settings
-from api.cli.opening import in_words, owner_of, quiet_settings, run
+from api.cli.opening import in_words, open_owner, owner_of, quiet_settings, run
 from kbs.index import Postgres
+from kbs.indexes.chroma_store import IndexHeld
 from kbs.indexes.tuning import tune_index
 from kbs.ingest import Report, ingest_folder
 from kbs.reindex import reindex as reindex_all
+from memory.database import open_database
+from memory.errors import Unavailable
+from memory.jobs import open_jobs
 from memory.models import GLOBAL_TENANT
 from tools.provisioning import DEMO, find_tenant, list_tenants, mirror_tenants, seed_demo
 
@@ -34,9 +40,15 @@ def ingest(
     ] = "",
 ) -> None:
     """Make a collection what the folder holds: only what changed is embedded again, what vanished is withdrawn."""
-    report = run(
-        _ingest(quiet_settings(), folder, tenant, collection or folder.resolve().name.lower(), global_collection)
-    )
+    settings, name = quiet_settings(), collection or folder.resolve().name.lower()
+    try:
+        report = run(_ingest(settings, folder, tenant, name, global_collection))
+    except IndexHeld:
+        run(
+            _hand_over(settings, folder.resolve(), tenant, global_collection or name, is_global=bool(global_collection))
+        )
+        console.print("done by the server that holds the index")
+        return
     console.print(in_words(report))
     for bad in report.failed:
         console.print(f"  [red]not taken[/red] {bad.detail}", highlight=False)
@@ -55,6 +67,20 @@ async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str
             report = await _with_progress(resources, resources.knowledge, folder, tenant_id, collection)
         await _tune(settings, resources)
         return report
+
+
+async def _hand_over(settings: Settings, folder: Path, tenant: str, collection: str, *, is_global: bool) -> None:
+    """Have the ingest done by the process that holds the index, and wait for its end."""
+    async with open_owner(settings) as owner, open_urls(settings) as urls, open_database(urls.app) as database:
+        tenant_id = GLOBAL_TENANT if is_global else (await find_tenant(owner, tenant)).id
+        async with open_jobs(database) as jobs:
+            task = jobs.configure_task(INGEST, queue="agent", allow_unknown=True)
+            job = await task.defer_async(folder=str(folder), tenant_id=str(tenant_id), collection=collection)
+            with console.status("handed to the server that holds the index"):
+                while (status := await jobs.job_manager.get_job_status_async(job)) in (Status.TODO, Status.DOING):
+                    await asyncio.sleep(0.2)
+    if status is not Status.SUCCEEDED:
+        raise Unavailable("the server that holds the index could not ingest the folder; its log says why")
 
 
 async def _tenant(resources: Resources, slug: str) -> UUID:

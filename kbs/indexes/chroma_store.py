@@ -20,6 +20,10 @@ LOCK = ".helpdesk.lock"
 CONFIGURATION = {"hnsw": {"space": "cosine", "ef_search": 100}}
 
 
+class IndexHeld(Misconfigured):
+    """The folder belongs to another process, which can be asked to do the work."""
+
+
 class ChromaStore:
     """Collections by name. Blocking calls of the library run in threads, those of the server's client as they are."""
 
@@ -112,7 +116,7 @@ def _open_folder(folder: Path) -> tuple[Any, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = fasteners.InterProcessLock(folder / LOCK)
     if not lock.acquire(blocking=False):
-        raise Misconfigured(
+        raise IndexHeld(
             f"another process holds the knowledge index in {folder}: let that one do the work, "
             "or run a Chroma server for several processes"
         )

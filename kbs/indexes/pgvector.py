@@ -80,7 +80,7 @@ class PgvectorIndex:
             steps.append(sql.SQL("dense as materialized ({})").format(self._nearest(scope, k)))
             halves.append(sql.SQL("select id, kb, 0::float8 as score from dense"))
         rows = looked_up(
-            scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, vector_send(e.embedding) as vector",
+            scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, halfvec_send(e.embedding) as vector",
             join=sql.SQL("join {} e on e.tenant_id = p.tenant_id and e.passage_id = p.id").format(self._table),
         )  # fmt: skip
         return sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])
@@ -89,7 +89,7 @@ class PgvectorIndex:
         return sql.SQL(" union all ").join(
             _DENSE.format(
                 kb=sql.Literal(source.value), table=self._table, where=allowed(scope, source),
-                vector_type=sql.SQL(f"vector({self.dimensions})"), k=sql.Literal(k),
+                vector_type=sql.SQL(f"halfvec({self.dimensions})"), k=sql.Literal(k),
             )
             for source in sources_of(scope)
         )  # fmt: skip
@@ -98,7 +98,7 @@ class PgvectorIndex:
         async with self._database.connection(tenant_id) as connection:
             cursor = await connection.execute(
                 sql.SQL(
-                    "select p.title, p.heading, p.text, vector_send(e.embedding) as vector from passages p"
+                    "select p.title, p.heading, p.text, halfvec_send(e.embedding) as vector from passages p"
                     " join {table} e on e.tenant_id = p.tenant_id and e.passage_id = p.id"
                     " where p.tenant_id = %s and p.source = %s and p.ref = %s and e.embedder = %s"
                 ).format(table=self._table),
@@ -169,5 +169,5 @@ def vector_text(vector: Vectors) -> str:
 
 
 def parse_vector(value: Any) -> Vectors:
-    """What `vector_send` gives: two 16-bit numbers, then big-endian floats."""
-    return np.frombuffer(value, dtype=">f4", offset=4).astype(np.float32)
+    """What `halfvec_send` gives: two 16-bit numbers, then big-endian floats of 16 bits."""
+    return np.frombuffer(value, dtype=">f2", offset=4).astype(np.float32)

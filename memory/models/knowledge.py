@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pgvector.sqlalchemy import Vector
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import BigInteger, Computed, Float, Index, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
@@ -110,7 +110,7 @@ class Embedding384(Searchable, table=True):
 
     tenant_id: UUID = Field(primary_key=True)
     passage_id: UUID = Field(primary_key=True)
-    embedding: Any = Field(sa_type=Vector(384), nullable=False)
+    embedding: Any = Field(sa_type=HALFVEC(384), nullable=False)
 
 
 class Embedding1536(Searchable, table=True):
@@ -119,7 +119,7 @@ class Embedding1536(Searchable, table=True):
 
     tenant_id: UUID = Field(primary_key=True)
     passage_id: UUID = Field(primary_key=True)
-    embedding: Any = Field(sa_type=Vector(1536), nullable=False)
+    embedding: Any = Field(sa_type=HALFVEC(1536), nullable=False)
 
 
 class KnowledgeRevision(SharedRead, table=True):

@@ -155,12 +155,13 @@ async def measure(index: KnowledgeIndex, world: World, ids: list[list[UUID]]) ->
 def stored_mb(owner_url: str, folder: Path) -> float:
     """Rows, vectors and all their indexes, in Postgres and in Chroma's folder."""
     with psycopg.connect(owner_url) as connection:
-        row = connection.execute(
-            "select pg_total_relation_size('passages') + pg_total_relation_size(%s::regclass)",
+        sizes = connection.execute(
+            "select sum(pg_total_relation_size(relid)) from pg_partition_tree('passages')"
+            " union all select sum(pg_total_relation_size(relid)) from pg_partition_tree(%s::regclass)",
             (f"embeddings_{DIMENSIONS}",),
-        ).fetchone()
+        ).fetchall()
     files = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return (float(row[0] if row else 0) + files) / 2**20
+    return (sum(float(row[0]) for row in sizes) + files) / 2**20
 
 
 @asynccontextmanager

@@ -143,13 +143,13 @@ class TestFinding:
         passage = found.passage
         assert (passage.source, passage.ref, passage.title) == (Source.TENANT_KB, "mail", "mail")
         assert (passage.text, passage.digest) == ("reset the mailbox password", digest_of("reset the mailbox password"))
-        assert np.allclose(found.vector, shelf.embedder._vector("reset the mailbox password"), atol=1e-6)
+        assert np.allclose(found.vector, shelf.embedder._vector("reset the mailbox password"), atol=1e-3)
         assert 0 < found.lexical <= 1
 
     async def test_the_vector_comes_also_with_what_only_the_words_found(self, shelf: Shelf) -> None:
         await shelf.put("mail", "reset the mailbox password")
         (found,) = await shelf.search("mailbox", dense=False)
-        assert np.allclose(found.vector, shelf.embedder._vector("reset the mailbox password"), atol=1e-6)
+        assert np.allclose(found.vector, shelf.embedder._vector("reset the mailbox password"), atol=1e-3)
 
     async def test_k_limits_each_half_of_each_source(self, shelf: Shelf) -> None:
         await shelf.put("mail", *(f"mailbox number {n}" for n in range(9)))
@@ -306,7 +306,7 @@ class TestWriting:
         await shelf.put("mail", "one", "two")
         found = await shelf.index.vectors(shelf.tenant_id, "article", "mail")
         assert set(found) == {("mail", "", "one"), ("mail", "", "two")}
-        assert np.allclose(found["mail", "", "two"], shelf.embedder._vector("two"), atol=1e-6)
+        assert np.allclose(found["mail", "", "two"], shelf.embedder._vector("two"), atol=1e-3)
         assert await shelf.index.vectors(shelf.tenant_id, "example", "mail") == {}
 
     async def test_clear_empties_one_tenant(self, shelf: Shelf, tenant: NewTenant) -> None:
