@@ -15,7 +15,7 @@ from memory.events import journal
 from memory.models import ChatMessage, ChatSession
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
-from tools.accounts import customer_of_user
+from tools.principals import customer_of_user
 
 ROUTE = "chat.messages"
 

@@ -9,9 +9,8 @@ from procrastinate import App
 
 from agent.parts import Parts
 from kbs.ingest import ingest_folder
-from kbs.reindex import open_owner
 from memory import chats, checkpoints
-from memory.database import Database
+from memory.database import Database, open_owner
 from memory.models import GLOBAL_TENANT
 from tools.recall import keep_summary
 

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from agent.conversations import Conversations
@@ -25,6 +24,7 @@ from agent.parts import Parts
 from agent.settings import Settings
 from agent.state import Judges
 from agent.turns import Turns
+from agent.urls import Urls, open_urls
 from kbs.embedders import open_embedder
 from kbs.embeddings import Embedder
 from kbs.indexes.opening import open_index
@@ -32,12 +32,10 @@ from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
-from memory.embedded import APP, embedded_postgres
 from memory.encryption import Cipher
 from memory.errors import Misconfigured
 from memory.jobs import open_jobs
 from memory.live import LiveWire
-from memory.migrate import migrate
 from memory.redis import open_redis
 from memory.streams import Streams
 from tools.classification import build_prototypes, detect_language
@@ -46,24 +44,6 @@ from tools.intents import load_packs
 
 SECRET_SECONDS = 30.0
 """How long a tenant's identity secret is kept in memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Urls:
-    """Where the database is: for the application's role, and for the owner's where this process may migrate."""
-
-    app: str
-    owner: str | None
-    knowledge: str | None = None
-    """Of the knowledge base, where that has a database of its own on the same server."""
-
-    @property
-    def knowledge_owner(self) -> str | None:
-        if self.knowledge is None or self.owner is None:
-            return self.owner
-        own, there = urlsplit(self.owner), urlsplit(self.knowledge)
-        credentials = own.netloc.rpartition("@")[0]
-        return there._replace(netloc=f"{credentials}@{there.netloc.rpartition('@')[2]}").geturl()
 
 
 @dataclass(kw_only=True)
@@ -100,17 +80,6 @@ class Resources(Parts):
     def forget_tenant(self, tenant_id: UUID) -> None:
         """Read a tenant's settings anew after a change."""
         self._secrets.pop(tenant_id, None)
-
-
-@asynccontextmanager
-async def open_urls(settings: Settings) -> AsyncIterator[Urls]:
-    """The database's addresses; starts the embedded server, migrated, where none is configured."""
-    if settings.database.url:
-        yield Urls(app=settings.database.url, owner=settings.database.owner_url, knowledge=settings.database.vector_url)
-        return
-    with embedded_postgres(settings.app.data_dir / "postgres") as urls:
-        await asyncio.to_thread(migrate, urls.owner, APP)
-        yield Urls(app=urls.app, owner=urls.owner)
 
 
 @asynccontextmanager

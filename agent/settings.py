@@ -58,6 +58,7 @@ class SecuritySettings(_Area):
 class HttpSettings(_Area):
     host: str = Field(default="127.0.0.1", validation_alias="HOST")
     port: int = Field(default=8000, ge=0, le=65535, validation_alias="PORT")
+    trusted_proxies: str = Field(default="", validation_alias="TRUSTED_PROXIES")
     cors_origins: str = Field(default="", validation_alias="CORS_ORIGINS")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, validation_alias="MAX_BODY_BYTES")
     requests_per_minute: int = Field(default=120, ge=1, validation_alias="REQUESTS_PER_MINUTE")

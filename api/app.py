@@ -43,6 +43,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         lifespan=lifespan,
         max_body_size=settings.http.max_body_bytes,
         docs_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header of whoever asked
         redoc_url=None,
         openapi_url="/openapi.json" if with_docs else None,
     )

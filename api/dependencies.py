@@ -19,7 +19,7 @@ from api.limits import Limiter
 from api.tokens import Tokens
 from memory.errors import HelpdeskError, NotAllowed, NotAuthenticated
 from memory.tenancy import Principal, Role
-from tools import accounts
+from tools import api_keys, principals
 
 bearer = HTTPBearer(auto_error=False, description="access, visitor or identity token, or a secret API key")
 WidgetKey = Annotated[str | None, Header(alias="X-Widget-Key", max_length=200)]
@@ -50,15 +50,15 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
     scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > 4096:
         raise NotAuthenticated("send a bearer token")
-    if token.startswith(accounts.KEY_PREFIX):
-        return await accounts.principal_of_api_key(resources.database, token)
+    if token.startswith(api_keys.KEY_PREFIX):
+        return await api_keys.principal_of_api_key(resources.database, token)
     tokens = tokens_of(request)
     kind = tokens.kind_of(token)
     if kind is None:
         return await _identified(resources, tokens, token, widget_key)
     claims = tokens.check(token, kind)
     async with resources.database.connection(claims.tenant_id) as connection:
-        find = accounts.principal_of_user if kind == "access" else accounts.principal_of_visitor
+        find = principals.principal_of_user if kind == "access" else principals.principal_of_visitor
         return await find(connection, claims.subject, claims.epoch)
 
 
@@ -75,13 +75,13 @@ async def still_holds(request: Request, resources: Resources, principal: Princip
 async def _identified(resources: Resources, tokens: Tokens, token: str, widget_key: str | None) -> Principal:
     if not widget_key:
         raise NotAuthenticated("an identity token needs the X-Widget-Key of its tenant")
-    tenant_id = await accounts.tenant_of_widget_key(resources.database, widget_key)
+    tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key)
     secret = await resources.identity_secret(tenant_id)
     if secret is None:
         raise NotAuthenticated("this tenant signs no identities")
     identity = tokens.check_identity(token, secret)
     async with resources.database.connection(tenant_id) as connection:
-        return await accounts.principal_of_identity(connection, tenant_id, identity)
+        return await principals.principal_of_identity(connection, tenant_id, identity)
 
 
 async def current_principal(request: Request, resources: Res, _: Annotated[Any, Depends(bearer)], limits: Limits,
@@ -116,7 +116,7 @@ async def anonymous_tenant(request: Request, resources: Res, limits: Limits, wid
     await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
     if not widget_key:
         raise NotAuthenticated("send the tenant's X-Widget-Key")
-    return await accounts.tenant_of_widget_key(resources.database, widget_key)
+    return await principals.tenant_of_widget_key(resources.database, widget_key)
 
 
 def address_of(request: Request) -> str:

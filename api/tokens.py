@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from api.schemas.common import CleanText, Line
 from api.schemas.people import AudienceName
 from memory.errors import NotAuthenticated
-from tools.accounts import Identity
+from tools.principals import Identity
 
 Kind = Literal["access", "visitor"]
 ISSUER = "helpdesk"

@@ -3,8 +3,7 @@
 Needed after a change of the embedder, and when an index that lives outside Postgres was lost or restored.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from kbs.article_rows import validity
 from kbs.embeddings import Embedder
 from kbs.index import Kind, KnowledgeIndex, Postgres, replacing
 from kbs.passage_making import Document, cut, with_vectors
-from memory.database import Connection, Database
+from memory.database import Connection
 from memory.errors import Misconfigured
 
 _ARTICLES = """
@@ -61,18 +60,6 @@ async def check_embedder(database: Postgres, embedder: str) -> None:
             f"the knowledge base was embedded with {' and '.join(others)}, EMBEDDING_MODEL now means {embedder}: "
             "set it back, or run `helpdesk reindex` once"
         )
-
-
-@asynccontextmanager
-async def open_owner(owner_url: str) -> AsyncIterator[Database]:
-    """The owner's connections, for global collections: row-level security lets nobody else write them."""
-    database = Database(owner_url, pool_size=3)
-    await database.pool.open()
-    try:
-        yield database
-    finally:
-        await database.pool.close()
-        await database.engine.dispose()
 
 
 async def _documents(connection: Connection, tenant_id: UUID) -> Sequence[Document]:

@@ -125,3 +125,17 @@ async def open_database(url: str, *, pool_size: int = 16, tenant_filter: bool = 
     finally:
         await database.pool.close()
         await database.engine.dispose()
+
+
+@asynccontextmanager
+async def open_owner(url: str | None) -> AsyncIterator[Database]:
+    """The owner's way in, past row-level security: for tenants, global rows and structure. Raises Misconfigured."""
+    if url is None:
+        raise Misconfigured("this needs the owner of the database: set DATABASE_OWNER_URL")
+    owner = Database(url, pool_size=4)
+    await owner.pool.open()
+    try:
+        yield owner
+    finally:
+        await owner.pool.close()
+        await owner.engine.dispose()

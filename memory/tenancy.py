@@ -45,10 +45,9 @@ class Principal:
     @property
     def key(self) -> str:
         """Names the caller in idempotency rows, rate limits and the audit log."""
-        if self.customer_id is not None:
-            return f"customer:{self.customer_id}"
-        kind = "key" if self.is_server else "user"
-        return f"{kind}:{self.user_id}" if self.user_id else f"tenant:{self.tenant_id}"
+        if self.user_id is not None:
+            return f"{'key' if self.is_server else 'user'}:{self.user_id}"
+        return f"customer:{self.customer_id}" if self.customer_id else f"tenant:{self.tenant_id}"
 
     def must_be(self, *roles: Role) -> None:
         if self.role not in roles:

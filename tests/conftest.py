@@ -34,10 +34,11 @@ class Cluster:
 
     urls: EmbeddedUrls
 
-    def clone(self) -> EmbeddedUrls:
+    def clone(self, template: str = TEMPLATE) -> EmbeddedUrls:
+        """A database of its own with what `template` holds; nobody may be connected to that."""
         name = f"t_{uuid.uuid4().hex}"
         with psycopg.connect(self.named("postgres", self.urls.superuser), autocommit=True) as connection:
-            connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")  # type: ignore[call-overload]
+            connection.execute(f"create database {name} template {template} strategy file_copy")  # type: ignore[call-overload]
         return EmbeddedUrls(
             app=self.named(name, self.urls.app),
             owner=self.named(name, self.urls.owner),
@@ -126,11 +127,22 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def product(postgres: Cluster) -> AsyncIterator["Product"]:
-    """The whole product on a real socket with the embedded defaults: seeded once for all tests."""
-    from api.cli.setup import seed_all
+async def seeded(postgres: Cluster) -> str:
+    """Name of a template with everything that `helpdesk seed` writes: the embedding of it is done once for all tests."""
+    from agent.resources import open_resources
+    from agent.seeding import seed_all
+    from tests.product import settings_for
+
+    urls = postgres.clone()
+    async with open_resources(settings_for(urls)) as resources:
+        await seed_all(resources)
+    return urls.app.split("?")[0].rsplit("/", 1)[1]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def product(postgres: Cluster, seeded: str) -> AsyncIterator["Product"]:
+    """The whole product on a real socket with the embedded defaults."""
     from tests.product import running, settings_for
 
-    async with running(settings_for(postgres.clone())) as started:
-        await seed_all(started.resources.settings, started.resources)
+    async with running(settings_for(postgres.clone(seeded))) as started:
         yield started

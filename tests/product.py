@@ -166,7 +166,9 @@ async def running(settings: Settings) -> AsyncIterator[Product]:
     async with open_resources(settings) as resources, attending(resources):
         app = create_app(settings, resources)
         server = uvicorn.Server(
-            uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+            uvicorn.Config(
+                app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5, proxy_headers=False
+            )
         )
         serving = asyncio.create_task(server._serve())
         while not server.started:

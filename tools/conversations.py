@@ -10,7 +10,7 @@ from memory.events import journal
 from memory.models import ChatMessage, ChatSession, Handoff, Ticket
 from memory.streams import Streams
 from memory.tenancy import Principal, Role
-from tools import accounts
+from tools import principals
 from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 from tools.tenants import load_options
@@ -47,12 +47,12 @@ async def _customer_of(
     if isinstance(caller, UUID):
         if require_identity:
             raise NotAuthenticated("this tenant answers only signed-in customers")
-        return await accounts.add_visitor(connection, tenant_id)
+        return await principals.add_visitor(connection, tenant_id)
     if caller.is_server:
         if label is None:
-            return await accounts.add_visitor(connection, tenant_id)
-        return await accounts.principal_of_identity(connection, tenant_id, accounts.Identity(external_id=label))
-    return await accounts.customer_of_user(connection, caller)
+            return await principals.add_visitor(connection, tenant_id)
+        return await principals.customer_of_label(connection, tenant_id, label)
+    return await principals.customer_of_user(connection, caller)
 
 
 async def visible_session(database: Database, principal: Principal, session_id: UUID) -> ChatSession:

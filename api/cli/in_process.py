@@ -8,9 +8,9 @@ import uvicorn
 from rich.console import Console
 
 from agent.resources import attending, open_resources
+from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app
-from api.cli.setup import seed_all
 
 
 @asynccontextmanager
@@ -20,7 +20,7 @@ async def serving(settings: Settings) -> AsyncIterator[int]:
         context = open_resources(settings)
         resources = await context.__aenter__()
         if settings.embedded:
-            await seed_all(settings, resources)
+            await seed_all(resources)
     try:
         config = uvicorn.Config(
             create_app(settings, resources), host="127.0.0.1", port=0, log_config=None, access_log=False

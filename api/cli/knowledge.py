@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from agent.jobs import INGEST
-from agent.resources import Resources, open_resources, open_urls
+from agent.resources import Resources, open_resources
 from agent.settings import Settings
-from api.cli.opening import in_words, open_owner, owner_of, quiet_settings, run
+from agent.urls import open_urls
+from api.cli.opening import in_words, installation, quiet_settings, run
 from kbs.index import Postgres
 from kbs.indexes.chroma_store import IndexHeld
 from kbs.indexes.tuning import tune_index
 from kbs.ingest import Report, ingest_folder
 from kbs.reindex import reindex as reindex_all
-from memory.database import open_database
+from memory.database import open_database, open_owner
 from memory.errors import Unavailable
 from memory.jobs import open_jobs
 from memory.models import GLOBAL_TENANT
@@ -60,7 +61,7 @@ async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str
     async with open_resources(settings) as resources:
         urls = resources.urls
         if global_collection:
-            async with owner_of(urls.knowledge_owner) as knowledge:
+            async with open_owner(urls.knowledge_owner) as knowledge:
                 report = await _with_progress(resources, knowledge, folder, GLOBAL_TENANT, global_collection)
         else:
             tenant_id = await _tenant(resources, tenant)
@@ -71,7 +72,7 @@ async def _ingest(settings: Settings, folder: Path, tenant: str, collection: str
 
 async def _hand_over(settings: Settings, folder: Path, tenant: str, collection: str, *, is_global: bool) -> None:
     """Have the ingest done by the process that holds the index, and wait for its end."""
-    async with open_owner(settings) as owner, open_urls(settings) as urls, open_database(urls.app) as database:
+    async with installation(settings) as owner, open_urls(settings) as urls, open_database(urls.app) as database:
         tenant_id = GLOBAL_TENANT if is_global else (await find_tenant(owner, tenant)).id
         async with open_jobs(database) as jobs:
             task = jobs.configure_task(INGEST, queue="agent", allow_unknown=True)
@@ -85,7 +86,7 @@ async def _hand_over(settings: Settings, folder: Path, tenant: str, collection: 
 
 async def _tenant(resources: Resources, slug: str) -> UUID:
     """The tenant's id, known to the database of the knowledge base too."""
-    async with owner_of(resources.urls.owner) as owner, owner_of(resources.urls.knowledge_owner) as knowledge:
+    async with open_owner(resources.urls.owner) as owner, open_owner(resources.urls.knowledge_owner) as knowledge:
         if resources.settings.embedded:
             await seed_demo(owner)
         await mirror_tenants(owner, knowledge)
@@ -123,8 +124,8 @@ def reindex(
 async def _reindex(settings: Settings, only: str) -> None:
     async with (
         open_resources(settings, any_embedder=True) as resources,
-        owner_of(resources.urls.owner) as owner,
-        owner_of(resources.urls.knowledge_owner) as knowledge,
+        open_owner(resources.urls.owner) as owner,
+        open_owner(resources.urls.knowledge_owner) as knowledge,
     ):
         await mirror_tenants(owner, knowledge)
         tenants = {GLOBAL_TENANT: "global", **{tenant.id: tenant.slug for tenant in await list_tenants(owner)}}

@@ -11,10 +11,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from agent.resources import Resources, attending, open_resources
+from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app
 from api.cli.opening import run
-from api.cli.setup import seed_all
 from api.logging import configure
 from api.sse import GRACE_S
 from memory.jobs import work
@@ -50,11 +50,12 @@ def _configure(settings: Settings, json_logs: bool | None) -> None:
 async def _serve(settings: Settings, *, with_worker: bool) -> None:
     async with open_resources(settings) as resources:
         if settings.embedded:
-            await seed_all(settings, resources)
+            await seed_all(resources)
         app = create_app(settings, resources)
         config = uvicorn.Config(
             app, host=settings.http.host, port=settings.http.port, log_config=None, access_log=False,
-            timeout_graceful_shutdown=DRAIN_S, server_header=False, date_header=False,
+            timeout_graceful_shutdown=DRAIN_S, server_header=False, proxy_headers=bool(settings.http.trusted_proxies),
+            forwarded_allow_ips=settings.http.trusted_proxies, date_header=False,
         )  # fmt: skip
         server = _Server(config, app, resources)
         async with attending(resources):

@@ -1,7 +1,6 @@
 """Setting up: `migrate`, `seed`, `tenant`, `user`. Each is safe to repeat."""
 
 import sys
-from dataclasses import asdict
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -9,15 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.prompting import DEFAULT_PROMPT
-from agent.resources import Resources, Urls, open_resources, open_urls
 from agent.settings import Settings
-from api.cli.opening import as_owner, in_words, owner_of, quiet_settings, run
-from kbs.global_content import global_collections, open_global_content
-from kbs.ingest import ingest_folder
+from agent.urls import Urls, open_urls
+from api.cli.opening import as_owner, in_words, quiet_settings, run
 from memory.errors import Invalid, Misconfigured
 from memory.migrate import migrate as migrate_database
-from memory.models import GLOBAL_TENANT
 from memory.tenancy import Role
 from tools import provisioning
 
@@ -59,43 +54,28 @@ def seed() -> None:
 
 
 async def _seed(settings: Settings) -> None:
+    from agent.resources import open_resources  # these load the whole agent, which the other commands do not need
+    from agent.seeding import seed_all
+
     async with open_resources(settings) as resources:
-        await seed_all(settings, resources, console=Console())
-
-
-async def seed_all(settings: Settings, resources: Resources, console: Console | None = None) -> None:
-    """What every installation starts with; quick when it is all there."""
-    async with owner_of(resources.urls.owner) as owner, owner_of(resources.urls.knowledge_owner) as knowledge:
-        await provisioning.seed_prompt(owner, prompt_parts())
-        if settings.embedded:
-            await provisioning.seed_demo(owner)
-        await provisioning.mirror_tenants(owner, knowledge)
-        for collection in global_collections():
-            with open_global_content(collection) as folder:
-                report = await ingest_folder(
-                    knowledge,
-                    resources.index,
-                    resources.embedder,
-                    folder,
-                    tenant_id=GLOBAL_TENANT,
-                    collection=collection,
-                )
-            if console:
-                console.print(f"{collection}: {in_words(report)}")
-
-
-def prompt_parts() -> dict[str, str]:
-    parts = asdict(DEFAULT_PROMPT)
-    parts.pop("version_id")
-    return parts
+        for collection, report in (await seed_all(resources)).items():
+            typer.echo(f"{collection}: {in_words(report)}")
 
 
 @tenants.command("add")
-def add_tenant(slug: str, name: Annotated[str, typer.Option(help="Shown to people.")] = "") -> None:
+def add_tenant(
+    slug: str,
+    name: Annotated[str, typer.Option(help="Shown to people.")] = "",
+    widget_key: Annotated[str, typer.Option(help="Public key of its widget; by default a new one.")] = "",
+) -> None:
     """Add a tenant and print its public widget key."""
     if not slug.isascii() or not slug.replace("-", "").isalnum() or len(slug) > 60:
         raise Invalid("a slug is made of letters, digits and hyphens")
-    tenant = run(as_owner(lambda owner: provisioning.add_tenant(owner, slug.lower(), name or slug)))
+    tenant = run(
+        as_owner(
+            lambda owner: provisioning.add_tenant(owner, slug.lower(), name or slug, widget_key=widget_key or None)
+        )
+    )
     typer.echo(f"tenant {tenant.slug} added; its widget key is {tenant.widget_key}")
 
 

@@ -10,7 +10,7 @@ from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.people import ApiKeyIn, ApiKeyOut, NewApiKeyOut, UserChange, UserIn, UserOut, role_of
 from api.schemas.settings import SettingsChange, SettingsOut
-from tools import accounts, tenants
+from tools import accounts, api_keys, tenants
 
 router = APIRouter(tags=["admin"], route_class=IdempotentRoute)
 
@@ -47,14 +47,14 @@ async def change_user(user_id: UUID, body: UserChange, principal: Admin, resourc
 
 @router.get("/api-keys", responses=responses(401, 403))
 async def list_api_keys(principal: Admin, resources: Res, limit: Limit = 50, cursor: Cursor = None) -> Page[ApiKeyOut]:
-    keys = await accounts.list_api_keys(resources.database, principal, before=cursor, limit=limit)
+    keys = await api_keys.list_api_keys(resources.database, principal, before=cursor, limit=limit)
     return page_of([ApiKeyOut.model_validate(key) for key in keys], limit, keys[-1].id if keys else None)
 
 
 @router.post("/api-keys", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 409))
 async def add_api_key(body: ApiKeyIn, principal: Admin, resources: Res, request: Request) -> NewApiKeyOut:
     """A key for the tenant's own servers; its secret is in this answer and nowhere else."""
-    key, secret = await accounts.add_api_key(
+    key, secret = await api_keys.add_api_key(
         resources.database, principal, name=body.name, scopes=sorted(set(body.scopes)), **trace(request)
     )
     return NewApiKeyOut(**ApiKeyOut.model_validate(key).model_dump(), secret=secret)
@@ -63,7 +63,7 @@ async def add_api_key(body: ApiKeyIn, principal: Admin, resources: Res, request:
 @router.delete("/api-keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 403, 404))
 async def revoke_api_key(key_id: UUID, principal: Admin, resources: Res, request: Request) -> None:
     """Revoke a key at once; doing it again changes nothing."""
-    await accounts.revoke_api_key(resources.database, principal, key_id, **trace(request))
+    await api_keys.revoke_api_key(resources.database, principal, key_id, **trace(request))
 
 
 @router.get("/settings", responses=responses(401, 403))

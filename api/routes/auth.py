@@ -9,7 +9,7 @@ from api.dependencies import AnyOne, Limits, Res, TokenMaker, WidgetKey, address
 from api.errors import responses
 from api.schemas.people import LoginIn, MeOut, RegisterIn, TokenOut, UserOut
 from memory.models import User
-from tools import accounts
+from tools import accounts, principals
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 LOGINS_PER_MINUTE = 10
@@ -22,7 +22,7 @@ async def login(
     """Staff sign in by address alone; a customer's account is found in the tenant of the widget key."""
     await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
     await limits.check("login", f"{address_of(request)} {body.email.lower()}", LOGINS_PER_MINUTE)
-    tenant_id = await accounts.tenant_of_widget_key(resources.database, widget_key) if widget_key else None
+    tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key) if widget_key else None
     user = await accounts.sign_in(resources.database, body.email, body.password, tenant_id=tenant_id)
     return _token(tokens, user)
 

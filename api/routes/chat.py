@@ -27,7 +27,7 @@ from api.sse import stream_response
 from memory.errors import NotAuthenticated
 from memory.streams import Cursor as StreamCursor
 from memory.tenancy import Principal
-from tools import accounts, conversations
+from tools import conversations, principals
 
 router = APIRouter(prefix="/chat/sessions", tags=["chat"])
 once = APIRouter(prefix="/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
@@ -47,7 +47,7 @@ async def opener(request: Request, resources: Res, limits: Limits, widget_key: W
     await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
     if not widget_key:
         raise NotAuthenticated("send a token, or the tenant's X-Widget-Key")
-    return await accounts.tenant_of_widget_key(resources.database, widget_key)
+    return await principals.tenant_of_widget_key(resources.database, widget_key)
 
 
 @once.post("", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 409))

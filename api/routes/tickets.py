@@ -11,7 +11,7 @@ from api.schemas.chat import TicketIn, TicketOut
 from api.schemas.common import Cursor, Limit, Page, page_of
 from memory.errors import NotAllowed
 from memory.tenancy import Principal, Role
-from tools import accounts, tickets
+from tools import principals, tickets
 
 router = APIRouter(prefix="/tickets", tags=["tickets"], route_class=IdempotentRoute)
 
@@ -31,7 +31,7 @@ async def open_ticket(body: TicketIn, principal: TicketUser, resources: Res) -> 
     if principal.is_server:
         raise NotAllowed("a server's key opens tickets only in a customer's conversation")
     async with resources.database.connection(principal.tenant_id) as connection:
-        customer = await accounts.customer_of_user(connection, principal)
+        customer = await principals.customer_of_user(connection, principal)
         assert customer.customer_id is not None  # the line above made sure
         ticket = await tickets.open_ticket(
             connection, tenant_id=principal.tenant_id, customer_id=customer.customer_id, subject=body.subject,

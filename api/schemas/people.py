@@ -7,7 +7,7 @@ from pydantic import EmailStr, Field, StrictBool, StringConstraints
 
 from api.schemas.common import Body, CleanText, Line, Out, Password, Time
 from memory.tenancy import Role
-from tools.accounts import SCOPES
+from tools.api_keys import SCOPES
 
 RoleName = Literal["customer", "agent", "support_agent", "admin"]
 AudienceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]

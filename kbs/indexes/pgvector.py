@@ -32,8 +32,9 @@ from kbs.passages import Passage, Source
 from memory.database import Connection
 from memory.errors import Misconfigured
 
-SEARCH_WIDTH = 100
-"""`hnsw.ef_search`, at least."""
+SEARCH_WIDTH = 200
+"""`hnsw.ef_search`, at least: on real articles recall@10 is 1.00 at 40 for questions about them, but 0.97 only at 200
+for questions about something else, whose neighbours are all far."""
 
 _DENSE = sql.SQL("""
 (select t.passage_id as id, {kb} as kb from {table} t where {where}

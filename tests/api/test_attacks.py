@@ -218,3 +218,26 @@ class TestLogs:
             visitor.headers["Authorization"][7:],
         ):
             assert secret not in written
+
+
+async def test_a_server_that_names_a_customer_changes_nothing_about_them(product: Product) -> None:
+    """A trainee stays a trainee when the tenant's server opens a session for them."""
+    tenant = await product.tenant()
+    admin = await product.staff(tenant, Role.ADMIN)
+    made = (await product.http.post("/api/v1/api-keys", json={"name": "crm", "scopes": ["chat"]}, headers=admin)).json()
+    first = await product.visitor(tenant, made["secret"], user_id="trainee-7")
+    await product.set_audience(tenant, first, "trainee")
+    await product.visitor(tenant, made["secret"], user_id="trainee-7")
+    [customer] = await product.rows(tenant, "select audience from customers where external_id = 'trainee-7'")
+    assert customer["audience"] == ["trainee"]
+
+
+async def test_a_forged_forwarded_header_counts_for_nothing(product: Product) -> None:
+    statuses = []
+    for number in range(12):
+        answer = await product.http.post(
+            "/api/v1/auth/login", json={"email": "flood@example.com", "password": "guess guess"},
+            headers={"X-Forwarded-For": f"10.0.0.{number}"},
+        )  # fmt: skip
+        statuses.append(answer.status_code)
+    assert 429 in statuses

@@ -10,11 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+
+from memory.encryption import Cipher
+from tests.conftest import Cluster
 
 HELPDESK = Path(sys.executable).parent / "helpdesk"
 
@@ -25,13 +28,20 @@ class Installation:
 
     folder: Path
     port: int
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         clean = {
             name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
         }
-        return {**clean, "DATA_DIR": str(self.folder / "data"), "PORT": str(self.port), "COLUMNS": "200"}
+        return {
+            **clean,
+            "DATA_DIR": str(self.folder / "data"),
+            "PORT": str(self.port),
+            "COLUMNS": "200",
+            **self.settings,
+        }
 
     def run(self, *arguments: str, given: str = "", code: int = 0) -> str:
         """Run a command to its end in an empty folder, where no `.env` lies."""
@@ -62,19 +72,38 @@ class Installation:
         raise AssertionError("not ready in time")
 
 
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    folder = Path(tempfile.mkdtemp(prefix="helpdesk-cli-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-    folder.chmod(0o755)
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = Installation(folder, port)
-    try:
-        made.run("seed")
-        yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="helpdesk-cli-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def embedded(folder: Path) -> Installation:
+    """Nothing is set: the product brings its own database."""
+    (folder / "embedded").mkdir()
+    return Installation(folder / "embedded", free_port())
+
+
+@pytest.fixture(scope="module")
+def installation(folder: Path, postgres: Cluster, seeded: str) -> Installation:
+    """On a database that is there, as in production."""
+    urls = postgres.clone(seeded)
+    settings = {
+        "DATABASE_URL": urls.app, "DATABASE_OWNER_URL": urls.owner, "SECRET_KEY": "x" * 40,
+        "ENCRYPTION_KEYS": Cipher.new_key(),
+    }  # fmt: skip
+    made = Installation(folder, free_port(), settings)
+    made.run("tenant", "add", "demo", "--widget-key", "demo")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -86,23 +115,33 @@ def server(installation: Installation) -> Iterator["subprocess.Popen[str]"]:
         started.wait(20)
 
 
-class TestWithoutServer:
-    def test_ask_starts_the_product_in_process(self, installation: Installation) -> None:
-        answer = installation.run("ask", "How do I reset my mailbox password?")
+class TestWithoutAnything:
+    def test_the_first_question_is_answered(self, embedded: Installation) -> None:
+        """No key, no database, no server: everything is set up on the way."""
+        answer = embedded.run("ask", "How do I reset my mailbox password?")
         assert "[1]" in answer
         assert "email-reset-password" in answer
 
-    def test_seed_is_safe_to_repeat(self, installation: Installation) -> None:
-        assert "added=0, changed=0" in installation.run("seed")
+    def test_the_demo_tenant_is_there_and_has_no_users(self, embedded: Installation) -> None:
+        listed = embedded.run("tenant", "list")
+        assert "demo" in listed
+        assert "active" in listed
 
-    def test_an_error_is_one_line(self, installation: Installation) -> None:
-        (installation.folder / ".env").write_text("NO_SUCH_SETTING=1\n")
+    def test_an_error_is_one_line(self, embedded: Installation) -> None:
+        (embedded.folder / ".env").write_text("NO_SUCH_SETTING=1\n")
         try:
-            said = installation.run("tenant", "list", code=1)
+            said = embedded.run("tenant", "list", code=1)
         finally:
-            (installation.folder / ".env").unlink()
+            (embedded.folder / ".env").unlink()
         assert "NO_SUCH_SETTING" in said
         assert "Traceback" not in said
+
+
+class TestOnADatabase:
+    def test_migrate_and_seed_are_safe_to_repeat(self, installation: Installation) -> None:
+        assert "up to date" in installation.run("migrate")
+        said = installation.run("seed")
+        assert "hosting: 0 added, 0 changed, 42 unchanged, 0 removed; 0 passages embedded" in said
 
 
 class TestWithServer:

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from agent.seeding import seed_all
 from agent.settings import Settings
-from api.cli.setup import seed_all
 from memory.embedded import EmbeddedUrls
 from memory.models import GLOBAL_TENANT
 from tests.conftest import Cluster
@@ -21,10 +21,10 @@ async def elsewhere(request: pytest.FixtureRequest, postgres: Cluster) -> AsyncI
     """One collection is enough here."""
     urls = postgres.clone()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.cli.setup.global_collections", lambda: ("cyber-training",))
+        patch.setattr("agent.seeding.global_collections", lambda: ("cyber-training",))
         settings = _settings(request.param, postgres, urls, Path(folder))
         async with running(settings) as started:
-            await seed_all(settings, started.resources)
+            await seed_all(started.resources)
             yield started
 
 

@@ -40,6 +40,8 @@ DIMENSIONS = 384
 EMBEDDER = "bench"
 QUESTIONS = 300
 TOP = 10
+FACTORS = 30
+"""Directions in which one tenant's passages differ, as measured on real ones."""
 WORDS = 4000
 """Of the vocabulary; a tenant's passages share a tenth of it."""
 
@@ -59,15 +61,14 @@ def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def make_world(passages: int, tenants: int, seed: int = 1) -> World:
+    """Texts about one subject vary in few directions: some thirty of a tenant's own, and a little noise in all."""
     random = np.random.default_rng(seed)
     vectors, texts = [], []
     for number in range(tenants):
         count = passages // tenants
-        topics = unit(
-            unit(random.normal(size=DIMENSIONS)) + 0.9 * unit(random.normal(size=(max(count // 20, 3), DIMENSIONS)))
-        )
-        picks = topics[random.integers(len(topics), size=count)]
-        vectors.append(unit(picks + 0.7 * unit(random.normal(size=(count, DIMENSIONS)))))
+        subject, directions = unit(random.normal(size=DIMENSIONS)), unit(random.normal(size=(FACTORS, DIMENSIONS)))
+        about = unit(random.normal(size=(count, FACTORS)) @ directions)
+        vectors.append(unit(0.6 * subject + about + 0.3 * unit(random.normal(size=(count, DIMENSIONS)))))
         texts.append(make_texts(random, number, count))
     questions = []
     for n in range(QUESTIONS):

@@ -1,0 +1,40 @@
+"""What every installation starts with: the default prompt, the global knowledge base, and where it is embedded a tenant."""
+
+from dataclasses import asdict
+
+from agent.prompting import DEFAULT_PROMPT
+from agent.resources import Resources
+from kbs.global_content import global_collections, open_global_content
+from kbs.ingest import Report, ingest_folder
+from memory.database import open_owner
+from memory.models import GLOBAL_TENANT
+from tools import provisioning
+
+
+async def seed_all(resources: Resources) -> dict[str, Report]:
+    """Write what is missing or has changed, as the owner; quick when it is all there. Reports by collection."""
+    reports = {}
+    urls = resources.urls
+    async with open_owner(urls.owner) as owner, open_owner(urls.knowledge_owner) as knowledge:
+        await provisioning.seed_prompt(owner, prompt_parts())
+        if resources.settings.embedded:
+            await provisioning.seed_demo(owner)
+        await provisioning.mirror_tenants(owner, knowledge)
+        for collection in global_collections():
+            with open_global_content(collection) as folder:
+                reports[collection] = await ingest_folder(
+                    knowledge,
+                    resources.index,
+                    resources.embedder,
+                    folder,
+                    tenant_id=GLOBAL_TENANT,
+                    collection=collection,
+                )
+    return reports
+
+
+def prompt_parts() -> dict[str, str]:
+    """The default prompt as its row holds it."""
+    parts = asdict(DEFAULT_PROMPT)
+    parts.pop("version_id")
+    return parts
