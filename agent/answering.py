@@ -19,7 +19,7 @@ from memory.events import Event
 from memory.streams import Streams
 from memory.turns import Lease, release_text
 
-_CITATION = re.compile(r"\s?\[(\d{1,2})\]")
+_CODE_OR_MARK = re.compile(r"(?P<code>`+[^`\n]*`+)|(?P<space>\s?)\[(?P<number>\d{1,2})\]")
 _TRAILING_SPACE = re.compile(r"\s*\Z")
 
 
@@ -32,9 +32,12 @@ class Answer:
     lease: Lease
     verify: bool = True
     text: str = ""
+    pending: str = ""
+    """Words that claim nothing and lead up to some that do: released with the first supported unit."""
     cited: list[Passage] = field(default_factory=list)
     told: list[Passage] = field(default_factory=list)
     """What tools said in this turn: it supports a sentence and is no source that a customer could open."""
+    supported: int = 0
     withheld: int = 0
     incomplete: bool = False
     first_text_s: float | None = None
@@ -51,9 +54,16 @@ class Answer:
         for unit in self._buffer.flush():
             await self._offer(unit, passages)
 
+    async def settle(self) -> None:
+        """Release what led up to nothing, unless what it announced was withheld."""
+        pending, self.pending = self.pending, ""
+        if pending.strip() and not self.withheld:
+            await self._release(pending)
+
     def discard(self) -> None:
-        """Forget a unit that will never be completed."""
+        """Forget what was never completed or never led up to anything."""
         self._buffer = SentenceBuffer()
+        self.pending = ""
 
     async def say(self, text: str) -> None:
         """Words of our own: they claim nothing that a passage would have to support."""
@@ -61,21 +71,35 @@ class Answer:
 
     async def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
         if not unit.strip():
-            await self._release(unit if self.text else "")
+            await self._lead_up(unit)
             return
         support = verify_sentence(unit, [*passages, *self.told])
         if self.verify and not support.supported:
             self.withheld += 1
-            return
-        await self._release(self._cite(unit, support.passage_numbers, passages) if support.factual else unit)
+        elif support.factual or not self.verify:
+            self.supported += 1
+            pending, self.pending = self.pending, ""
+            await self._release(pending + self._cite(unit, support.passage_numbers, passages))
+        else:
+            await self._lead_up(_renumber(unit, {}))
+
+    async def _lead_up(self, text: str) -> None:
+        """Words without a claim follow at once in a running answer; before it they wait for what they announce."""
+        if self.text.strip():
+            await self._release(text)
+        else:
+            self.pending += text
 
     def _cite(self, unit: str, numbers: tuple[int, ...], passages: Sequence[Passage]) -> str:
-        """The unit with its citations put into the answer's own numbering; one is added where the model gave none."""
-        known = [number for number in numbers if 1 <= number <= len(passages)]
-        if not known or unit.lstrip().startswith(("```", "|")):
-            return unit  # a mark inside would break the block; the model puts it on a line below
-        marks = "".join(f" [{self._source(passages[number - 1])}]" for number in dict.fromkeys(known))
-        body = _CITATION.sub("", unit)
+        """The unit with its citations in the answer's own numbering; one is added where the model gave none."""
+        known = [number for number in dict.fromkeys(numbers) if 1 <= number <= len(passages)]
+        own = {number: self._source(passages[number - 1]) for number in known}
+        if unit.lstrip().startswith("```"):
+            return unit  # the model puts the mark on a line below
+        if unit.lstrip().startswith("|"):
+            return _renumber(unit, own)  # a mark that is added would break the row
+        body = _renumber(unit, {})
+        marks = "".join(f" [{number}]" for number in dict.fromkeys(own.values()))
         space = _TRAILING_SPACE.search(body)
         end = space.start() if space else len(body)
         return body[:end] + marks + body[end:]
@@ -106,6 +130,18 @@ class Answer:
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self.streams.publish(Event(session_id=self.lease.session_id, type=kind, data=data))
+
+
+def _renumber(unit: str, numbers: dict[int, int]) -> str:
+    """The unit with each `[n]` under its new number, and without those that have none; code is left as it is."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found["code"]:
+            return found[0]
+        number = numbers.get(int(found["number"]))
+        return f"{found['space']}[{number}]" if number else ""
+
+    return _CODE_OR_MARK.sub(replace, unit)
 
 
 def sources(passages: Sequence[Passage]) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """Before the graph runs: everything a turn needs from the database, read in one short transaction."""
 
+import time
+from typing import Any
 from uuid import UUID
 
 from agent.answering import Answer
@@ -10,7 +12,7 @@ from kbs.retrieval_cache import Retrieved
 from memory import chats, turns
 from memory.database import Connection
 from memory.events import Journal
-from memory.models import Customer, Ticket
+from memory.models import ChatMessage, Customer, Ticket
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.context import TurnContext
@@ -19,6 +21,9 @@ from tools.recall import WINDOW
 from tools.search import load_retrieval_options, scope_of
 from tools.tenants import load_options
 from tools.tickets import escalation_ticket
+
+MODELS_S = 28.0
+"""Of the 32 s that a turn may take: what is left is for saying that it failed."""
 
 
 async def prepare(parts: Parts, lease: Lease) -> GraphContext:
@@ -50,14 +55,20 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
         ),
         session=session,
         question=question,
-        history=tuple(message for message in window if message.id not in own),
+        history=tuple(message for message in window if message.id not in own and not _is_for_later(message, asked)),
         prompt=prompt,
         models=parts.models,
         embedder=parts.embedder,
         judges=parts.judges,
         answer=Answer(database=parts.database, streams=parts.streams, lease=lease),
         waiting_ticket=waiting,
+        deadline=time.monotonic() + MODELS_S,
     )  # fmt: skip
+
+
+def _is_for_later(message: ChatMessage, asked: list[dict[str, Any]]) -> bool:
+    """A customer's message that came after this turn's own: the next turn answers it."""
+    return message.author == "customer" and message.n > asked[-1]["n"]
 
 
 async def active_prompt(connection: Connection) -> PromptParts:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -184,6 +185,10 @@ def variables() -> set[str]:
 
 
 def _refuse_unknown(path: Path) -> None:
+    with path.open(encoding="utf-8") as lines:
+        for line in parse_stream(lines):
+            if line.error:
+                raise Misconfigured(f"line {line.original.line} of {path} can't be read: a line is NAME=value")
     unknown = sorted(set(dotenv_values(path)) - variables() - COMPOSE_ONLY)
     if unknown:
         raise Misconfigured(f"{path} sets {', '.join(unknown)}, which is no setting of this product")

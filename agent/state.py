@@ -4,6 +4,7 @@ Only the first four fields are ever stored, and none of them holds a word of the
 passes through channels that no checkpoint sees.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
@@ -74,4 +75,9 @@ class GraphContext:
     answer: Answer
     waiting_ticket: Ticket | None
     """Of the handoff that is open already."""
-    deadline_s: float = 30.0
+    deadline: float
+    """When the models of this turn must have ended, on the monotonic clock."""
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.5, self.deadline - time.monotonic())

@@ -7,10 +7,10 @@ it ends, the messages that came in meanwhile become the next turn.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -50,6 +50,7 @@ class Turns:
     """Has a long session tidied in the background."""
     draining: bool = False
     _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def running(self) -> int:
@@ -72,10 +73,16 @@ class Turns:
         task = asyncio.create_task(self._run(lease), name=f"turn:{lease.turn_id}")
         self._tasks[lease.turn_id] = task
         metrics.turns_running.set(len(self._tasks))
-        task.add_done_callback(lambda _: self._forget(lease))
+        task.add_done_callback(lambda ended: self._forget(lease.turn_id, ended))
 
-    def _forget(self, lease: Lease) -> None:
-        self._tasks.pop(lease.turn_id, None)
+    def interrupt(self, turn_id: UUID) -> None:
+        """Stop this process's work on a turn that was ended elsewhere; its rows are settled already."""
+        if task := self._tasks.get(turn_id):
+            task.cancel()
+
+    def _forget(self, turn_id: UUID, ended: "asyncio.Task[None]") -> None:
+        if self._tasks.get(turn_id) is ended:  # a turn that lapsed here may run here again
+            del self._tasks[turn_id]
         metrics.turns_running.set(len(self._tasks))
 
     async def cancel(self, tenant_id: UUID, session: ChatSession, *, reason: str) -> bool:
@@ -86,18 +93,17 @@ class Turns:
         if stopped is None:
             return False
         metrics.turns_total.labels("cancelled", reason).inc()
-        if task := self._tasks.get(stopped.id):
-            task.cancel()
+        self.interrupt(stopped.id)
         await self._next(tenant_id, session.id)
         return True
 
     async def _run(self, lease: Lease) -> None:
         started = time.perf_counter()
-        outcome = "completed"
+        outcome, grown = "completed", False
         keeper = asyncio.create_task(self._keep(lease, asyncio.current_task()))
         try:
             async with asyncio.timeout(TURN_S):
-                outcome = await self._answer(lease)
+                outcome, grown = await self._answer(lease)
         except LeaseLost:
             outcome = "lost"
             return
@@ -105,6 +111,8 @@ class Turns:
             outcome = "cancelled"
             if self.draining:
                 await asyncio.shield(self._give_back(lease))
+            else:  # whoever ended this turn may be another process, which does not know what waits here
+                self._in_background(self._next(lease.tenant_id, lease.session_id))
             raise
         except Exception:
             log.exception("turn failed", turn_id=str(lease.turn_id))
@@ -114,9 +122,16 @@ class Turns:
             keeper.cancel()
             metrics.chat_message_duration_seconds.labels(outcome).observe(time.perf_counter() - started)
         await self._next(lease.tenant_id, lease.session_id)
+        if grown:
+            await self._tidy(lease)
 
-    async def _answer(self, lease: Lease) -> str:
-        """Run the graph and store its answer."""
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _answer(self, lease: Lease) -> tuple[str, bool]:
+        """Run the graph and store its answer; how it ended, and whether the session has grown long."""
         context = await prepare(self.parts, lease)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
         output = await self.parts.graph.ainvoke(
@@ -140,16 +155,16 @@ class Turns:
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
         if answer.first_text_s is not None:
             metrics.time_to_first_text_seconds.observe(answer.first_text_s)
-        await self._tidy(context)
-        return "failed" if failed else "completed"
+        grown = len(context.history) >= WINDOW and context.session.last_n % TIDY_EVERY < EVENTS_OF_A_TURN
+        return "failed" if failed else "completed", grown
 
-    async def _tidy(self, context: GraphContext) -> None:
-        """What can wait until the customer has the answer; nothing here may spoil it."""
-        if len(context.history) < WINDOW or context.session.last_n % TIDY_EVERY >= EVENTS_OF_A_TURN:
-            return
+    async def _tidy(self, lease: Lease) -> None:
+        """Have a session that has grown long tidied, now that its customer has the answer."""
         if self.tidy:
-            with suppress(Exception):
-                await self.tidy(context.session.tenant_id, context.session.id)
+            try:
+                await self.tidy(lease.tenant_id, lease.session_id)
+            except Exception:
+                log.exception("a session was not tidied")
 
     async def _keep(self, lease: Lease, task: "asyncio.Task[None] | None") -> None:
         """Renew the lease; once it is lost, the turn's task has nothing more to do."""
@@ -162,8 +177,8 @@ class Turns:
                 if task:
                     task.cancel()
                 return
-            except HelpdeskError:
-                continue  # the database may come back before the lease ends
+            except Exception as error:  # the database may come back before the lease ends
+                log.warning("a lease was not renewed", error=type(error).__name__)
 
     async def _fail(self, lease: Lease, reason: str) -> None:
         """End a turn that broke: the text so far is kept and marked, the customer is told, a person is asked for."""
@@ -196,28 +211,42 @@ class Turns:
 
     async def recover(self) -> int:
         """Take up turns whose process went silent: run again what nobody saw, close honestly what somebody did."""
-        async with self.parts.database.lookup() as connection:
-            rows = await (await connection.execute("select * from lapsed_turns(%s)", (LAPSED_AT_ONCE,))).fetchall()
         taken = 0
-        for row in rows:
-            async with self._journal(row["tenant_id"]) as entry:
-                session = await chats.get_session(entry.connection, row["session_id"], lock=True)
-                lease = await turns.claim(entry, row["turn_id"], owner=self.parts.process)
-                if lease is None:
-                    continue
-                taken += 1
-                turn = await turns.get_turn(entry.connection, row["turn_id"])
-                seen = bool(turn and turn.partial) or await turns.had_effects(entry.connection, row["turn_id"])
-                if seen or lease.attempts > turns.MAX_ATTEMPTS:
-                    await close_broken(entry, session, "interrupted", self.parts.process)
-                    metrics.turns_total.labels("failed", "interrupted").inc()
-                    lease = None
-            metrics.turns_lapsed_total.inc()
-            if lease:
-                self.start(lease)
-            else:
-                await self._next(row["tenant_id"], row["session_id"])
+        while not self.draining:
+            async with self.parts.database.lookup() as connection:
+                rows = await (await connection.execute("select * from lapsed_turns(%s)", (LAPSED_AT_ONCE,))).fetchall()
+            found = 0
+            for row in rows:
+                try:
+                    found += await self._take_up(row["tenant_id"], row["session_id"], row["turn_id"])
+                except Exception:  # one that can't be taken up must not hide the others
+                    log.exception("a lapsed turn could not be taken up", turn_id=str(row["turn_id"]))
+            taken += found
+            if found == 0 or len(rows) < LAPSED_AT_ONCE:
+                break
         return taken
+
+    async def _take_up(self, tenant_id: UUID, session_id: UUID, turn_id: UUID) -> bool:
+        """One lapsed turn; False when somebody else has it."""
+        if self.draining:
+            return False
+        async with self._journal(tenant_id) as entry:
+            session = await chats.get_session(entry.connection, session_id, lock=True)
+            lease = await turns.claim(entry, turn_id, owner=self.parts.process)
+            if lease is None:
+                return False
+            turn = await turns.get_turn(entry.connection, turn_id)
+            seen = bool(turn and turn.partial) or await turns.had_effects(entry.connection, turn_id)
+            broken = seen or lease.attempts > turns.MAX_ATTEMPTS
+            if broken:
+                await close_broken(entry, session, "interrupted", self.parts.process)
+        metrics.turns_lapsed_total.inc()
+        if broken:
+            metrics.turns_total.labels("failed", "interrupted").inc()
+            await self._next(tenant_id, session_id)
+        else:
+            self.start(lease)
+        return True
 
     async def watch_for_lapsed(self, every_s: float = 5.0) -> None:
         """Look for lapsed leases for as long as this task lives."""
@@ -226,16 +255,20 @@ class Turns:
                 await self.recover()
             except HelpdeskError as error:
                 log.warning("could not look for lapsed turns", error=error.code)
+            except Exception:  # the watch must outlive whatever it meets
+                log.exception("could not look for lapsed turns")
             await asyncio.sleep(every_s)
 
     async def drain(self, within_s: float) -> None:
         """Let running turns end; what has not by then is given back for another process to take up."""
         self.draining = True
-        if tasks := list(self._tasks.values()):
-            await asyncio.wait(tasks, timeout=within_s)
-        for task in (rest := [task for task in tasks if not task.done()]):
+        until = time.monotonic() + within_s
+        while self._tasks and time.monotonic() < until:
+            await asyncio.wait(set(self._tasks.values()), timeout=until - time.monotonic())
+        rest = list(self._tasks.values())
+        for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*rest, *self._background, return_exceptions=True)
 
     def _journal(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
         return journal(self.parts.database, self.parts.streams, tenant_id)

@@ -5,6 +5,7 @@ owner, for migrations and global content, and the application's, which owns noth
 Several processes share one server; the last to leave stops it.
 """
 
+import json
 import os
 import tempfile
 import warnings
@@ -18,6 +19,8 @@ import fasteners
 import psutil
 import psycopg
 from psycopg import sql
+
+from memory.errors import Misconfigured
 
 with warnings.catch_warnings():  # it asks for a desktop's runtime folder, which a server has not
     warnings.simplefilter("ignore")
@@ -40,9 +43,12 @@ def embedded_postgres(folder: Path, *, database: str = DATABASE) -> Iterator[Emb
     """Start or join the server whose data is in `folder`, and see that its roles and database exist."""
     os.environ.setdefault("LC_ALL", "C.UTF-8")  # a LANG whose locale is not installed makes initdb fail
     folder = folder.resolve()
+    if any(character.isspace() for character in str(folder)):
+        raise Misconfigured(f"the database can't live in {str(folder)!r}: its path must hold no space; set DATA_DIR")
     folder.mkdir(parents=True, exist_ok=True)
     lock = _private_lock()
     with lock:
+        _forget_dead_users(folder)
         _forget_dead_server(folder)
     server = get_server(folder, cleanup_mode="stop")
     try:
@@ -70,6 +76,14 @@ def _private_lock() -> Any:
     PostgresServer.runtime_path, PostgresServer.lock_path = runtime, runtime / "lock"
     PostgresServer._lock = fasteners.InterProcessLock(runtime / "lock")
     return fasteners.InterProcessLock(runtime / "helpdesk.lock")
+
+
+def _forget_dead_users(folder: Path) -> None:
+    """Whoever was killed could not sign off, and the server would wait for them for ever."""
+    users = folder / ".handle_pids.json"
+    with suppress(FileNotFoundError, ValueError):
+        alive = [pid for pid in json.loads(users.read_text()) if psutil.pid_exists(pid)]
+        users.write_text(json.dumps(alive))
 
 
 def _forget_dead_server(folder: Path) -> None:

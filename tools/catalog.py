@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import psycopg
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kbs.passages import Passage
 from memory import turns
 from memory.errors import HelpdeskError, LeaseLost
+from memory.models import Ticket
 from memory.tenancy import Role
 from tools import recall, tickets
 from tools.context import TurnContext
@@ -21,8 +23,22 @@ from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 
 
+def storable(value: Any) -> Any:
+    """The same without NUL and lone surrogates, which JSON can spell and neither Postgres nor a request can hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(name): storable(part) for name, part in value.items()}
+    return [storable(part) for part in value] if isinstance(value, list) else value
+
+
 class Arguments(BaseModel):
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, given: Any) -> Any:
+        return storable(given)
 
 
 class Nothing(Arguments):
@@ -52,6 +68,9 @@ class Outcome:
 
     text: str
     passages: tuple[Passage, ...] = ()
+    evidence: bool = False
+    """The text states facts about this customer, which the answer may repeat."""
+    ticket: Ticket | None = None
     escalated: bool = False
     ok: bool = True
 
@@ -62,6 +81,8 @@ class Tool:
     description: str
     arguments: type[Arguments]
     roles: frozenset[Role]
+    once: bool = False
+    """At most one call in a turn has its effect."""
     run: Callable[[TurnContext, Any], Awaitable[Outcome]]
 
     def schema(self) -> dict[str, Any]:
@@ -85,9 +106,9 @@ async def list_my_tickets(context: TurnContext, arguments: Nothing) -> Outcome:
     async with context.database.connection(context.principal.tenant_id) as connection:
         own = await tickets.list_tickets(connection, customer_id=context.customer_id, limit=10)
     if not own:
-        return Outcome(text="The customer has no tickets.")
+        return Outcome(text="The customer has no tickets.", evidence=True)
     lines = [f"#{ticket.number} [{ticket.status}] {ticket.subject} ({ticket.created_at:%Y-%m-%d})" for ticket in own]
-    return Outcome(text="The customer's tickets, newest first:\n" + "\n".join(lines))
+    return Outcome(text="The customer's tickets, newest first:\n" + "\n".join(lines), evidence=True)
 
 
 async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outcome:
@@ -99,7 +120,7 @@ async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outco
             session_id=context.session_id,
         )  # fmt: skip
         await _record(context, entry.connection, ordinal, "open_ticket", {"ticket_id": str(ticket.id)})
-    return Outcome(text=f"Ticket #{ticket.number} is open. Tell the customer its number.")
+    return Outcome(text=f"Ticket #{ticket.number} is open. Tell the customer its number.", evidence=True, ticket=ticket)
 
 
 async def request_human(context: TurnContext, arguments: HumanArguments) -> Outcome:
@@ -113,6 +134,8 @@ async def request_human(context: TurnContext, arguments: HumanArguments) -> Outc
         await _record(context, entry.connection, ordinal, "request_human", {"ticket_id": str(ticket.id)})
     return Outcome(
         text=f"A person was asked for; the ticket is #{ticket.number}. Tell the customer, and promise no time.",
+        evidence=True,
+        ticket=ticket,
         escalated=True,
     )
 
@@ -138,11 +161,11 @@ CATALOG: tuple[Tool, ...] = (
         description="The customer's own tickets with number, status and subject.",
     ),
     Tool(
-        name="open_ticket", arguments=TicketArguments, roles=EVERYONE, run=open_ticket,
+        name="open_ticket", arguments=TicketArguments, roles=EVERYONE, once=True, run=open_ticket,
         description="Open a ticket when the customer asks for one or the problem needs work by a person later.",
     ),
     Tool(
-        name="request_human", arguments=HumanArguments, roles=EVERYONE, run=request_human,
+        name="request_human", arguments=HumanArguments, roles=EVERYONE, once=True, run=request_human,
         description="Hand the conversation to a person, when the customer asks or you cannot help.",
     ),
     Tool(
@@ -161,12 +184,18 @@ async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Ou
     tool = next((tool for tool in tools_for(context.principal.role) if tool.name == name), None)
     if tool is None:
         return Outcome(text=f"There is no tool named {name[:60]!r}. Answer with what you have.", ok=False)
+    if tool.once and name in context.done:
+        return Outcome(text="This was done already in this turn. Tell the customer what came of it.", ok=False)
     try:
-        return await tool.run(context, tool.arguments.model_validate(arguments))
+        outcome = await tool.run(context, tool.arguments.model_validate(arguments))
+        context.done.add(name)
+        return outcome
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
         return Outcome(text=f"The arguments do not fit ({wrong}). Correct them or answer without the tool.", ok=False)
     except LeaseLost:
         raise
+    except psycopg.DataError:
+        return Outcome(text="The arguments hold characters that can't be stored. Correct them.", ok=False)
     except HelpdeskError as error:
         return Outcome(text=f"The tool failed ({error.code}). Tell the customer honestly and offer a person.", ok=False)

@@ -31,6 +31,8 @@ class TurnContext:
     """The knowledge base as this caller may see it."""
     ordinals: Any = field(default_factory=lambda: count(1))
     """Numbers the effects of this turn, so that none happens twice."""
+    done: set[str] = field(default_factory=set)
+    """Tools that were run in this turn."""
 
     @property
     def session_id(self) -> UUID:

@@ -6,12 +6,12 @@ from tools.guardrails import Verdict
 
 
 async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
-    async with context.database.connection(context.principal.tenant_id) as connection:
-        await connection.execute(
+    async with context.effect() as entry:
+        await entry.connection.execute(
             INSERT,
             (
-                new_id(), context.principal.tenant_id, context.session_id, context.lease.turn_id, verdict.action,
-                verdict.category, verdict.rule, verdict.reason,
+                new_id(), entry.tenant_id, context.session_id, context.lease.turn_id, verdict.action, verdict.category,
+                verdict.rule, verdict.reason,
             ),
         )  # fmt: skip
 

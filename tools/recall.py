@@ -12,6 +12,7 @@ from tools.context import TurnContext
 WINDOW = 12
 """Messages that go to the model as they are; what is older stands in the summary."""
 SUMMARISE_PAST = 20
+MOST_AT_ONCE = 200
 SUMMARY_LINES = 12
 LINE_CHARACTERS = 160
 
@@ -70,7 +71,7 @@ async def remember(context: TurnContext, text: str) -> bool:
 
 async def keep_summary(connection: Connection, session: ChatSession) -> bool:
     """Fold what has left the window into the session's summary, once enough has; True when it changed."""
-    messages = await chats.window(connection, session.id, after=session.summary_upto, limit=SUMMARISE_PAST * 4)
+    messages = await chats.messages_after(connection, session.id, after=session.summary_upto, limit=MOST_AT_ONCE)
     if len(messages) <= SUMMARISE_PAST:
         return False
     older = messages[:-WINDOW]

@@ -4,9 +4,8 @@ from agent import metrics
 from agent.nodes.common import Run, phrase, step
 from agent.nodes.judging import CLARIFY_TITLES
 from agent.phrases import Phrase
-from agent.state import GraphContext, TurnState
+from agent.state import GraphContext, Outcome, TurnState
 from memory.models import Ticket
-from tools.classification import reassess
 from tools.escalation_policy import EscalationReason
 from tools.handoff import Request, request_handoff
 from tools.recall import facts_in
@@ -64,10 +63,16 @@ async def remember(state: TurnState, runtime: Run) -> TurnState:
     failed = outcome in ("honest_no", "model_failed")
     attempts = state.get("failed_attempts", 0)
     return {
-        "failed_attempts": attempts + 1 if failed else attempts if outcome == "smalltalk" else 0,
+        "failed_attempts": _in_a_row(attempts, outcome, failed=failed and context.waiting_ticket is None),
         "clarifying": outcome == "clarified",
-        "classification": reassess(state["classification"], context.answer.text, answered=outcome == "answered"),
     }
+
+
+def _in_a_row(attempts: int, outcome: Outcome, *, failed: bool) -> int:
+    """Failures so far; small talk between them does not count, and none does while a person is awaited already."""
+    if failed:
+        return attempts + 1
+    return attempts if outcome == "smalltalk" else 0
 
 
 def _escalation_reason(state: TurnState) -> EscalationReason:

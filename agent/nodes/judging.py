@@ -9,12 +9,12 @@ from agent import followups, metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.nodes.common import Run, packs, step
+from agent.nodes.concluding import policy
 from agent.state import GraphContext, TurnState
 from kbs.passages import Passage
 from tools import guardrails
 from tools.classification import classify as classify_text
 from tools.classification import says_yes
-from tools.escalation_policy import decide
 from tools.guard_log import record_verdict
 from tools.intents import find_intent
 from tools.recall import recall as recall_customer
@@ -88,17 +88,7 @@ async def assess(state: TurnState, runtime: Run) -> TurnState:
     quotable = tuple(passage for passage in retrieved.passages if passage.source.quotable)
     sure = answerability(context.question, quotable)
     passages = quotable if sure >= context.turn.options.clarify_at else ()
-    decision = decide(
-        wants_human=found.wants_human,
-        verdict=state["verdict"],
-        failed_attempts=state.get("failed_attempts", 0) + (0 if passages else 1),
-        severity=found.severity,
-        tier=found.tier,
-        sensitive=bool(intent and intent.sensitive),
-        answerable=bool(passages),
-        confidence_level=confidence.level,
-        handoff_open=context.waiting_ticket is not None,
-    )
+    decision = policy({**state, "confidence": confidence}, context, found, answered=bool(passages))
     return {
         "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
         "clarifying": not decision.escalate and _unclear(context, state, passages, sure),

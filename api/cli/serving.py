@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import suppress
 from types import FrameType
@@ -17,6 +18,7 @@ from api.app import create_app
 from api.cli.opening import run
 from api.logging import configure
 from api.sse import GRACE_S
+from memory.errors import Misconfigured
 from memory.jobs import work
 
 DRAIN_S = 28
@@ -47,7 +49,20 @@ def _configure(settings: Settings, json_logs: bool | None) -> None:
     configure(settings.app.log_level, json=not sys.stdout.isatty() if json_logs is None else json_logs)
 
 
+def _check_port(settings: Settings) -> None:
+    """Say that a port is taken before anything is set up for it."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.http.host, settings.http.port))
+        except OSError as error:
+            raise Misconfigured(
+                f"{settings.http.host}:{settings.http.port} can't be used ({error.strerror}); set PORT"
+            ) from None
+
+
 async def _serve(settings: Settings, *, with_worker: bool) -> None:
+    _check_port(settings)
     async with open_resources(settings) as resources:
         if settings.embedded:
             await seed_all(resources)
@@ -115,17 +130,17 @@ async def _announce(server: uvicorn.Server, settings: Settings) -> None:
     url = f"http://{settings.http.host}:{port}"
     typer.echo(f"\nhelpdesk is ready at {url}  (API docs: {url}/docs)" if settings.embedded else f"\nready at {url}")
     if settings.embedded:
-        typer.echo(EXAMPLE.replace("URL", url))
+        typer.echo(EXAMPLE.replace("URL", url).replace("COMMAND", sys.argv[0]))
 
 
 EXAMPLE = """
 Ask it something, and watch the answer stream:
 
   S=$(curl -s -X POST URL/api/v1/chat/sessions -H 'X-Widget-Key: demo'); \\
-  curl -N URL/api/v1/chat/sessions/$(echo $S | grep -o '"session_id":"[^"]*' | cut -d'"' -f4)/messages \\
+  curl -sN URL/api/v1/chat/sessions/$(echo $S | grep -o '"session_id":"[^"]*' | cut -d'"' -f4)/messages \\
     -H "Authorization: Bearer $(echo $S | grep -o '"visitor_token":"[^"]*' | cut -d'"' -f4)" \\
     -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
     -d '{"message": "How do I reset my mailbox password?"}'
 
-or: helpdesk ask "How do I reset my mailbox password?"
+or: COMMAND ask "How do I reset my mailbox password?"
 """

@@ -114,6 +114,57 @@ class TestFollowUps:
         assert "email-phone-setup" in [source["id"] for source in answer["sources"]]
 
 
+class TestConclusions:
+    async def test_failures_are_judged_on_the_finished_answer(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        """Two honest noes in a row ask for a person, although passages were found each time."""
+        visitor = await modelled.visitor(tenant)
+        for escalated in (False, True):
+            provider.script(Reply(text="The moon base opens at 9:41 on Mars. [1]"))
+            answer = await visitor.ask(QUESTION)
+            assert answer["requires_escalation"] is escalated
+        assert "Would you like" not in answer["message"]
+
+    async def test_a_good_answer_after_failures_escalates_nothing(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        provider.script(Reply(text="The moon base opens at 9:41 on Mars. [1]"))
+        await visitor.ask(QUESTION)
+        provider.script()
+        answer = await visitor.ask(QUESTION)
+        assert (bool(answer["sources"]), answer["requires_escalation"]) == (True, False)
+
+    async def test_searching_again_in_vain_is_a_failure_too(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        for escalated in (False, True):
+            provider.script(
+                Reply.calls(("search_knowledge", {"query": "moon base opening hours"})),
+                Reply(text="I don't have an answer to that in the knowledge base."),
+            )
+            answer = await visitor.ask("When does the moon base open?")
+            assert answer["requires_escalation"] is escalated
+
+    @pytest.mark.parametrize("lead", ["Hello! I'm happy to help.", "Here is how you can do it:"])
+    async def test_an_announcement_without_what_it_announces_is_not_said(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, lead: str
+    ) -> None:
+        provider.script(Reply(text=f"{lead}\n\nThe moon base opens at 9:41 on Mars. [1]"))
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert lead not in answer["message"]
+        assert "knowledge base" in answer["message"]
+
+    async def test_code_is_left_as_it_is(self, modelled: Product, tenant: Tenant, provider: ModelServer) -> None:
+        from agent.answering import _renumber
+
+        row = "| Basic | `$cfg['Servers'][1]` | 5 euros [3] |"
+        assert _renumber(row, {3: 1}) == "| Basic | `$cfg['Servers'][1]` | 5 euros [1] |"
+        assert _renumber("Hello [7]!", {}) == "Hello!"
+
+
 class TestTools:
     async def test_a_tool_acts_for_the_caller_whatever_the_arguments_say(
         self, modelled: Product, tenant: Tenant, provider: ModelServer
@@ -172,6 +223,44 @@ class TestTools:
         answer = await (await modelled.visitor(tenant)).ask("My invoice has a wrong amount on it")
         assert answer["requires_escalation"]
         assert len(await modelled.rows(tenant, "select 1 from handoffs")) == 1
+
+    @pytest.mark.parametrize(
+        "said", ["", "I have asked a colleague to help you with this."], ids=["nothing", "a confirmation"]
+    )
+    async def test_the_customer_learns_of_the_handoff_whatever_the_model_says(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, said: str
+    ) -> None:
+        provider.script(Reply.calls(("request_human", {"reason": "The invoice is wrong"})), Reply(text=said))
+        answer = await (await modelled.visitor(tenant)).ask("My invoice has a wrong amount on it")
+        assert (answer["requires_escalation"], bool(answer["ticket_id"])) == (True, True)
+        assert "#1" in answer["message"]
+        assert "don't have an answer" not in answer["message"]
+
+    async def test_a_tool_acts_once_in_a_turn_and_a_round_has_its_limit(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        again = ("open_ticket", {"subject": "Broken mailbox", "content": "It does not open"})
+        provider.script(Reply.calls(*[again] * 50), Reply(text="Ticket #1 is open."))
+        await (await modelled.visitor(tenant)).ask("My mailbox does not open, please open a ticket")
+        assert len(await modelled.rows(tenant, "select 1 from tickets")) == 1
+
+    async def test_text_that_postgres_cannot_hold_is_no_reason_to_fail(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(
+            Reply.calls(("open_ticket", {"subject": "Broken\x00 mailbox", "content": "lone \ud800 surrogate"})),
+            Reply(text="Ticket #1 is open."),
+        )
+        answer = await (await modelled.visitor(tenant)).ask("My mailbox does not open, please open a ticket")
+        assert (answer["status"], "#1" in answer["message"]) == ("complete", True)
+
+    async def test_in_the_last_round_there_is_nothing_to_call(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(*[Reply.calls(("search_knowledge", {"query": f"again {n}"})) for n in range(3)])
+        answer = await (await modelled.visitor(tenant)).ask(QUESTION)
+        assert not provider.chats[-1].body.get("tools")
+        assert answer["sources"]
 
     @pytest.mark.parametrize(
         "call",

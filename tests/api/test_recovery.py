@@ -100,6 +100,20 @@ class TestLapsed:
         assert (await ended(visitor))[-1] == "turn.failed"
 
 
+class TestDraining:
+    async def test_a_process_that_ends_takes_up_nothing(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        await abandoned(product, tenant, visitor)
+        turns_of_it = product.resources.turns
+        turns_of_it.draining = True
+        try:
+            assert await turns_of_it.recover() == 0
+        finally:
+            turns_of_it.draining = False
+        assert await turns_of_it.recover() == 1
+        await ended(visitor)
+
+
 class TestCheckpoints:
     async def test_they_stay_small_however_long_the_thread(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
