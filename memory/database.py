@@ -5,8 +5,8 @@ Two doors to the same database. `transaction()` is an ORM session for everything
 across a model call or a stream.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ import psycopg
 import sqlalchemy.exc
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -50,7 +50,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
         """An ORM session in one transaction, scoped to the tenant; commits at the end, rolls back on an error."""
-        try:
+        with _reachable():
             async with self._sessions() as session, session.begin():
                 scope(session.sync_session, tenant_id, filtered=self._tenant_filter)
                 connection = await session.connection()
@@ -58,27 +58,21 @@ class Database:
                     text("select set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant_id)}
                 )
                 yield session
-        except UNREACHABLE as error:
-            raise Unavailable("the database is away", retry_after=2) from error
 
     @asynccontextmanager
     async def connection(self, tenant_id: UUID) -> AsyncIterator[Connection]:
         """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
-        try:
+        with _reachable():
             async with self.pool.connection() as connection, connection.transaction():
                 await connection.execute(SET_TENANT, (str(tenant_id),))
                 yield connection
-        except UNREACHABLE as error:
-            raise Unavailable("the database is away", retry_after=2) from error
 
     @asynccontextmanager
     async def lookup(self) -> AsyncIterator[Connection]:
         """A connection with no tenant at all: row-level security shows it nothing but the lookup functions."""
-        try:
+        with _reachable():
             async with self.pool.connection() as connection:
                 yield connection
-        except UNREACHABLE as error:
-            raise Unavailable("the database is away", retry_after=2) from error
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""
@@ -92,8 +86,8 @@ class Database:
             row = await _one(connection, ROLE_QUESTION)
         if row["rolsuper"] or row["rolbypassrls"] or row["owns"]:
             raise Misconfigured(
-                f"DATABASE_URL connects as `{row['name']}`, which bypasses row-level security: "
-                "use a plain role there and the owner in DATABASE_OWNER_URL"
+                f"DATABASE_URL connects as `{row['name']}`, which bypasses row-level security by itself or as a "
+                "member of the tables' owner: use a plain role there and the owner in DATABASE_OWNER_URL"
             )
         if not row["ready"]:
             raise Misconfigured("the database has no schema yet: run `helpdesk migrate`")
@@ -101,10 +95,29 @@ class Database:
 
 ROLE_QUESTION = """
 select current_user as name, rolsuper, rolbypassrls, to_regclass('public.schema_ready') is not null as ready,
-       exists (select 1 from pg_class c where c.relowner = r.oid and c.relkind = 'r') as owns
+       exists (select 1 from pg_class c where c.relkind in ('r', 'p') and pg_has_role(c.relowner, 'MEMBER')) as owns
 from pg_roles r where rolname = current_user
 """
-UNREACHABLE = (PoolTimeout, psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError)
+"""Who is a member of the owner may do what it may, at once or after `set role`."""
+UNREACHABLE = (
+    psycopg.OperationalError,  # with no connection in time, a shutdown, a full disk, and no memory among them
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby, after a failover
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    sqlalchemy.exc.TimeoutError,
+)
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """What the driver says when the database is away, through either door, is Unavailable."""
+    try:
+        yield
+    except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+        if isinstance(cause, UNREACHABLE):
+            raise Unavailable("the database is away", retry_after=2) from error
+        raise
 
 
 async def _one(connection: Connection, query: str, *values: Any) -> DictRow:

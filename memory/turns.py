@@ -58,7 +58,7 @@ async def accept(
     if session.mode == "human":
         return await _store(journal, session, content, author_id, None)
     busy = {turn.status: turn for turn in await _unfinished(journal.connection, session.id)}
-    if "running" in busy and reject_if_busy:
+    if busy and reject_if_busy:
         raise TurnBusy("an answer is being written", retry_after=2)
     if queued := busy.get("queued"):
         return await _store(journal, session, content, author_id, queued.id)

@@ -64,7 +64,7 @@ def _grant(owner_url: str, app_role: str, head: str) -> None:
             "grant usage, select on all sequences in schema public to {role}",
             "grant execute on all functions in schema public to {role}",
             "revoke insert, update, delete on tenants, alembic_version from {role}",
-            "revoke delete on audit_log from {role}",
+            "revoke delete on audit_log, session_events from {role}",
         ):
             connection.execute(sql.SQL(statement).format(role=role))
         for table in APPEND_ONLY:

@@ -26,6 +26,9 @@ async def sign_in(database: Database, email: str, password: str, *, tenant_id: U
 
 
 async def _find_user(database: Database, email: str, tenant_id: UUID | None) -> User | None:
+    """Of both kinds of account that an address may have, the one that is meant: a customer's within a tenant, else
+    staff's."""
+    kind = col(User.role) == Role.CUSTOMER if tenant_id else col(User.role) != Role.CUSTOMER
     if tenant_id is None:
         async with database.lookup() as connection:
             row = await (await connection.execute("select * from staff_of_email(%s)", (email,))).fetchone()
@@ -35,7 +38,7 @@ async def _find_user(database: Database, email: str, tenant_id: UUID | None) -> 
     if not await tenant_is_active(database, tenant_id):
         return None
     async with database.transaction(tenant_id) as session:
-        return (await session.exec(select(User).where(User.email == email))).one_or_none()
+        return (await session.exec(select(User).where(User.email == email, kind))).one_or_none()
 
 
 async def register(database: Database, tenant_id: UUID, *, email: str, password: str, name: str) -> User:

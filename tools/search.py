@@ -1,5 +1,6 @@
 """Searching the knowledge base, for a turn, a route or a tool: how a tenant ranks, and what a caller may see."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from kbs.passages import Passage, Source
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
 from kbs.sources import Weights
 from memory.database import Connection, Database
+from memory.errors import Invalid
+from memory.models import GLOBAL_TENANT
 from memory.tenancy import Principal
 from tools.tenants import TenantOptions, load_options
 
@@ -19,6 +22,15 @@ async def load_retrieval_options(connection: Connection, tenant_id: UUID) -> Ret
         return RetrievalOptions()
     weights = Weights(**{source.value: row[f"weight_{source.value}"] for source in Source})
     return RetrievalOptions(weights=weights, rerank=row["rerank"], threshold=row["threshold"], top_k=row["top_k"])
+
+
+async def check_collections(knowledge: Database, names: Collection[str]) -> None:
+    """Refuse a global collection that does not exist: enabling it would quietly leave the tenant without answers."""
+    async with knowledge.lookup() as connection:
+        rows = await (await connection.execute(COLLECTIONS, (GLOBAL_TENANT,))).fetchall()
+    known = sorted(row["collection"] for row in rows)
+    if not set(names) <= set(known):
+        raise Invalid(f"a collection does not exist; there are {', '.join(known) or 'none yet'}")
 
 
 def scope_of(principal: Principal, options: TenantOptions) -> Scope:
@@ -46,3 +58,4 @@ async def search_sources(
 
 
 NEWEST = "select * from retrieval_settings where tenant_id = %s order by id desc limit 1"
+COLLECTIONS = "select distinct collection from kb_articles where tenant_id = %s"

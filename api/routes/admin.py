@@ -11,6 +11,7 @@ from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.people import ApiKeyIn, ApiKeyOut, NewApiKeyOut, UserChange, UserIn, UserOut, role_of
 from api.schemas.settings import SettingsChange, SettingsOut
 from tools import accounts, api_keys, tenants
+from tools.search import check_collections
 
 router = APIRouter(tags=["admin"], route_class=IdempotentRoute)
 
@@ -75,6 +76,8 @@ async def read_settings(principal: Admin, resources: Res) -> SettingsOut:
 async def change_settings(body: SettingsChange, principal: Admin, resources: Res, request: Request) -> SettingsOut:
     """Change the named settings, leave the others; the identity secret can be set and never read."""
     changes = body.model_dump(exclude_unset=True, exclude={"identity_secret"})
+    if "collections" in changes:
+        await check_collections(resources.knowledge, changes["collections"])
     secret = body.identity_secret
     changed = await tenants.change_settings(
         resources.database, principal, changes,

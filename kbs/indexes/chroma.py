@@ -1,4 +1,4 @@
-"""The index with its vectors in Chroma: one collection per embedder, tenant and kind.
+"""The index with its vectors in Chroma: apart by embedder, tenant and kind.
 
 Postgres keeps the rows and the lexical half, and stays the judge: whatever Chroma finds is looked up there under the
 same filter and row-level security, so a vector that should be gone finds nothing. Chroma has the filter too, or dead
@@ -6,29 +6,34 @@ neighbours would take the places of living ones.
 """
 
 import asyncio
-import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from psycopg import sql
 
-from kbs.index import KINDS, Candidate, Kind, Postgres, Row, Scope, Validity, Vectors
+from kbs.index import Candidate, Kind, Postgres, Row, Scope, Validity, Vectors
+from kbs.indexes.chroma_shelves import Place, Shelves
 from kbs.indexes.chroma_store import ChromaStore
 from kbs.indexes.lexical import lexical_steps, lexical_values
 from kbs.indexes.pgvector import candidate
 from kbs.indexes.rows import allowed, clear_rows, looked_up, scope_values, sources_of, switch_rows, write_rows
 from kbs.passages import Source
 from memory.database import Connection
+from memory.models import GLOBAL_TENANT
 
-EVERYONE = "for_everyone"
-ALWAYS_FROM, ALWAYS_UNTIL = 0.0, 4e12
 KIND_NAMES: tuple[Kind, ...] = ("article", "example", "correction")
 _NEAR = sql.SQL(
     "select t.id, {kb} as kb, 0::float8 as score from passages t where {where} and t.id = any({ids}::uuid[])"
 )
+_PLACES = """
+select id, ref, collection, audience, active, effective_from, effective_until from passages
+where tenant_id = %s and source = %s and ref = any(%s) and embedder = %s
+"""
+_TEXTS = """
+select id, title, heading, text from passages where tenant_id = %s and source = %s and ref = %s and embedder = %s
+"""
 
 
 class ChromaIndex:
@@ -41,7 +46,7 @@ class ChromaIndex:
         self.dimensions = dimensions
         self._database = database
         self._store = store
-        self._prefix = f"{name}-{hashlib.sha256(embedder.encode()).hexdigest()[:12]}"
+        self._shelves = Shelves(name, embedder)
 
     async def candidates(
         self, scope: Scope, *, vector: Vectors | None, text: str | None, k: int
@@ -59,17 +64,17 @@ class ChromaIndex:
         sources = sources_of(scope)
         hidden = await self._replaced(scope) if Source.GLOBAL_KB in sources else []
 
-        async def nearest(source: Source) -> dict[UUID, Vectors]:
+        async def on_shelf(name: str, where: dict[str, Any] | None) -> dict[UUID, Vectors]:
             found = await self._store.use(
-                self._name(scope.owner_of(source), KINDS[source]), "query",
-                query_embeddings=[vector], n_results=k, where=_filter(scope, source, hidden), include=["embeddings"],
-            )  # fmt: skip
-            if not found:
-                return {}
-            return {
-                UUID(id_): np.asarray(each, np.float32)
-                for id_, each in zip(found["ids"][0], found["embeddings"][0], strict=True)
-            }
+                name, "query", query_embeddings=[vector], n_results=k, where=where, include=["embeddings"]
+            )
+            return _by_id(found["ids"][0], found["embeddings"][0]) if found else {}
+
+        async def nearest(source: Source) -> dict[UUID, Vectors]:
+            shelves = self._shelves.searched(scope, source, hidden)
+            parts = await asyncio.gather(*(on_shelf(name, where) for name, where in shelves.items()))
+            found = {id_: each for part in parts for id_, each in part.items()}
+            return dict(sorted(found.items(), key=lambda item: -float(item[1] @ vector))[:k])
 
         return dict(zip(sources, await asyncio.gather(*map(nearest, sources)), strict=True))
 
@@ -103,47 +108,45 @@ class ChromaIndex:
 
     async def _add_missing(self, scope: Scope, rows: Sequence[Mapping[str, Any]], vectors: dict[UUID, Vectors]) -> None:
         """Vectors of what only the words found."""
-        wanted: dict[str, list[str]] = {}
+        wanted: dict[Source, list[str]] = {}
         for row in rows:
-            source = Source(row["kb"])
-            wanted.setdefault(self._name(scope.owner_of(source), KINDS[source]), []).append(str(row["id"]))
-        for name, ids in wanted.items():
-            found = await self._store.use(name, "get", ids=ids, include=["embeddings"])
-            if found:
-                vectors |= _by_id(found)
+            wanted.setdefault(Source(row["kb"]), []).append(str(row["id"]))
+        for source, ids in wanted.items():
+            for name in self._shelves.searched(scope, source, ()):
+                found = await self._store.use(name, "get", ids=ids, include=["embeddings"])
+                if found:
+                    vectors |= _by_id(found["ids"], found["embeddings"])
 
     async def vectors(self, tenant_id: UUID, kind: Kind, ref: str) -> dict[tuple[str, str, str], Vectors]:
-        found = await self._store.use(self._name(tenant_id, kind), "get", where={"ref": ref}, include=["embeddings"])
-        if not found:
+        vectors: dict[UUID, Vectors] = {}
+        for name in await self._all_shelves(tenant_id, kind):
+            found = await self._store.use(name, "get", where={"ref": ref}, include=["embeddings"])
+            if found:
+                vectors |= _by_id(found["ids"], found["embeddings"])
+        if not vectors:
             return {}
-        vectors = _by_id(found)
         async with self._database.connection(tenant_id) as connection:
-            cursor = await connection.execute(
-                "select id, title, heading, text from passages"
-                " where tenant_id = %s and source = %s and ref = %s and embedder = %s",
-                (tenant_id, kind, ref, self.embedder),
-            )
+            cursor = await connection.execute(_TEXTS, (tenant_id, kind, ref, self.embedder))
             rows = await cursor.fetchall()
         return {(row["title"], row["heading"], row["text"]): vectors[row["id"]] for row in rows if row["id"] in vectors}
 
     async def count(self, tenant_id: UUID) -> int:
-        counts = [await self._store.use(self._name(tenant_id, kind), "count") for kind in KIND_NAMES]
-        return sum(count or 0 for count in counts)
+        names = [name for kind in KIND_NAMES for name in await self._all_shelves(tenant_id, kind)]
+        return sum([await self._store.use(name, "count") or 0 for name in names])
 
     async def stage(self, tenant_id: UUID, rows: Sequence[Row]) -> None:
         """New vectors under ids that nobody knows yet."""
-        size = await self._store.batch_size() if rows else 1
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            await self._store.use(
-                self._name(tenant_id, part[0].kind), "upsert", create=True,
-                ids=[str(row.id) for row in part],
-                embeddings=[row.vector for row in part],
-                metadatas=[
-                    _metadata(row.ref, row.collection, row.audience, row.active, row.effective_from, row.effective_until)
-                    for row in part
-                ],
+        shelves: dict[str, list[tuple[str, Vectors, Place]]] = {}
+        for row in rows:
+            place = Place(
+                ref=row.ref, collection=row.collection, audience=row.audience, active=row.active,
+                effective_from=row.effective_from, effective_until=row.effective_until,
             )  # fmt: skip
+            shelves.setdefault(self._shelves.of(tenant_id, row.kind, place), []).append(
+                (str(row.id), row.vector, place)
+            )
+        for name, entries in shelves.items():
+            await self._put(name, entries)
 
     async def write(self, connection: Connection, tenant_id: UUID, kind: Kind, ref: str, rows: Sequence[Row]) -> None:
         await write_rows(connection, tenant_id, self.embedder, kind, ref, rows)
@@ -152,69 +155,49 @@ class ChromaIndex:
         await switch_rows(connection, ("passages",), tenant_id, validity)
 
     async def settle(self, tenant_id: UUID, kind: Kind, refs: Collection[str]) -> None:
-        """Drop the vectors of these refs that have no row any more, and give the others their row's filter."""
-        name = self._name(tenant_id, kind)
-        held = await self._store.use(name, "get", where={"ref": {"$in": list(refs)}}, include=[]) if refs else None
-        if not held or not held["ids"]:
+        """Drop the vectors of these refs that have no row any more, and move the others where their row belongs."""
+        if not refs:
             return
-        async with self._database.connection(tenant_id) as connection:
-            cursor = await connection.execute(
-                "select id, ref, collection, audience, active, effective_from, effective_until from passages"
-                " where tenant_id = %s and source = %s and ref = any(%s) and embedder = %s",
-                (tenant_id, kind, list(refs), self.embedder),
-            )
-            rows = {str(row.pop("id")): row for row in await cursor.fetchall()}
-        gone = [id_ for id_ in held["ids"] if id_ not in rows]
-        kept = [id_ for id_ in held["ids"] if id_ in rows]
-        if gone:
-            await self._store.use(name, "delete", ids=gone)
-        if kept:
-            await self._store.use(name, "update", ids=kept, metadatas=[_metadata(**rows[id_]) for id_ in kept])
+        places: dict[str, Place] | None = None
+        for name in await self._all_shelves(tenant_id, kind):
+            held = await self._store.use(name, "get", where={"ref": {"$in": list(refs)}}, include=["embeddings"])
+            if not held or not held["ids"]:
+                continue
+            places = await self._places(tenant_id, kind, refs) if places is None else places
+            for id_, vector in zip(held["ids"], held["embeddings"], strict=True):
+                if id_ in places:
+                    target = self._shelves.of(tenant_id, kind, places[id_])
+                    await self._put(target, [(id_, np.asarray(vector, np.float32), places[id_])])
+            here = {id_ for id_, place in places.items() if self._shelves.of(tenant_id, kind, place) == name}
+            gone = [id_ for id_ in held["ids"] if id_ not in here]
+            if gone:
+                await self._store.use(name, "delete", ids=gone)
 
     async def clear(self, connection: Connection, tenant_id: UUID) -> None:
         await clear_rows(connection, tenant_id)
         for kind in KIND_NAMES:
-            await self._store.drop(self._name(tenant_id, kind))
+            for name in await self._all_shelves(tenant_id, kind):
+                await self._store.drop(name)
 
-    def _name(self, tenant_id: UUID, kind: Kind) -> str:
-        return f"{self._prefix}-{tenant_id.hex}-{kind}"
+    async def _put(self, name: str, entries: Sequence[tuple[str, Vectors, Place]]) -> None:
+        size = await self._store.batch_size()
+        for start in range(0, len(entries), size):
+            ids, vectors, places = zip(*entries[start : start + size], strict=True)
+            await self._store.use(
+                name, "upsert", create=True,
+                ids=list(ids), embeddings=list(vectors), metadatas=[place.metadata for place in places],
+            )  # fmt: skip
 
+    async def _places(self, tenant_id: UUID, kind: Kind, refs: Iterable[str]) -> dict[str, Place]:
+        async with self._database.connection(tenant_id) as connection:
+            cursor = await connection.execute(_PLACES, (tenant_id, kind, list(refs), self.embedder))
+            return {str(row.pop("id")): Place(**row) for row in await cursor.fetchall()}
 
-def _metadata(
-    ref: str,
-    collection: str,
-    audience: Sequence[str],
-    active: bool,
-    effective_from: datetime | None,
-    effective_until: datetime | None,
-) -> dict[str, Any]:
-    """The filtered columns in Chroma's terms, which have neither lists nor nulls."""
-    values: dict[str, Any] = {
-        "ref": ref, "collection": collection, "active": active, EVERYONE: not audience,
-        "from": effective_from.timestamp() if effective_from else ALWAYS_FROM,
-        "until": effective_until.timestamp() if effective_until else ALWAYS_UNTIL,
-    }  # fmt: skip
-    return values | {_audience_key(name): True for name in audience}
-
-
-def _filter(scope: Scope, source: Source, hidden: Sequence[str]) -> dict[str, Any]:
-    now = datetime.now(UTC).timestamp()
-    conditions: list[dict[str, Any]] = [{"active": True}, {"from": {"$lte": now}}, {"until": {"$gt": now}}]
-    if scope.audience is not None:
-        names = [{EVERYONE: True}, *({_audience_key(name): True} for name in sorted(scope.audience))]
-        conditions.append(names[0] if len(names) == 1 else {"$or": names})
-    if source is Source.GLOBAL_KB:
-        conditions.append({"collection": {"$in": list(scope.collections)}})
-        if hidden:
-            conditions.append({"ref": {"$nin": list(hidden)}})
-    return {"$and": conditions}
+    async def _all_shelves(self, tenant_id: UUID, kind: Kind) -> Sequence[str]:
+        if tenant_id != GLOBAL_TENANT:
+            return self._shelves.fixed(tenant_id, kind)
+        return await self._store.names(self._shelves.stem(tenant_id, kind))
 
 
-def _audience_key(name: str) -> str:
-    return f"for:{name}"
-
-
-def _by_id(found: Mapping[str, Any]) -> dict[UUID, Vectors]:
-    return {
-        UUID(id_): np.asarray(vector, np.float32) for id_, vector in zip(found["ids"], found["embeddings"], strict=True)
-    }
+def _by_id(ids: Sequence[str], vectors: Iterable[Any]) -> dict[UUID, Vectors]:
+    return {UUID(id_): np.asarray(vector, np.float32) for id_, vector in zip(ids, vectors, strict=True)}

@@ -31,6 +31,7 @@ class ChromaStore:
         self._client = client
         self._threaded = threaded
         self._collections: dict[str, Any] = {}
+        self._batch_size = 0
 
     async def use(self, name: str, verb: str, *, create: bool = False, **values: Any) -> Any:
         """Call `verb` (query, get, upsert, delete, count) of a collection; None where there is no such collection.
@@ -54,8 +55,16 @@ class ChromaStore:
         with suppress(self._missing):
             await self._call(self._client.delete_collection, name=name)
 
+    async def names(self, prefix: str) -> tuple[str, ...]:
+        """All collections whose names begin so."""
+        found = await self._call(self._client.list_collections)
+        return tuple(sorted(each.name for each in found if each.name.startswith(prefix)))
+
     async def batch_size(self) -> int:
-        return int(await self._call(self._client.get_max_batch_size))
+        """Vectors that one call may write."""
+        if self._batch_size == 0:
+            self._batch_size = int(await self._call(self._client.get_max_batch_size))
+        return self._batch_size
 
     async def _collection(self, name: str, *, create: bool) -> Any:
         if name not in self._collections:

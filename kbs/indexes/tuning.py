@@ -14,7 +14,7 @@ from psycopg import sql
 
 from kbs.indexes.rows import DIMENSIONS
 
-THRESHOLD = {384: 15_000, 1536: 5_000}
+THRESHOLD = {384: 5000, 1536: 2000}
 """Vectors of one tenant and kind from which on an index pays; half of that keeps it."""
 MEMORY = "256MB"
 """To build in; 100,000 vectors of 384 numbers need about 120 MB."""

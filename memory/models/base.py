@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuids
-from sqlalchemy import DateTime, Text, func
+from sqlalchemy import DateTime, ForeignKeyConstraint, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -40,6 +40,18 @@ def text_list() -> Any:
 
 def long_text(default: str | None = "") -> Any:
     return Field(default=default, sa_type=Text, nullable=default is None)
+
+
+def of_tenant(column: str, table: str, ondelete: str = "CASCADE") -> ForeignKeyConstraint:
+    """A foreign key that stays inside the tenant. Postgres checks foreign keys past row-level security, so one of the
+    id alone would let a row hang on another tenant's. `table` needs `named_by_tenant()`."""
+    clear = f"SET NULL ({column})" if ondelete == "SET NULL" else ondelete
+    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], ondelete=clear)
+
+
+def named_by_tenant() -> UniqueConstraint:
+    """What `of_tenant` refers to."""
+    return UniqueConstraint("tenant_id", "id")
 
 
 class TenantOwned(SQLModel):

@@ -7,7 +7,16 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlmodel import Field
 
-from memory.models.base import Row, TenantOwned, json_object, long_text, optional_time, timestamp
+from memory.models.base import (
+    Row,
+    TenantOwned,
+    json_object,
+    long_text,
+    named_by_tenant,
+    of_tenant,
+    optional_time,
+    timestamp,
+)
 
 
 class ChatSession(Row, TenantOwned, table=True):
@@ -17,9 +26,11 @@ class ChatSession(Row, TenantOwned, table=True):
     __table_args__ = (
         Index("chat_sessions_customer", "tenant_id", "customer_id", "id"),
         Index("chat_sessions_recent", "tenant_id", "last_message_at"),
+        of_tenant("customer_id", "customers"),
+        named_by_tenant(),
     )
 
-    customer_id: UUID = Field(foreign_key="customers.id", ondelete="CASCADE")
+    customer_id: UUID
     user_label: str | None = Field(default=None, description="the unverified `user_id` of the request")
     title: str = ""
     status: str = Field(default="open", description="open | closed")
@@ -35,9 +46,13 @@ class ChatSession(Row, TenantOwned, table=True):
 
 class ChatMessage(Row, TenantOwned, table=True):
     __tablename__ = "chat_messages"
-    __table_args__ = (Index("chat_messages_session", "session_id", "n", unique=True),)
+    __table_args__ = (
+        Index("chat_messages_session", "session_id", "n", unique=True),
+        of_tenant("session_id", "chat_sessions"),
+        named_by_tenant(),
+    )
 
-    session_id: UUID = Field(foreign_key="chat_sessions.id", ondelete="CASCADE")
+    session_id: UUID
     n: int = Field(description="number of the event that announced it: the order of the conversation")
     author: str = Field(description="customer | bot | agent | system")
     author_id: UUID | None = None
@@ -52,8 +67,9 @@ class SessionEvent(TenantOwned, table=True):
     """A durable event: written in the transaction that it reports, numbered without gaps."""
 
     __tablename__ = "session_events"
+    __table_args__ = (of_tenant("session_id", "chat_sessions"),)
 
-    session_id: UUID = Field(primary_key=True, foreign_key="chat_sessions.id", ondelete="CASCADE")
+    session_id: UUID = Field(primary_key=True)
     n: int = Field(primary_key=True)
     type: str
     data: dict[str, Any] = json_object()
@@ -64,9 +80,9 @@ class Fact(Row, TenantOwned, table=True):
     """Something worth remembering about a customer; only that customer's own turns see it."""
 
     __tablename__ = "facts"
-    __table_args__ = (Index("facts_customer", "tenant_id", "customer_id", "id"),)
+    __table_args__ = (Index("facts_customer", "tenant_id", "customer_id", "id"), of_tenant("customer_id", "customers"))
 
-    customer_id: UUID = Field(foreign_key="customers.id", ondelete="CASCADE")
+    customer_id: UUID
     text: str = long_text()
     digest: str = Field(description="of the normalised text, so that a fact is kept once")
     turn_id: UUID | None = None

@@ -9,14 +9,24 @@ from sqlalchemy import BigInteger, Computed, Float, Index, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
 
-from memory.models.base import Row, SharedRead, TenantOwned, long_text, optional_time, text_list, timestamp
+from memory.models.base import (
+    Row,
+    SharedRead,
+    TenantOwned,
+    long_text,
+    named_by_tenant,
+    of_tenant,
+    optional_time,
+    text_list,
+    timestamp,
+)
 
 
 class Article(Row, SharedRead, table=True):
     """The current state of an article; every text it ever had stays in its versions."""
 
     __tablename__ = "kb_articles"
-    __table_args__ = (Index("kb_articles_ref", "tenant_id", "ref", unique=True),)
+    __table_args__ = (Index("kb_articles_ref", "tenant_id", "ref", unique=True), named_by_tenant())
 
     ref: str = Field(description="the stable id of the front matter")
     collection: str
@@ -36,9 +46,12 @@ class Article(Row, SharedRead, table=True):
 
 class ArticleVersion(Row, SharedRead, table=True):
     __tablename__ = "kb_article_versions"
-    __table_args__ = (Index("kb_article_versions_number", "article_id", "version", unique=True),)
+    __table_args__ = (
+        Index("kb_article_versions_number", "article_id", "version", unique=True),
+        of_tenant("article_id", "kb_articles"),
+    )
 
-    article_id: UUID = Field(foreign_key="kb_articles.id", ondelete="CASCADE")
+    article_id: UUID
     version: int
     label: str = Field(default="", description="the author's own version name")
     last_updated: date | None = None
@@ -137,8 +150,9 @@ class Reference(Row, TenantOwned, table=True):
     """A message relied on this passage. No foreign key: the proof outlives a reindex and the article."""
 
     __tablename__ = "kb_references"
+    __table_args__ = (of_tenant("message_id", "chat_messages"),)
 
-    message_id: UUID = Field(foreign_key="chat_messages.id", ondelete="CASCADE", index=True)
+    message_id: UUID = Field(index=True)
     article_id: UUID | None = Field(default=None, index=True)
     ref: str
     title: str

@@ -4,16 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index
-from sqlmodel import Field
 
-from memory.models.base import Row, SharedRead, TenantOwned, json_object, long_text
+from memory.models.base import Row, SharedRead, TenantOwned, json_object, long_text, of_tenant
 
 
 class GuardrailEvent(Row, TenantOwned, table=True):
     __tablename__ = "guardrail_events"
-    __table_args__ = (Index("guardrail_events_newest", "tenant_id", "id"),)
+    __table_args__ = (Index("guardrail_events_newest", "tenant_id", "id"), of_tenant("session_id", "chat_sessions"))
 
-    session_id: UUID | None = Field(default=None, foreign_key="chat_sessions.id", ondelete="CASCADE")
+    session_id: UUID | None = None
     turn_id: UUID | None = None
     action: str
     category: str

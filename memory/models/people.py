@@ -7,7 +7,16 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from memory.models.base import Row, TenantOwned, json_object, optional_time, text_list, timestamp
+from memory.models.base import (
+    Row,
+    TenantOwned,
+    json_object,
+    named_by_tenant,
+    of_tenant,
+    optional_time,
+    text_list,
+    timestamp,
+)
 
 
 class Tenant(Row, table=True):
@@ -30,12 +39,14 @@ class TenantSettings(TenantOwned, table=True):
 
 
 class User(Row, TenantOwned, table=True):
-    """Someone with a password. Staff addresses are unique everywhere, customers' within their tenant."""
+    """Someone with a password. Staff addresses are unique everywhere, customers' within their tenant; one address may
+    have an account of either kind, so that nobody who registers can keep a colleague out."""
 
     __tablename__ = "users"
     __table_args__ = (
         Index("users_staff_email", "email", unique=True, postgresql_where=text("role <> 'customer'")),
-        Index("users_tenant_email", "tenant_id", "email", unique=True),
+        Index("users_customer_email", "tenant_id", "email", unique=True, postgresql_where=text("role = 'customer'")),
+        named_by_tenant(),
     )
 
     email: str = Field(description="lower case")
@@ -55,6 +66,9 @@ class Customer(Row, TenantOwned, table=True):
         Index("customers_external", "tenant_id", "external_id", unique=True,
               postgresql_where=text("external_id is not null")),
         Index("customers_user", "user_id", unique=True, postgresql_where=text("user_id is not null")),
+        of_tenant("user_id", "users", "SET NULL"),
+        of_tenant("merged_into", "customers", "SET NULL"),
+        named_by_tenant(),
     )  # fmt: skip
 
     external_id: str | None = None
@@ -62,8 +76,8 @@ class Customer(Row, TenantOwned, table=True):
     email_verified: bool = False
     name: str = ""
     audience: list[str] = text_list()
-    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
-    merged_into: UUID | None = Field(default=None, foreign_key="customers.id", ondelete="SET NULL")
+    user_id: UUID | None = None
+    merged_into: UUID | None = None
     visitor_epoch: int = 0
 
 

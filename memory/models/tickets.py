@@ -7,7 +7,16 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field
 
-from memory.models.base import Row, TenantOwned, json_object, long_text, optional_time, timestamp
+from memory.models.base import (
+    Row,
+    TenantOwned,
+    json_object,
+    long_text,
+    named_by_tenant,
+    of_tenant,
+    optional_time,
+    timestamp,
+)
 
 
 class TicketCounter(TenantOwned, table=True):
@@ -25,11 +34,14 @@ class Ticket(Row, TenantOwned, table=True):
         Index("tickets_number", "tenant_id", "number", unique=True),
         Index("tickets_customer", "tenant_id", "customer_id", "id"),
         Index("tickets_escalation", "session_id", unique=True, postgresql_where=text("opened_by = 'escalation'")),
+        of_tenant("customer_id", "customers"),
+        of_tenant("session_id", "chat_sessions", "SET NULL"),
+        named_by_tenant(),
     )
 
     number: int = Field(sa_type=BigInteger)
-    customer_id: UUID = Field(foreign_key="customers.id", ondelete="CASCADE")
-    session_id: UUID | None = Field(default=None, foreign_key="chat_sessions.id", ondelete="SET NULL")
+    customer_id: UUID
+    session_id: UUID | None = None
     subject: str
     content: str = long_text()
     department: str = ""
@@ -44,9 +56,9 @@ class Ticket(Row, TenantOwned, table=True):
 
 class TicketEvent(Row, TenantOwned, table=True):
     __tablename__ = "ticket_events"
-    __table_args__ = (Index("ticket_events_ticket", "ticket_id", "id"),)
+    __table_args__ = (Index("ticket_events_ticket", "ticket_id", "id"), of_tenant("ticket_id", "tickets"))
 
-    ticket_id: UUID = Field(foreign_key="tickets.id", ondelete="CASCADE")
+    ticket_id: UUID
     type: str
     actor: str
     data: dict[str, Any] = json_object()
@@ -60,15 +72,18 @@ class Handoff(Row, TenantOwned, table=True):
         Index("handoffs_open", "session_id", unique=True,
               postgresql_where=text("status in ('requested', 'claimed')")),
         Index("handoffs_queue", "tenant_id", "status", "id"),
+        of_tenant("session_id", "chat_sessions"),
+        of_tenant("ticket_id", "tickets", "SET NULL"),
+        of_tenant("claimed_by", "users", "SET NULL"),
     )  # fmt: skip
 
-    session_id: UUID = Field(foreign_key="chat_sessions.id", ondelete="CASCADE")
-    ticket_id: UUID | None = Field(default=None, foreign_key="tickets.id", ondelete="SET NULL")
+    session_id: UUID
+    ticket_id: UUID | None = None
     turn_id: UUID | None = None
     status: str = Field(default="requested", description="requested | claimed | released | resolved")
     reason: str
     summary: str = long_text()
     findings: dict[str, Any] = json_object()
-    claimed_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    claimed_by: UUID | None = None
     claimed_at: datetime | None = optional_time()
     ended_at: datetime | None = optional_time()

@@ -7,7 +7,16 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from memory.models.base import Row, TenantOwned, json_object, long_text, optional_time, timestamp
+from memory.models.base import (
+    Row,
+    TenantOwned,
+    json_object,
+    long_text,
+    named_by_tenant,
+    of_tenant,
+    optional_time,
+    timestamp,
+)
 
 
 class Turn(Row, TenantOwned, table=True):
@@ -18,9 +27,11 @@ class Turn(Row, TenantOwned, table=True):
         Index("turns_running", "session_id", unique=True, postgresql_where=text("status = 'running'")),
         Index("turns_queued", "session_id", unique=True, postgresql_where=text("status = 'queued'")),
         Index("turns_lease", "lease_until", postgresql_where=text("status in ('running', 'queued')")),
+        of_tenant("session_id", "chat_sessions"),
+        named_by_tenant(),
     )
 
-    session_id: UUID = Field(foreign_key="chat_sessions.id", ondelete="CASCADE", index=True)
+    session_id: UUID = Field(index=True)
     status: str = Field(default="queued", description="queued | running | completed | failed | cancelled")
     reason: str | None = None
     owner: str | None = Field(default=None, description="the process that holds the lease")
@@ -39,8 +50,9 @@ class ToolEffect(TenantOwned, table=True):
     """What a tool did, once per (turn, ordinal): written with the effect, or before a call to the outside."""
 
     __tablename__ = "tool_effects"
+    __table_args__ = (of_tenant("turn_id", "turns"),)
 
-    turn_id: UUID = Field(primary_key=True, foreign_key="turns.id", ondelete="CASCADE")
+    turn_id: UUID = Field(primary_key=True)
     ordinal: int = Field(primary_key=True)
     tool: str
     result: dict[str, Any] = json_object()

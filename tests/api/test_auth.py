@@ -56,6 +56,33 @@ class TestSignIn:
         opened = await product.http.post("/api/v1/chat/sessions", headers={"X-Widget-Key": tenant.widget_key})
         assert opened.status_code == 401
 
+    async def test_a_colleague_and_a_customer_may_share_an_address(self, product: Product) -> None:
+        """Otherwise whoever registers first with the widget's public key would keep a colleague out."""
+        tenant = await product.tenant()
+        address, key = email(), {"X-Widget-Key": tenant.widget_key}
+        admin = await product.staff(tenant, Role.ADMIN)
+        passwords = {"customer": PASSWORD, "agent": f"{PASSWORD} of a colleague"}
+        body = {"email": address, "password": passwords["customer"]}
+        assert (await product.http.post("/api/v1/auth/register", json=body, headers=key)).status_code == 201
+        body = {"email": address, "password": passwords["agent"], "role": "agent"}
+        assert (await product.http.post("/api/v1/users", json=body, headers=admin)).status_code == 201
+        assert (await product.http.post("/api/v1/users", json=body, headers=admin)).status_code == 409
+
+        async def role(password: str, headers: dict[str, str]) -> str:
+            body = {"email": address, "password": password}
+            answer = await product.http.post("/api/v1/auth/login", json=body, headers=headers)
+            if answer.status_code != 200:
+                return "nobody"
+            bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+            return (await product.http.get("/api/v1/auth/me", headers=bearer)).json()["role"]  # type: ignore[no-any-return]
+
+        found = {(kind, bool(headers)): await role(passwords[kind], headers)
+                 for kind in passwords for headers in (key, {})}  # fmt: skip
+        assert found == {
+            ("customer", True): "customer", ("customer", False): "nobody",
+            ("agent", True): "nobody", ("agent", False): "agent",
+        }  # fmt: skip
+
 
 class TestRegister:
     async def test_makes_a_customer_and_nothing_more(self, product: Product) -> None:

@@ -25,8 +25,7 @@ from kbs.indexes.chroma_store import open_chroma_folder, open_chroma_server
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.passage_making import digest_of
 from kbs.passages import Source
-from kbs.reindex import open_owner
-from memory.database import Database
+from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import Misconfigured, Unavailable
 from memory.models import GLOBAL_TENANT, new_id
@@ -359,7 +358,7 @@ async def test_a_folder_of_chroma_is_held_by_one_process(tmp_path: Path) -> None
 
     async with open_chroma_folder(tmp_path / "chroma"):
         _, refusal = await another()
-        assert "Misconfigured: another process holds" in refusal
+        assert "another process holds the knowledge index" in refusal
     opened, _ = await another()
     assert opened == "opened\n"
 

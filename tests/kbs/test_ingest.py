@@ -13,8 +13,8 @@ from kbs.index import Scope
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.ingest import Report, ingest_folder
 from kbs.passages import Source
-from kbs.reindex import check_embedder, open_owner, reindex
-from memory.database import Database
+from kbs.reindex import check_embedder, reindex
+from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import Misconfigured, NotFound
 from memory.models import GLOBAL_TENANT

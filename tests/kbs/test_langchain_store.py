@@ -12,9 +12,8 @@ from kbs.indexes.pgvector import PgvectorIndex
 from kbs.langchain_store import KnowledgeRetriever, open_vector_store
 from kbs.passage_making import Document as Source
 from kbs.passage_making import cut, with_vectors
-from kbs.reindex import open_owner
 from kbs.retrieval import RetrievalOptions, Retriever
-from memory.database import Database
+from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import NotAllowed
 from memory.models import GLOBAL_TENANT

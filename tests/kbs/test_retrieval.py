@@ -14,11 +14,10 @@ from kbs.index import Scope, remove, replace
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.passage_making import Document, cut, with_vectors
 from kbs.passages import Source
-from kbs.reindex import open_owner
 from kbs.retrieval import MAX_K, RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved, SearchCache
 from kbs.sources import Weights
-from memory.database import Database
+from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import Invalid
 from memory.models import GLOBAL_TENANT

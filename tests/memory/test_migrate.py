@@ -3,6 +3,8 @@
 import asyncio
 import sys
 import uuid
+from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,9 +16,11 @@ from memory.database import Database, open_database
 from memory.embedded import APP, EmbeddedUrls
 from memory.errors import Misconfigured
 from memory.migrate import HEAD, migrate, sqlalchemy_url
+from memory.models import ChatSession, Customer, SessionEvent
 from memory.upgrade import config
 from tests.conftest import Cluster
 
+MakeTenant = Callable[..., Awaitable[UUID]]
 SCRIPT = "import sys; from memory.migrate import migrate; migrate(sys.argv[1], sys.argv[2])"
 
 
@@ -65,6 +69,17 @@ class TestRoles:
                 async with open_database(url):
                     pass
 
+    @pytest.mark.parametrize("grant", ["", " with inherit false"])
+    async def test_a_member_of_the_owner_is_refused_too(self, database_urls: EmbeddedUrls, grant: str) -> None:
+        """It may do what the owner may, at once or after `set role`."""
+        name = f"member_{uuid.uuid4().hex}"
+        with psycopg.connect(database_urls.superuser, autocommit=True) as connection:
+            connection.execute(f"create role {name} login")
+            connection.execute(f"grant helpdesk_owner to {name}{grant}")
+        with pytest.raises(Misconfigured, match="bypasses row-level security"):
+            async with open_database(database_urls.app.replace(APP, name, 1)):
+                pass
+
     async def test_the_application_cannot_change_the_structure(self, database: Database) -> None:
         async with database.lookup() as connection:
             for statement in (
@@ -80,5 +95,22 @@ class TestRoles:
             for table in ("audit_log", "session_events", "kb_article_versions"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     await connection.execute(f"update {table} set created_at = now()")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await connection.execute("delete from audit_log")
+            for table in ("audit_log", "session_events"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await connection.execute(f"delete from {table}")
+
+    async def test_a_history_ends_with_its_session(self, database: Database, tenant: MakeTenant) -> None:
+        """Postgres carries `on delete cascade` out as the tables' owner."""
+        tenant_id = await tenant()
+        async with database.transaction(tenant_id) as rows:
+            customer = Customer()
+            rows.add(customer)
+            await rows.flush()
+            session = ChatSession(customer_id=customer.id)
+            rows.add(session)
+            await rows.flush()
+            rows.add(SessionEvent(session_id=session.id, n=1, type="step"))
+        async with database.connection(tenant_id) as connection:
+            await connection.execute("delete from chat_sessions where id = %s", (session.id,))
+            left = await (await connection.execute("select count(*) as n from session_events")).fetchone()
+        assert left == {"n": 0}

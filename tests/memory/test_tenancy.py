@@ -1,16 +1,37 @@
 """The walls between tenants: the query layer's, and row-level security's where that one is switched off."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from sqlmodel import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel, select, update
 
 from memory.database import Database, open_database
 from memory.embedded import EmbeddedUrls
 from memory.errors import NoTenant
-from memory.models import GLOBAL_TENANT, Customer, PromptVersion, User, new_id
+from memory.models import (
+    GLOBAL_TENANT,
+    Article,
+    ArticleVersion,
+    ChatMessage,
+    ChatSession,
+    Customer,
+    Fact,
+    GuardrailEvent,
+    Handoff,
+    PromptVersion,
+    Reference,
+    SessionEvent,
+    Ticket,
+    TicketEvent,
+    ToolEffect,
+    Turn,
+    User,
+    new_id,
+)
 
 MakeTenant = Callable[..., Awaitable[UUID]]
 
@@ -131,3 +152,112 @@ class TestRowLevelSecurity:
                 continue
             words = set(row["result"].replace("TABLE(", "").replace(")", "").replace(",", "").split())
             assert words <= {"uuid", "boolean", "SETOF", "id", "tenant_id", "session_id", "turn_id"}, row["proname"]
+
+
+def person() -> dict[str, Any]:
+    return {"email": f"{new_id().hex}@example.com", "role": "agent", "password_hash": "-"}
+
+
+def reference() -> dict[str, Any]:
+    return {
+        "ref": "a",
+        "title": "A",
+        "version": 1,
+        "passage_digest": "-",
+        "quoted": "",
+        "rank": 1,
+        "score": 1.0,
+        "source": "article",
+    }
+
+
+HANGS_ON: dict[tuple[type[SQLModel], str], tuple[type[SQLModel], Callable[[], dict[str, Any]]]] = {
+    (Customer, "user_id"): (User, dict),
+    (Customer, "merged_into"): (Customer, dict),
+    (ChatSession, "customer_id"): (Customer, dict),
+    (ChatMessage, "session_id"): (ChatSession, lambda: {"n": 2, "author": "bot"}),
+    (SessionEvent, "session_id"): (ChatSession, lambda: {"n": 1, "type": "step"}),
+    (Fact, "customer_id"): (Customer, lambda: {"digest": "-"}),
+    (Turn, "session_id"): (ChatSession, lambda: {"status": "completed"}),
+    (ToolEffect, "turn_id"): (Turn, lambda: {"ordinal": 1, "tool": "x"}),
+    (Ticket, "customer_id"): (Customer, lambda: {"number": 2, "subject": "-"}),
+    (Ticket, "session_id"): (ChatSession, lambda: {"number": 2, "subject": "-"}),
+    (TicketEvent, "ticket_id"): (Ticket, lambda: {"type": "x", "actor": "bot"}),
+    (Handoff, "session_id"): (ChatSession, lambda: {"reason": "x"}),
+    (Handoff, "ticket_id"): (Ticket, lambda: {"reason": "x"}),
+    (Handoff, "claimed_by"): (User, lambda: {"reason": "x"}),
+    (Reference, "message_id"): (ChatMessage, reference),
+    (GuardrailEvent, "session_id"): (
+        ChatSession, lambda: {"action": "x", "category": "x", "rule": "x", "reason": "x"}
+    ),
+    (ArticleVersion, "article_id"): (Article, lambda: {"version": 1, "title": "-", "content_hash": "-"}),
+}  # fmt: skip
+"""Every column that names another row of the tenant, that row's table, and what else the row needs."""
+
+
+async def one_of_each(database: Database, tenant_id: UUID) -> dict[type[SQLModel], UUID]:
+    """A row of every table that others refer to."""
+    customer, user = Customer(), User(**person())
+    session = ChatSession(customer_id=customer.id)
+    rows = [
+        user, customer, session, ChatMessage(session_id=session.id, n=1, author="bot"), Turn(session_id=session.id),
+        Ticket(customer_id=customer.id, number=1, subject="-"),
+        Article(ref="a", collection="", title="A", content_hash="-"),
+    ]  # fmt: skip
+    async with database.transaction(tenant_id) as transaction:
+        for row in rows:
+            transaction.add(row)
+            await transaction.flush()
+    return {type(row): row.id for row in rows}
+
+
+class TestForeignKeys:
+    """Postgres checks them past row-level security, so the key itself holds the wall."""
+
+    @pytest.mark.parametrize(
+        ("model", "column"), HANGS_ON, ids=[f"{model.__name__}.{column}" for model, column in HANGS_ON]
+    )
+    async def test_nothing_hangs_on_another_tenants_row(
+        self, database: Database, tenant: MakeTenant, model: type[SQLModel], column: str
+    ) -> None:
+        mine, theirs = await tenant(), await tenant()
+        own, foreign = await one_of_each(database, mine), await one_of_each(database, theirs)
+        referred, values = HANGS_ON[model, column]
+        needed = {name: own[table] for (owner, name), (table, _) in HANGS_ON.items() if owner is model}
+
+        async def insert(rows: dict[type[SQLModel], UUID]) -> None:
+            async with database.transaction(mine) as session:
+                session.add(model(**{**needed, **values(), column: rows[referred]}))
+
+        with pytest.raises(IntegrityError, match="foreign key"):
+            await insert(foreign)
+        await insert(own)
+
+    async def test_the_table_above_names_every_reference_and_each_carries_the_tenant(self, database: Database) -> None:
+        query = """
+            select k.conrelid::regclass::text as name,
+                   array(select attname::text from pg_attribute where attrelid = k.conrelid and attnum = any(k.conkey)
+                         order by array_position(k.conkey, attnum)) as columns
+            from pg_constraint k where k.contype = 'f' and k.confrelid <> 'tenants'::regclass
+            and k.connamespace = 'public'::regnamespace and k.conrelid::regclass::text not like 'procrastinate%'
+        """
+        async with database.lookup() as connection:
+            rows = await (await connection.execute(query)).fetchall()
+        assert {(row["name"], *row["columns"]) for row in rows} == {
+            (model.__tablename__, "tenant_id", column) for model, column in HANGS_ON
+        }
+
+    async def test_a_row_outlives_what_it_may_do_without(self, database: Database, tenant: MakeTenant) -> None:
+        """`set null` clears the reference and leaves the tenant."""
+        mine = await tenant()
+        rows = await one_of_each(database, mine)
+        async with database.transaction(mine) as session:
+            ticket = Ticket(customer_id=rows[Customer], session_id=rows[ChatSession], number=2, subject="-")
+            session.add(ticket)
+        async with database.connection(mine) as connection:
+            await connection.execute("delete from chat_sessions where id = %s", (rows[ChatSession],))
+            left = await (await connection.execute("select * from tickets where id = %s", (ticket.id,))).fetchone()
+            messages = await (await connection.execute("select count(*) as n from chat_messages")).fetchone()
+        assert left
+        assert (left["tenant_id"], left["session_id"]) == (mine, None)
+        assert messages == {"n": 0}

@@ -156,3 +156,35 @@ class TestEnd:
         found = {row["turn_id"]: row["tenant_id"] for row in rows}
         assert found.get(leases[0].turn_id) == one.tenant_id  # type: ignore[union-attr]
         assert leases[1].turn_id not in found  # type: ignore[union-attr]
+
+    async def test_what_waits_while_a_person_has_the_session_is_not_lapsed(self, desk: OpenDesk) -> None:
+        """Nobody may start it, so it would take the place of others on every page of lapsed turns."""
+        one = await desk()
+        await one.send("One?")
+        waiting = await one.send("Two?")
+        assert waiting.turn_id
+        async with one.journal() as (entry, session):
+            await chats.update_session(entry.connection, session.id, mode="human", epoch=session.epoch + 1)
+        await one.stop("cancelled", "takeover")
+        await one.lapse(waiting.turn_id)
+
+        async def lapsed() -> bool:
+            async with one.database.lookup() as connection:
+                rows = await (await connection.execute("select turn_id from lapsed_turns(100)")).fetchall()
+            return any(row["turn_id"] == waiting.turn_id for row in rows)
+
+        assert not await lapsed()
+        async with one.journal() as (entry, session):
+            await chats.update_session(entry.connection, session.id, mode="bot")
+        assert await lapsed()
+
+    async def test_an_answer_cut_off_by_a_takeover_still_lapses(self, desk: OpenDesk) -> None:
+        one = await desk()
+        lease = (await one.send("How?")).lease
+        assert lease
+        async with one.journal() as (entry, session):
+            await chats.update_session(entry.connection, session.id, mode="human", epoch=session.epoch + 1)
+        await one.lapse(lease.turn_id)
+        async with one.database.lookup() as connection:
+            rows = await (await connection.execute("select turn_id from lapsed_turns(100)")).fetchall()
+        assert lease.turn_id in [row["turn_id"] for row in rows]
