@@ -15,7 +15,7 @@ from agent.settings import Settings
 ANOTHER = """
 select exists (
     select 1 from pg_stat_activity
-    where pid <> pg_backend_pid() and usename = current_user and backend_type = 'client backend'
+    where pid <> pg_backend_pid() and usename = current_user and datname = current_database() and backend_type = 'client backend'
         and client_addr is not distinct from inet_client_addr())
 """
 
