@@ -48,8 +48,8 @@ async def get_session(
     connection: Connection, session_id: UUID, *, customer_id: UUID | None = None, lock: bool = False
 ) -> ChatSession:
     """One session; with `customer_id` only if it is that customer's. Raises NotFound."""
-    query = "select * from chat_sessions where id = %s and (%s::uuid is null or customer_id = %s)"
-    rows = await connection.execute(query + (" for update" if lock else ""), (session_id, customer_id, customer_id))
+    values = (session_id, customer_id, customer_id)
+    rows = await connection.execute(GET + ("for update" if lock else ""), values)
     row = await rows.fetchone()
     if row is None:
         raise NotFound("no such session")
@@ -65,9 +65,7 @@ async def list_sessions(
 
 
 async def messages_after(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
-    rows = await connection.execute(
-        "select * from chat_messages where session_id = %s and n > %s order by n limit %s", (session_id, after, limit)
-    )
+    rows = await connection.execute(AFTER, (session_id, after, limit))
     return [ChatMessage(**row) for row in await rows.fetchall()]
 
 
@@ -78,7 +76,7 @@ async def window(connection: Connection, session_id: UUID, *, after: int, limit:
 
 
 async def get_message(connection: Connection, message_id: UUID) -> ChatMessage:
-    row = await (await connection.execute("select * from chat_messages where id = %s", (message_id,))).fetchone()
+    row = await (await connection.execute(MESSAGE, (message_id,))).fetchone()
     if row is None:
         raise NotFound("no such message")
     return ChatMessage(**row)
@@ -88,9 +86,7 @@ async def close_session(journal: Journal, session: ChatSession) -> None:
     """End a conversation; a message within seven days opens it again. Closing twice changes nothing."""
     if session.status == "closed":
         return
-    await journal.connection.execute(
-        "update chat_sessions set status = 'closed', closed_at = now() where id = %s", (session.id,)
-    )
+    await journal.connection.execute(CLOSE, (session.id,))
     await journal.append(session.id, "session.closed", {})
 
 
@@ -103,24 +99,41 @@ async def reopen_if_recent(connection: Connection, session_id: UUID) -> bool:
 async def update_session(connection: Connection, session_id: UUID, **values: Any) -> None:
     """Set columns named by the caller's code, never by input."""
     columns = ", ".join(f"{name} = %({name})s" for name in values)
-    await connection.execute(f"update chat_sessions set {columns} where id = %(id)s", {**values, "id": session_id})
+    query = f"update chat_sessions set {columns} where id = %(id)s and tenant_id = current_tenant()"
+    await connection.execute(query, {**values, "id": session_id})
 
 
+# Each names the tenant: a layer of its own besides row-level security.
 CREATE = """
 insert into chat_sessions (id, tenant_id, customer_id, user_label, title, status, mode, epoch, last_n, summary,
                            summary_upto, language)
 values (%(id)s, %(tenant_id)s, %(customer_id)s, %(user_label)s, %(title)s, %(status)s, %(mode)s, %(epoch)s,
         %(last_n)s, %(summary)s, %(summary_upto)s, %(language)s)
 """
+GET = """
+select * from chat_sessions
+where id = %s and tenant_id = current_tenant() and (%s::uuid is null or customer_id = %s)
+"""
 LIST = """
 select * from chat_sessions
-where (%(customer)s::uuid is null or customer_id = %(customer)s) and (%(before)s::uuid is null or id < %(before)s)
+where tenant_id = current_tenant() and (%(customer)s::uuid is null or customer_id = %(customer)s)
+      and (%(before)s::uuid is null or id < %(before)s)
 order by id desc limit %(limit)s
 """
+AFTER = """
+select * from chat_messages where session_id = %s and n > %s and tenant_id = current_tenant() order by n limit %s
+"""
+MESSAGE = "select * from chat_messages where id = %s and tenant_id = current_tenant()"
 WINDOW = """
-select * from (select * from chat_messages where session_id = %s and n > %s order by n desc limit %s) newest order by n
+select * from (
+    select * from chat_messages where session_id = %s and n > %s and tenant_id = current_tenant()
+    order by n desc limit %s) newest
+order by n
+"""
+CLOSE = """
+update chat_sessions set status = 'closed', closed_at = now() where id = %s and tenant_id = current_tenant()
 """
 REOPEN = """
 update chat_sessions set status = 'open', closed_at = null
-where id = %s and status = 'closed' and closed_at > now() - %s::interval
+where id = %s and tenant_id = current_tenant() and status = 'closed' and closed_at > now() - %s::interval
 """

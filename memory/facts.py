@@ -42,12 +42,17 @@ def digest(text: str) -> str:
 REMEMBER = """
 insert into facts (id, tenant_id, customer_id, text, digest, turn_id)
 select %(id)s, %(tenant)s, %(customer)s, %(text)s, %(digest)s::varchar, %(turn)s
-where not exists (select 1 from facts where customer_id = %(customer)s and digest = %(digest)s::varchar)
+where not exists (
+    select 1 from facts
+    where customer_id = %(customer)s and tenant_id = current_tenant() and digest = %(digest)s::varchar)
 """
 PRUNE = """
-delete from facts where customer_id = %(customer)s and id in (
-    select id from facts where customer_id = %(customer)s order by id desc offset %(most)s)
+delete from facts where tenant_id = current_tenant() and id in (
+    select id from facts where customer_id = %(customer)s and tenant_id = current_tenant()
+    order by id desc offset %(most)s)
 """
 RECALL = """
-select text from (select id, text from facts where customer_id = %s order by id desc limit %s) newest order by id
+select text from (
+    select id, text from facts where customer_id = %s and tenant_id = current_tenant() order by id desc limit %s) newest
+order by id
 """

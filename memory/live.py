@@ -10,10 +10,12 @@ from uuid import UUID
 
 import orjson
 import redis.asyncio as redis
+import structlog
 
 from memory.events import Event
 from memory.streams import Streams
 
+log = structlog.get_logger()
 STREAM = "helpdesk:live"
 LENGTH = 10_000
 BLOCK_MS = 2_000
@@ -51,7 +53,8 @@ class LiveWire:
                 for event in batch:
                     pipe.xadd(STREAM, {"e": encode(event, self._process)}, maxlen=LENGTH, approximate=True)
                 await pipe.execute()
-            except (redis.RedisError, OSError):
+            except Exception as error:  # whatever it was: this loop outlives it, and watchers have the rows
+                log.warning("events were not sent", error=type(error).__name__)
                 await asyncio.sleep(1)
 
     async def _receive(self) -> None:
@@ -63,7 +66,8 @@ class LiveWire:
                     for entry_id, fields in entries:
                         last = entry_id
                         self._deliver(fields[b"e"])
-            except (redis.RedisError, OSError):
+            except Exception as error:
+                log.warning("events were not received", error=type(error).__name__)
                 last = "$"
                 self._streams.wake()
                 await asyncio.sleep(1)

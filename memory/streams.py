@@ -24,6 +24,8 @@ log = structlog.get_logger()
 WAKE = "wake"
 """Never sent on: a row with this number was written somewhere. Who has it already goes on undisturbed."""
 QUEUE = 512
+PAGE = 500
+"""Rows that are read at once."""
 POLL_S = 20.0
 """How long a watcher trusts silence while notifications work; without them `BLIND_POLL_S` holds."""
 BLIND_POLL_S = 1.0
@@ -120,9 +122,12 @@ class Streams:
         with self._inbox(session_id) as inbox:
             cursor = after
             while True:
-                for event in await self._catch_up(tenant_id, session_id, cursor):
+                found = await self._catch_up(tenant_id, session_id, cursor)
+                for event in found:
                     cursor = _advance(cursor, event)
                     yield event
+                if len(found) >= PAGE:
+                    continue  # there may be more rows, and nothing will announce them
                 while (event_or_none := await inbox.get(POLL_S if self._listening else BLIND_POLL_S)) is not None:
                     match _place(cursor, event_or_none):
                         case "next":
@@ -136,7 +141,7 @@ class Streams:
         try:
             async with self._database.connection(tenant_id) as connection:
                 state = await (await connection.execute(STATE, (session_id,))).fetchone()
-                rows = await read_events(connection, session_id, cursor.n) if state else []
+                rows = await read_events(connection, session_id, cursor.n, limit=PAGE) if state else []
         except Unavailable:
             await asyncio.sleep(BLIND_POLL_S)  # a stream outlives a database that comes back
             return []

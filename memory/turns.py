@@ -92,7 +92,7 @@ async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
     if started_n is None:
         event = await journal.append(row["session_id"], "turn.started", {"turn_id": str(turn_id)})
         started_n = event.n
-        await journal.connection.execute("update turns set started_n = %s where id = %s", (started_n, turn_id))
+        await journal.connection.execute(STARTED, (started_n, turn_id))
     return Lease(
         tenant_id=journal.tenant_id, session_id=row["session_id"], turn_id=turn_id, fence=row["fence"],
         epoch=row["epoch"], started_n=started_n or 0, attempts=row["attempts"],
@@ -182,22 +182,18 @@ async def _end(
 
 
 async def get_turn(connection: Connection, turn_id: UUID) -> Turn | None:
-    row = await _one(connection, "select * from turns where id = %(id)s", {"id": turn_id})
+    row = await _one(connection, GET, {"id": turn_id})
     return Turn(**row) if row else None
 
 
 async def queued_turn(connection: Connection, session_id: UUID) -> UUID | None:
     """The turn that waits in a session, if any."""
-    row = await _one(
-        connection, "select id from turns where session_id = %(id)s and status = 'queued'", {"id": session_id}
-    )
+    row = await _one(connection, QUEUED, {"id": session_id})
     return row["id"] if row else None
 
 
 async def had_effects(connection: Connection, turn_id: UUID) -> bool:
-    return (
-        await _one(connection, "select 1 from tool_effects where turn_id = %(id)s limit 1", {"id": turn_id}) is not None
-    )
+    return await _one(connection, HAD_EFFECTS, {"id": turn_id}) is not None
 
 
 async def record_effect(connection: Connection, lease: Lease, ordinal: int, tool: str, result: dict[str, Any]) -> bool:
@@ -208,16 +204,12 @@ async def record_effect(connection: Connection, lease: Lease, ordinal: int, tool
 
 async def questions(connection: Connection, turn_id: UUID) -> list[dict[str, Any]]:
     """The customer's messages that a turn answers, in order."""
-    rows = await connection.execute(
-        "select id, n, content from chat_messages where turn_id = %s and author = 'customer' order by n", (turn_id,)
-    )
+    rows = await connection.execute(QUESTIONS, (turn_id,))
     return await rows.fetchall()
 
 
 async def _unfinished(connection: Connection, session_id: UUID) -> list[Turn]:
-    rows = await connection.execute(
-        "select * from turns where session_id = %s and status in ('running', 'queued')", (session_id,)
-    )
+    rows = await connection.execute(UNFINISHED, (session_id,))
     return [Turn(**row) for row in await rows.fetchall()]
 
 
@@ -230,6 +222,18 @@ def _held(cursor: Any) -> None:
         raise LeaseLost("the turn is no longer this process's to write")
 
 
+# Each names the tenant: a layer of its own besides row-level security.
+GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
+QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
+UNFINISHED = """
+select * from turns where session_id = %s and tenant_id = current_tenant() and status in ('running', 'queued')
+"""
+HAD_EFFECTS = "select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant() limit 1"
+QUESTIONS = """
+select id, n, content from chat_messages
+where turn_id = %s and tenant_id = current_tenant() and author = 'customer' order by n
+"""
+STARTED = "update turns set started_n = %s where id = %s and tenant_id = current_tenant()"
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
 values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')
@@ -238,7 +242,7 @@ CLAIM = """
 update turns t set status = 'running', owner = %(owner)s, fence = t.fence + 1, attempts = t.attempts + 1,
        epoch = s.epoch, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 from chat_sessions s
-where t.id = %(id)s and s.id = t.session_id and (
+where t.id = %(id)s and t.tenant_id = current_tenant() and s.id = t.session_id and s.tenant_id = t.tenant_id and (
     (t.status = 'running' and t.lease_until < clock_timestamp())
     or (t.status = 'queued' and s.mode = 'bot'
         and not exists (select 1 from turns r where r.session_id = t.session_id and r.status = 'running')))
@@ -246,31 +250,33 @@ returning t.*
 """
 RENEW = """
 update turns set lease_until = clock_timestamp() + make_interval(secs => %s)
-where id = %s and fence = %s and status = 'running'
+where id = %s and tenant_id = current_tenant() and fence = %s and status = 'running'
 """
 HOLD = """
-with s as materialized (select id, mode, epoch from chat_sessions where id = %s for update)
+with s as materialized (
+    select id, mode, epoch from chat_sessions where id = %s and tenant_id = current_tenant() for update)
 select 1 from turns t, s
-where t.id = %s and t.fence = %s and t.epoch = %s and t.status = 'running' and s.id = t.session_id
-      and s.mode = 'bot' and s.epoch = t.epoch
+where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
+      and s.id = t.session_id and s.mode = 'bot' and s.epoch = t.epoch
 for update of t
 """
 RELEASE = """
 update turns t set partial = t.partial || %s from chat_sessions s
-where t.id = %s and t.fence = %s and t.epoch = %s and t.status = 'running' and s.id = t.session_id
-      and s.mode = 'bot' and s.epoch = t.epoch
+where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
+      and s.id = t.session_id and s.tenant_id = t.tenant_id and s.mode = 'bot' and s.epoch = t.epoch
 """
 STOP = """
 update turns set fence = fence + 1, reason = %(reason)s
-where session_id = %(session)s and status = 'running' returning *
+where session_id = %(session)s and tenant_id = current_tenant() and status = 'running' returning *
 """
 END = """
 update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
        lease_until = null, owner = null
-where id = %(id)s
+where id = %(id)s and tenant_id = current_tenant()
 """
 DUE = """
-update turns set lease_until = clock_timestamp() + interval '2 seconds' where session_id = %s and status = 'queued'
+update turns set lease_until = clock_timestamp() + interval '2 seconds'
+where session_id = %s and tenant_id = current_tenant() and status = 'queued'
 """
 EFFECT = """
 insert into tool_effects (turn_id, ordinal, tenant_id, tool, result) values (%s, %s, %s, %s, %s)

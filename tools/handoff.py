@@ -52,11 +52,7 @@ async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, 
 
 
 async def open_handoff(journal: Journal, session_id: UUID) -> Handoff | None:
-    row = await (
-        await journal.connection.execute(
-            "select * from handoffs where session_id = %s and status in ('requested', 'claimed')", (session_id,)
-        )
-    ).fetchone()
+    row = await (await journal.connection.execute(OPEN, (session_id,))).fetchone()
     return Handoff(**row) if row else None
 
 
@@ -69,6 +65,10 @@ async def _open_ticket(journal: Journal, request: Request) -> Ticket:
     )  # fmt: skip
 
 
+OPEN = """
+select * from handoffs
+where session_id = %s and tenant_id = current_tenant() and status in ('requested', 'claimed')
+"""
 INSERT = """
 insert into handoffs (id, tenant_id, session_id, ticket_id, turn_id, status, reason, summary, findings)
 values (%(id)s, %(tenant_id)s, %(session_id)s, %(ticket_id)s, %(turn_id)s, %(status)s, %(reason)s, %(summary)s,

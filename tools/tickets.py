@@ -48,8 +48,7 @@ async def add_event(
 
 async def get_ticket(connection: Connection, ticket_id: UUID, *, customer_id: UUID | None = None) -> Ticket:
     """One ticket; with `customer_id` only if it is that customer's. Raises NotFound."""
-    query = "select * from tickets where id = %s and (%s::uuid is null or customer_id = %s)"
-    row = await (await connection.execute(query, (ticket_id, customer_id, customer_id))).fetchone()
+    row = await (await connection.execute(GET, (ticket_id, customer_id, customer_id))).fetchone()
     if row is None:
         raise NotFound("no such ticket")
     return Ticket(**row)
@@ -65,11 +64,7 @@ async def list_tickets(
 
 async def escalation_ticket(connection: Connection, session_id: UUID) -> Ticket | None:
     """The one ticket that escalations of this session share."""
-    row = await (
-        await connection.execute(
-            "select * from tickets where session_id = %s and opened_by = 'escalation'", (session_id,)
-        )
-    ).fetchone()
+    row = await (await connection.execute(ESCALATION, (session_id,))).fetchone()
     return Ticket(**row) if row else None
 
 
@@ -79,6 +74,7 @@ async def _next_number(connection: Connection, tenant_id: UUID) -> int:
     return int(row["last_number"])
 
 
+# Each names the tenant: a layer of its own besides row-level security.
 NUMBER = """
 insert into ticket_counters (tenant_id, last_number) values (%s, 1)
 on conflict (tenant_id) do update set last_number = ticket_counters.last_number + 1 returning last_number
@@ -90,8 +86,15 @@ values (%(id)s, %(tenant_id)s, %(number)s, %(customer_id)s, %(session_id)s, %(su
         %(status)s, %(severity)s, %(tier)s, %(intent)s, %(language)s, %(opened_by)s)
 """
 EVENT = "insert into ticket_events (id, tenant_id, ticket_id, type, actor, data) values (%s, %s, %s, %s, %s, %s)"
+GET = """
+select * from tickets where id = %s and tenant_id = current_tenant() and (%s::uuid is null or customer_id = %s)
+"""
+ESCALATION = """
+select * from tickets where session_id = %s and tenant_id = current_tenant() and opened_by = 'escalation'
+"""
 LIST = """
 select * from tickets
-where (%(customer)s::uuid is null or customer_id = %(customer)s) and (%(before)s::uuid is null or id < %(before)s)
+where tenant_id = current_tenant() and (%(customer)s::uuid is null or customer_id = %(customer)s)
+      and (%(before)s::uuid is null or id < %(before)s)
 order by id desc limit %(limit)s
 """

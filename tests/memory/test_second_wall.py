@@ -13,7 +13,6 @@ from memory.database import Connection, Database
 from memory.embedded import EmbeddedUrls
 from memory.errors import LeaseLost, NotFound
 from memory.events import Journal
-from memory.models import new_id
 from memory.turns import Lease
 from tests.memory.conftest import Desk
 from tools import handoff, tickets
@@ -130,13 +129,6 @@ class TestWrites:
             assert await chats.get_session(connection, mine.session.id)
         async with owner.connection(theirs.tenant_id) as connection:
             assert await chats.reopen_if_recent(connection, theirs.session.id)
-
-    async def test_a_fact_that_another_tenant_knows_is_kept_all_the_same(self, owner: Database, desk: OpenDesk) -> None:
-        one = await Target.build(await desk())
-        async with owner.connection(one.desk.tenant_id) as connection:
-            values = {"tenant_id": one.desk.tenant_id, "customer_id": one.customer, "turn_id": None}
-            assert not await facts.remember(connection, text="likes tea", **values)
-            assert await facts.remember(connection, text=f"Likes {new_id()}.", **values)
 
     async def everything(self, owner: Database, target: Target) -> list[dict[str, Any]]:
         async with owner.connection(target.desk.tenant_id) as connection:

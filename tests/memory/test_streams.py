@@ -113,6 +113,14 @@ class TestWatch:
         [event] = await collect(one.watch(Cursor(999)), lambda event: event.type == "resync")
         assert event.n == 1
 
+    async def test_a_long_session_is_caught_up_with_at_once(self, desk: OpenDesk) -> None:
+        one = await desk()
+        async with one.journal() as (entry, session):
+            for _ in range(1_100):
+                await entry.append(session.id, "handoff.requested", {})
+        seen = await collect(one.watch(), lambda event: event.n == 1_101)
+        assert [event.n for event in seen] == list(range(1, 1_102))
+
     async def test_a_slow_reader_loses_nothing(self, desk: OpenDesk) -> None:
         one = await desk()
         lease = (await one.send("How?")).lease
