@@ -7,17 +7,23 @@ from uuid import UUID
 
 from agent import metrics
 from agent.parts import Parts
+from agent.phrases import Phrase, say
 from agent.turns import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
-from memory.errors import Conflict, NotAllowed, NotFound
+from memory.errors import Conflict, NotAllowed, NotFound, SessionClosed
 from memory.events import journal
-from memory.models import ChatMessage, ChatSession
+from memory.models import ChatMessage, ChatSession, Handoff, Ticket
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
+from tools.conversations import seen_by
+from tools.escalation_policy import EscalationReason
+from tools.handoff import Request, request_handoff
 from tools.principals import customer_of_user
+from tools.tenants import load_options
 
 ROUTE = "chat.messages"
+SUMMARY_MESSAGES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,44 @@ class Conversations:
         async with self.parts.database.connection(tenant_id) as connection:
             return await _answer(connection, sent.turn_id)
 
+    async def close(self, principal: Principal, session_id: UUID) -> None:
+        """End a conversation together with what is being written or waits in it; closing twice changes nothing."""
+        async with journal(self.parts.database, self.parts.streams, principal.tenant_id) as entry:
+            session = await chats.get_session(entry.connection, session_id, customer_id=seen_by(principal), lock=True)
+            stopped = await turns.stop(entry, session_id, status="cancelled", reason="closed")
+            await turns.cancel_queued(entry, session_id, reason="closed")
+            await chats.close_session(entry, session)
+        if stopped:
+            metrics.turns_total.labels("cancelled", "closed").inc()
+            self.turns.interrupt(stopped.id)
+
+    async def ask_for_person(
+        self, principal: Principal, session_id: UUID, *, reason: str
+    ) -> tuple[Handoff, Ticket, str]:
+        """A handoff asked for outright; the words tell the customer, in their language, what is true of it."""
+        async with journal(self.parts.database, self.parts.streams, principal.tenant_id) as entry:
+            connection = entry.connection
+            session = await chats.get_session(connection, session_id, customer_id=seen_by(principal), lock=True)
+            if session.status == "closed" and not await chats.reopen_if_recent(connection, session_id):
+                raise SessionClosed("this conversation has ended; please start a new one")
+            options = await load_options(connection, principal.tenant_id)
+            recent = await chats.window(connection, session_id, after=0, limit=SUMMARY_MESSAGES)
+            asked = [message.content for message in recent if message.author == "customer"]
+            request = Request(
+                session_id=session_id, customer_id=session.customer_id, reason=EscalationReason.HUMAN_REQUESTED,
+                summary=reason or (asked[-1] if asked else "The customer asked for a person"),
+                findings={"asked": "\n".join(asked), "reason": reason}, actor=principal.key,
+                language=session.language,
+            )  # fmt: skip
+            handoff, ticket, new = await request_handoff(entry, request)
+            there: Phrase = "handed_over" if options.people_available else "nobody_there"
+            words = say(there if new else "already_waiting", session.language, number=ticket.number)
+            if new:
+                await chats.add_message(entry, session_id, author="system", content=words)
+        if new:
+            metrics.handoffs_total.labels(EscalationReason.HUMAN_REQUESTED).inc()
+        return handoff, ticket, words
+
 
 async def _own_session(connection: Connection, principal: Principal, session_id: UUID) -> ChatSession:
     """The locked session, if the caller may speak in it: its customer, or the server that speaks for them."""
@@ -111,13 +155,17 @@ async def _answer(connection: Connection, turn_id: UUID) -> dict[str, Any]:
     message: ChatMessage | None = await chats.get_message(connection, turn.answer_id) if turn.answer_id else None
     status = turn.status if turn.status in ("cancelled", "failed") else message.status if message else "incomplete"
     known = dict(message.details) if message else {}
+    said = [message.content] if message else []
+    for word in await chats.said_by_system(connection, turn_id):
+        known |= word.details
+        said.append(word.content)
     return {
         **{name: value for name, value in known.items() if name in ANSWERED},
         "message_id": message.id if message else None,
         "turn_id": turn.id,
         "status": status,
         "reason": turn.reason,
-        "message": message.content if message else "",
+        "message": "\n\n".join(said),
     }
 
 

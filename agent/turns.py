@@ -134,6 +134,8 @@ class Turns:
         """Run the graph and store its answer; how it ended, and whether the session has grown long."""
         context = await prepare(self.parts, lease)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
+        if lease.attempts > 1:
+            await checkpoints.forget_turn(self.parts.checkpointer, self.parts.database, thread, lease.turn_id)
         output = await self.parts.graph.ainvoke(
             TurnState(last_turn=str(lease.turn_id)),
             {"configurable": {"thread_id": thread}},
@@ -286,7 +288,10 @@ async def close_broken(entry: Journal, session: ChatSession, reason: str, proces
         )  # fmt: skip
         _, ticket, _ = await request_handoff(entry, request)
         words = f"{say('broken_off', session.language)} {say('handed_over', session.language, number=ticket.number)}"
-        await chats.add_message(entry, session.id, author="system", content=words)
+        await chats.add_message(
+            entry, session.id, author="system", content=words, turn_id=turn.id,
+            details={"ticket_id": str(ticket.id), "requires_escalation": True},
+        )  # fmt: skip
 
     await turns.stop(entry, session.id, status="failed", reason=reason, farewell=farewell)
 

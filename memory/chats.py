@@ -31,6 +31,7 @@ async def add_message(
     content: str,
     author_id: UUID | None = None,
     turn_id: UUID | None = None,
+    details: dict[str, Any] | None = None,
 ) -> tuple[UUID, Event]:
     """A message that is no turn's answer, announced by `message.created`."""
     message_id = new_id()
@@ -39,7 +40,7 @@ async def add_message(
     }  # fmt: skip
     event = await journal.append_message(
         session_id, "message.created", data,
-        message_id=message_id, author=author, content=content, author_id=author_id, turn_id=turn_id,
+        message_id=message_id, author=author, content=content, author_id=author_id, turn_id=turn_id, details=details,
     )  # fmt: skip
     return message_id, event
 
@@ -62,6 +63,12 @@ async def list_sessions(
     """Newest first; ids are ordered by time, so the last id of a page is the cursor of the next."""
     rows = await connection.execute(LIST, {"customer": customer_id, "before": before, "limit": limit})
     return [ChatSession(**row) for row in await rows.fetchall()]
+
+
+async def said_by_system(connection: Connection, turn_id: UUID) -> list[ChatMessage]:
+    """What the system told the customer in the course of a turn: that it broke off, and who takes over."""
+    rows = await connection.execute(SAID_BY_SYSTEM, (turn_id,))
+    return [ChatMessage(**row) for row in await rows.fetchall()]
 
 
 async def messages_after(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
@@ -124,6 +131,9 @@ AFTER = """
 select * from chat_messages where session_id = %s and n > %s and tenant_id = current_tenant() order by n limit %s
 """
 MESSAGE = "select * from chat_messages where id = %s and tenant_id = current_tenant()"
+SAID_BY_SYSTEM = """
+select * from chat_messages where turn_id = %s and tenant_id = current_tenant() and author = 'system' order by n
+"""
 WINDOW = """
 select * from (
     select * from chat_messages where session_id = %s and n > %s and tenant_id = current_tenant()

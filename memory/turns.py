@@ -173,6 +173,12 @@ async def stop(
     return turn
 
 
+async def cancel_queued(journal: Journal, session_id: UUID, *, reason: str) -> None:
+    """End the turn that waits in a session, if there is one; lock the session first."""
+    if waiting := await queued_turn(journal.connection, session_id):
+        await _end(journal, session_id, waiting, "cancelled", reason, None)
+
+
 async def _end(
     journal: Journal, session_id: UUID, turn_id: UUID, status: str, reason: str | None, answer_id: UUID | None
 ) -> Event:

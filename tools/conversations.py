@@ -1,4 +1,4 @@
-"""What customers and colleagues do with a conversation outside of a turn."""
+"""Opening, finding and reading conversations, each caller within what they may see."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -7,15 +7,11 @@ from memory import chats
 from memory.database import Connection, Database
 from memory.errors import NotAuthenticated
 from memory.events import journal
-from memory.models import ChatMessage, ChatSession, Handoff, Ticket
+from memory.models import ChatMessage, ChatSession
 from memory.streams import Streams
 from memory.tenancy import Principal, Role
 from tools import principals
-from tools.escalation_policy import EscalationReason
-from tools.handoff import Request, request_handoff
 from tools.tenants import load_options
-
-SUMMARY_MESSAGES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,54 +54,26 @@ async def _customer_of(
 async def visible_session(database: Database, principal: Principal, session_id: UUID) -> ChatSession:
     """A session that this caller may see: one's own, or any of the tenant's for colleagues. Raises NotFound."""
     async with database.connection(principal.tenant_id) as connection:
-        return await chats.get_session(connection, session_id, customer_id=_only(principal))
+        return await chats.get_session(connection, session_id, customer_id=seen_by(principal))
 
 
 async def list_sessions(
     database: Database, principal: Principal, *, before: UUID | None, limit: int
 ) -> list[ChatSession]:
     async with database.connection(principal.tenant_id) as connection:
-        return await chats.list_sessions(connection, customer_id=_only(principal), before=before, limit=limit)
+        return await chats.list_sessions(connection, customer_id=seen_by(principal), before=before, limit=limit)
 
 
 async def read_messages(
     database: Database, principal: Principal, session_id: UUID, *, after: int, limit: int
 ) -> list[ChatMessage]:
     async with database.connection(principal.tenant_id) as connection:
-        await chats.get_session(connection, session_id, customer_id=_only(principal))
+        await chats.get_session(connection, session_id, customer_id=seen_by(principal))
         return await chats.messages_after(connection, session_id, after=after, limit=limit)
 
 
-async def close(database: Database, streams: Streams, principal: Principal, session_id: UUID) -> None:
-    async with journal(database, streams, principal.tenant_id) as entry:
-        session = await chats.get_session(entry.connection, session_id, customer_id=_only(principal), lock=True)
-        await chats.close_session(entry, session)
-
-
-async def ask_for_person(
-    database: Database, streams: Streams, principal: Principal, session_id: UUID, *, reason: str
-) -> tuple[Handoff, Ticket, str]:
-    """A handoff asked for outright; the words tell the customer what is true of it."""
-    async with journal(database, streams, principal.tenant_id) as entry:
-        session = await chats.get_session(entry.connection, session_id, customer_id=_only(principal), lock=True)
-        options = await load_options(entry.connection, principal.tenant_id)
-        recent = await chats.window(entry.connection, session_id, after=0, limit=SUMMARY_MESSAGES)
-        asked = [message.content for message in recent if message.author == "customer"]
-        request = Request(
-            session_id=session_id, customer_id=session.customer_id, reason=EscalationReason.HUMAN_REQUESTED,
-            summary=reason or (asked[-1] if asked else "The customer asked for a person"),
-            findings={"asked": "\n".join(asked), "reason": reason}, actor=principal.key,
-        )  # fmt: skip
-        handoff, ticket, new = await request_handoff(entry, request)
-        there = "a colleague will reply here" if options.people_available else "nobody is available right now"
-        words = f"You asked for a person: {there}. Your ticket is #{ticket.number}."
-        if new:
-            await chats.add_message(entry, session_id, author="system", content=words)
-    return handoff, ticket, words
-
-
-def _only(principal: Principal) -> UUID | None:
-    """Customers see their own; a customer without an id sees nothing."""
+def seen_by(principal: Principal) -> UUID | None:
+    """Whose sessions a caller sees: their own, or all (None) for colleagues; a customer without an id sees nothing."""
     if principal.role is not Role.CUSTOMER:
         return None
     return principal.customer_id or UUID(int=0)

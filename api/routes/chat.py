@@ -1,13 +1,24 @@
 """Conversations: opening one, saying something, reading along, and ending it."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 
 from api.chat_body import read_message
-from api.dependencies import Chatter, Limits, Res, TokenMaker, WidgetKey, address_of, authenticate, still_holds
+from api.dependencies import (
+    Chatter,
+    Limits,
+    Res,
+    TokenMaker,
+    WidgetKey,
+    address_of,
+    authenticate,
+    count_request,
+    still_holds,
+)
 from api.errors import responses
 from api.idempotency import SCHEMA, IdempotentRoute, key_of
 from api.schemas.chat import (
@@ -25,6 +36,8 @@ from api.schemas.chat import (
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.sse import stream_response
 from memory.errors import NotAuthenticated
+from memory.events import Event
+from memory.models import ChatSession
 from memory.streams import Cursor as StreamCursor
 from memory.tenancy import Principal
 from tools import conversations, principals
@@ -40,7 +53,7 @@ async def opener(request: Request, resources: Res, limits: Limits, widget_key: W
     """Who opens a session: a known caller, or the tenant of a visitor's widget key."""
     principal = await authenticate(request, resources, widget_key)
     if principal is not None:
-        await limits.check("requests", principal.key, resources.settings.http.requests_per_minute)
+        await count_request(limits, resources, principal)
         if principal.is_server and "chat" not in principal.scopes:
             principal.must_be()
         return principal
@@ -117,7 +130,8 @@ async def send_message(
     idempotency_key: Annotated[str | None, Header(max_length=257, json_schema_extra=SCHEMA)] = None,
 ) -> Response:  # fmt: skip
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
-    await limits.check("messages", principal.key, resources.settings.http.messages_per_minute)
+    writer = f"{principal.key}:{session_id}" if principal.is_server else principal.key  # a site has many customers
+    await limits.check("messages", writer, resources.settings.http.messages_per_minute)
     text, raw = await read_message(request)
     sent = await resources.conversations.send(
         principal, session_id, text, reject_if_busy=if_busy.strip().lower() == "reject",
@@ -158,7 +172,7 @@ async def follow(
     events = resources.streams.watch(principal.tenant_id, session_id, cursor)
     return stream_response(
         events, farewell=True,
-        until=lambda event: event.type == "session.closed" and (event.n or 0) >= session.last_n,
+        until=_ends_stream(session),
         allowed=lambda: still_holds(request, resources, principal),
     )  # fmt: skip
 
@@ -174,22 +188,29 @@ async def cancel(session_id: UUID, principal: Chatter, resources: Res) -> StateO
 @once.post("/{session_id}/close", responses=responses(401, 403, 404, 409))
 async def close(session_id: UUID, principal: Chatter, resources: Res) -> StateOut:
     """End the conversation; a message within seven days opens it again."""
-    session = await conversations.visible_session(resources.database, principal, session_id)
-    await resources.turns.cancel(principal.tenant_id, session, reason="closed")
-    await conversations.close(resources.database, resources.streams, principal, session_id)
+    await resources.conversations.close(principal, session_id)
     return StateOut(status="closed")
 
 
 @once.post("/{session_id}/escalate", responses=responses(401, 403, 404, 409))
 async def escalate(session_id: UUID, principal: Chatter, resources: Res, body: EscalateIn | None = None) -> HandoffOut:
     """Ask for a person, at any time; asking again finds the request that is open."""
-    handoff, ticket, message = await conversations.ask_for_person(
-        resources.database, resources.streams, principal, session_id, reason=body.reason if body else ""
+    handoff, ticket, message = await resources.conversations.ask_for_person(
+        principal, session_id, reason=body.reason if body else ""
     )
     return HandoffOut(
         handoff_id=handoff.id, status=handoff.status, ticket_id=ticket.id, ticket_number=ticket.number, message=message
     )
 
 
-def _ends(turn_id: UUID) -> Any:
+def _ends_stream(session: ChatSession) -> Callable[[Event], bool]:
+    """A session that has ended is told to its last event, an open one until it ends."""
+    if session.status == "closed":
+        return lambda event: (
+            event.type == "resync" or (event.created_at is not None and (event.n or 0) >= session.last_n)
+        )
+    return lambda event: event.type == "session.closed" and (event.n or 0) > session.last_n
+
+
+def _ends(turn_id: UUID) -> Callable[[Event], bool]:
     return lambda event: event.ends_turn and event.data.get("turn_id") == str(turn_id)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from agent.conversations import Sent
+from agent.preparing import prepare
 from memory import chats, turns
 from memory.events import journal
 from memory.models import Tenant
@@ -19,13 +21,15 @@ async def tenant(product: Product) -> Tenant:
     return await product.tenant()
 
 
-async def abandoned(product: Product, tenant: Tenant, visitor: Visitor, *, said: str = "") -> Lease:
+async def abandoned(
+    product: Product, tenant: Tenant, visitor: Visitor, *, said: str = "", question: str = QUESTION
+) -> Lease:
     """A turn that a process accepted, perhaps began to answer, and then died with."""
     resources = product.resources
     async with journal(resources.database, resources.streams, tenant.id) as entry:
         session = await chats.get_session(entry.connection, UUID(visitor.session_id), lock=True)
         accepted = await turns.accept(
-            entry, session, QUESTION, author_id=session.customer_id, owner="dead process", reject_if_busy=False
+            entry, session, question, author_id=session.customer_id, owner="dead process", reject_if_busy=False
         )
     assert accepted.lease
     async with resources.database.connection(tenant.id) as connection:
@@ -73,6 +77,20 @@ class TestLapsed:
             async with product.resources.database.connection(tenant.id) as connection:
                 await turns.release_text(connection, lease, "late")
 
+    async def test_whoever_waits_for_the_answer_reads_who_takes_over(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor, said="A mailbox password is reset ")
+        async with product.resources.database.connection(tenant.id) as connection:
+            [question] = await turns.questions(connection, lease.turn_id)
+        sent = Sent(message_id=question["id"], n=question["n"], turn_id=lease.turn_id)
+        waiting = product.resources.conversations.answer_of(tenant.id, UUID(visitor.session_id), sent)
+        answer, _ = await asyncio.gather(waiting, product.resources.turns.recover())
+        assert answer["status"] == "failed"
+        assert answer["message"].startswith("A mailbox password is reset \n\nSomething went wrong")
+        assert "#1" in answer["message"]
+        [ticket] = await product.rows(tenant, "select id from tickets")
+        assert (answer["ticket_id"], answer["requires_escalation"]) == (str(ticket["id"]), True)
+
     async def test_many_processes_recover_a_turn_once(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
         await abandoned(product, tenant, visitor)
@@ -115,6 +133,18 @@ class TestDraining:
 
 
 class TestCheckpoints:
+    async def test_a_turn_that_runs_again_counts_its_failure_once(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor, question="What is the capital of Mongolia?")
+        context = await prepare(product.resources, lease)
+        thread = {"configurable": {"thread_id": f"{tenant.id}:{visitor.session_id}"}}
+        await product.resources.graph.ainvoke({"rounds": 0}, thread, context=context, durability="exit")
+        async with product.resources.database.connection(tenant.id) as connection:  # it died before anybody saw a word
+            await connection.execute("update turns set partial = '' where id = %s", (lease.turn_id,))
+        await product.resources.turns.recover()
+        await ended(visitor)
+        assert (await product.resources.graph.aget_state(thread)).values["failed_attempts"] == 1
+
     async def test_they_stay_small_however_long_the_thread(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
         thread = f"{tenant.id}:{visitor.session_id}"
