@@ -49,7 +49,10 @@ async def principal_of_user(connection: Connection, user_id: UUID, epoch: int) -
 
 
 async def principal_of_visitor(connection: Connection, customer_id: UUID, epoch: int) -> Principal:
-    """A visitor by the customer that an earlier session made. Raises NotAuthenticated."""
+    """A visitor by the customer that an earlier session made; nobody where the tenant now wants signed identities.
+
+    Raises NotAuthenticated.
+    """
     row = await (await connection.execute(VISITOR, (customer_id, epoch))).fetchone()
     if row is None:
         raise NotAuthenticated("this token no longer holds")
@@ -109,7 +112,9 @@ where u.id = %s and u.token_epoch = %s and u.is_active and tenant_is_active(u.te
 """
 VISITOR = """
 select id, tenant_id, user_id, audience from customers
-where id = %s and visitor_epoch = %s and tenant_is_active(tenant_id)
+where id = %s and visitor_epoch = %s and tenant_is_active(tenant_id) and not exists (
+    select 1 from tenant_settings s
+    where s.tenant_id = customers.tenant_id and (s.options ->> 'require_identity')::boolean)
 """
 IDENTIFIED = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, audience, visitor_epoch)

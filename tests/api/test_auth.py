@@ -192,6 +192,7 @@ class TestSettings:
             {"answerable_at": 7},
             {"unknown": 1},
             {"allowed_origins": ["javascript:alert(1)"]},
+            {"collections": ["no-such-collection"]},
         ):
             assert (await product.http.patch("/api/v1/settings", json=wrong, headers=admin)).status_code == 422
         assert (await product.http.get("/api/v1/settings", headers=admin)).json()["version"] == changed.json()[
@@ -240,3 +241,17 @@ class TestIdentity:
     ) -> None:
         opened = await product.http.post("/api/v1/chat/sessions", headers={"X-Widget-Key": tenant.widget_key})
         assert opened.status_code == 401
+
+    async def test_a_visitor_from_before_the_rule_is_refused_too(self, product: Product) -> None:
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        visitor = await product.visitor(tenant)
+        set_secret = {"identity_secret": IDENTITY_SECRET, "require_identity": True}
+        assert (await product.http.patch("/api/v1/settings", json=set_secret, headers=admin)).status_code == 200
+        for method, path in (
+            ("post", "/api/v1/chat/sessions"),
+            ("post", f"{visitor.url}/messages"),
+            ("get", visitor.url),
+        ):
+            answer = await product.http.request(method, path, headers=visitor.headers, json={"message": "hello"})
+            assert answer.status_code == 401, path
