@@ -4,6 +4,7 @@ import time
 from typing import Any
 from uuid import UUID
 
+from agent import metrics
 from agent.answering import Answer
 from agent.parts import Parts
 from agent.prompting import DEFAULT_PROMPT, PromptParts
@@ -46,7 +47,9 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     scope = scope_of(principal, options)
 
     async def search(query: str) -> Retrieved:
-        return await parts.retriever.search(query, scope, ranking)
+        found = await parts.retriever.search(query, scope, ranking)
+        metrics.retrieval_cache_total.labels("hit" if found.cached else "miss").inc()
+        return found
 
     return GraphContext(
         turn=TurnContext(

@@ -64,6 +64,7 @@ class HttpSettings(_Area):
     max_body_bytes: int = Field(default=1_048_576, ge=1024, validation_alias="MAX_BODY_BYTES")
     requests_per_minute: int = Field(default=120, ge=1, validation_alias="REQUESTS_PER_MINUTE")
     messages_per_minute: int = Field(default=30, ge=1, validation_alias="MESSAGES_PER_MINUTE")
+    key_requests_per_minute: int = Field(default=3000, ge=1, validation_alias="KEY_REQUESTS_PER_MINUTE")
 
     @property
     def origins(self) -> list[str]:

@@ -62,6 +62,13 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
         return await find(connection, claims.subject, claims.epoch)
 
 
+async def count_request(limits: Limiter, resources: Resources, principal: Principal) -> None:
+    """One request of this caller; a tenant's server asks for many customers at once."""
+    http = resources.settings.http
+    allowed = http.key_requests_per_minute if principal.is_server else http.requests_per_minute
+    await limits.check("requests", principal.key, allowed)
+
+
 async def still_holds(request: Request, resources: Resources, principal: Principal) -> bool:
     """Whether the credential of a long request still means the same caller."""
     try:
@@ -90,7 +97,7 @@ async def current_principal(request: Request, resources: Res, _: Annotated[Any, 
     principal = await authenticate(request, resources, widget_key)
     if principal is None:
         raise NotAuthenticated("sign in, or send a token")
-    await limits.check("requests", principal.key, resources.settings.http.requests_per_minute)
+    await count_request(limits, resources, principal)
     return principal
 
 

@@ -1,5 +1,6 @@
 """Whether the process lives, whether it can serve, and what it counts. Without prefix and without a caller."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -7,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from agent import metrics
+from agent.resources import Resources
 from api.dependencies import Res
 from memory.errors import HelpdeskError
 
@@ -49,9 +51,25 @@ async def _look(resources: Res) -> Readiness:
     redis: Literal["up", "down", "in_process"] = "in_process"
     if resources.redis.real:
         redis = "up" if await resources.redis.ask(resources.redis.client.ping(), False) else "down"
+    database, knowledge = await asyncio.gather(_database(resources), _knowledge(resources))
+    ready = "ready" if database == "up" else "not_ready"
+    return Readiness(status=ready, database=database, redis=redis, knowledge=knowledge)
+
+
+async def _database(resources: Resources) -> Literal["up", "down"]:
+    try:
+        async with resources.database.lookup() as connection:
+            await connection.execute("select 1")
+    except HelpdeskError:
+        return "down"
+    return "up"
+
+
+async def _knowledge(resources: Resources) -> Literal["up", "empty", "down"]:
+    """The articles may live in a database of their own."""
     try:
         async with resources.knowledge.lookup() as connection:
             row = await (await connection.execute("select exists (select 1 from passages) as found")).fetchone()
     except HelpdeskError:
-        return Readiness(status="not_ready", database="down", redis=redis, knowledge="down")
-    return Readiness(status="ready", database="up", redis=redis, knowledge="up" if row and row["found"] else "empty")
+        return "down"
+    return "up" if row and row["found"] else "empty"

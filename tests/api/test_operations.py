@@ -1,10 +1,12 @@
 """Around the API: health, metrics, request ids, CORS, and the OpenAPI document."""
 
 import asyncio
+import dataclasses
 import re
 
 import pytest
 
+from memory.database import Database
 from memory.errors import TooMany
 from memory.tenancy import Role
 from tests.product import Product
@@ -15,6 +17,18 @@ class TestHealth:
         assert (await product.http.get("/livez")).json() == {"status": "alive"}
         ready = (await product.http.get("/readyz")).json()
         assert ready == {"status": "ready", "database": "up", "redis": "in_process", "knowledge": "up"}
+
+    async def test_articles_in_a_database_that_is_away_are_no_reason_to_stop_serving(
+        self, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = Database("postgresql://nobody@127.0.0.1:1/nothing", pool_size=2)
+        await away.pool.open(wait=False)
+        try:
+            monkeypatch.setattr(product.resources, "knowledge", away)
+            state = await product.http.get("/readyz")
+        finally:
+            await away.pool.close()
+        assert (state.status_code, state.json()["database"], state.json()["knowledge"]) == (200, "up", "down")
 
     async def test_metrics_count_without_naming_anybody(self, product: Product) -> None:
         tenant = await product.tenant()
@@ -98,6 +112,24 @@ class TestLimits:
         assert caught.value.retry_after
         assert 0 < caught.value.retry_after <= 61
         await limiter.check("test", "another caller", 5)
+
+    async def test_a_server_is_limited_per_conversation(
+        self, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        http = product.resources.settings.http.model_copy(
+            update={"messages_per_minute": 2, "requests_per_minute": 2, "key_requests_per_minute": 50}
+        )
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        made = await product.http.post("/api/v1/api-keys", json={"name": "site", "scopes": ["chat"]}, headers=admin)
+        server = made.json()["secret"]
+        monkeypatch.setattr(product.resources, "settings", dataclasses.replace(product.resources.settings, http=http))
+        first, second = [await product.visitor(tenant, server, user_id=name) for name in ("one", "two")]
+        for _ in range(2):
+            await first.ask("thanks")
+        refused = await product.http.post(f"{first.url}/messages", json={"message": "thanks"}, headers=first.headers)
+        assert refused.status_code == 429
+        await second.ask("thanks")
 
     async def test_many_idle_streams_leave_room_for_others(self, product: Product) -> None:
         visitor = await product.visitor(await product.tenant())
