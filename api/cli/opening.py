@@ -49,5 +49,5 @@ def in_words(report: "Report") -> str:
     """What an ingest did, in one line."""
     return (
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed; "
-        f"{report.embedded_passages} passages embedded"
+        f"{report.embedded_passages} {'passage' if report.embedded_passages == 1 else 'passages'} embedded"
     )

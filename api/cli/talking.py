@@ -99,7 +99,7 @@ def _show(kind: str, data: dict[str, Any]) -> None:
             console.print()
             for number, source in enumerate(data["sources"], 1):
                 place = " > ".join(filter(None, (source["metadata"]["title"], source["metadata"]["heading"])))
-                console.print(f"  [{number}] {place} ({source['id']})", style="dim", markup=False)
+                console.print(f"  [{number}] {place} ({source['id']})", style="dim", markup=False, soft_wrap=True)
         case "message.created" if data["author"] == "system":
             console.print(data["text"], style="yellow")
         case "turn.failed" | "turn.cancelled":
