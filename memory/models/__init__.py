@@ -1,7 +1,9 @@
 """All tables; importing this package fills the metadata that migrations are compared with."""
 
+from memory.models.attachments import Attachment
 from memory.models.base import GLOBAL_TENANT, SharedRead, TenantOwned, new_id
 from memory.models.chats import ChatMessage, ChatSession, Fact, SessionEvent
+from memory.models.feedback import Feedback
 from memory.models.knowledge import (
     Article,
     ArticleVersion,
@@ -16,10 +18,42 @@ from memory.models.oversight import AuditEntry, GuardrailEvent, PromptVersion
 from memory.models.people import ApiKey, Customer, Tenant, TenantSettings, User
 from memory.models.tickets import Handoff, Ticket, TicketCounter, TicketEvent
 from memory.models.turns import IdempotencyKey, ToolEffect, Turn
+from memory.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
-    "GLOBAL_TENANT", "ApiKey", "Article", "ArticleVersion", "AuditEntry", "ChatMessage", "ChatSession", "Customer",
-    "Embedding384", "Embedding1536", "Fact", "GuardrailEvent", "Handoff", "IdempotencyKey", "IndexedPassage",
-    "LearnedReply", "PromptVersion", "Reference", "RetrievalSettings", "SessionEvent", "SharedRead", "Tenant",
-    "TenantOwned", "TenantSettings", "Ticket", "TicketCounter", "TicketEvent", "ToolEffect", "Turn", "User", "new_id",
+    "GLOBAL_TENANT",
+    "ApiKey",
+    "Article",
+    "ArticleVersion",
+    "Attachment",
+    "AuditEntry",
+    "ChatMessage",
+    "ChatSession",
+    "Customer",
+    "Embedding384",
+    "Embedding1536",
+    "Fact",
+    "Feedback",
+    "GuardrailEvent",
+    "Handoff",
+    "IdempotencyKey",
+    "IndexedPassage",
+    "LearnedReply",
+    "PromptVersion",
+    "Reference",
+    "RetrievalSettings",
+    "SessionEvent",
+    "SharedRead",
+    "Tenant",
+    "TenantOwned",
+    "TenantSettings",
+    "Ticket",
+    "TicketCounter",
+    "TicketEvent",
+    "ToolEffect",
+    "Turn",
+    "User",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "new_id",
 ]  # fmt: skip

@@ -56,6 +56,9 @@ class User(Row, TenantOwned, table=True):
     is_active: bool = True
     token_epoch: int = Field(default=0, description="raised to end every token given out before")
     audience: list[str] = text_list()
+    teams: list[str] = text_list()
+    is_available: bool = Field(default=True, sa_column_kwargs={"server_default": "true"}, description="on duty")
+    last_assigned_at: datetime | None = optional_time()
 
 
 class Customer(Row, TenantOwned, table=True):

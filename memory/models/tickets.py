@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Computed, Index, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
 
 from memory.models.base import (
@@ -35,7 +36,13 @@ class Ticket(Row, TenantOwned, table=True):
         Index("tickets_customer", "tenant_id", "customer_id", "id"),
         Index("tickets_escalation", "session_id", unique=True, postgresql_where=text("opened_by = 'escalation'")),
         of_tenant("customer_id", "customers"),
+        Index("tickets_queue", "tenant_id", "status", "id"),
+        Index("tickets_assignee", "tenant_id", "assignee_id", "id"),
+        Index("tickets_clocks", "next_deadline", postgresql_where=text("next_deadline is not null")),
         of_tenant("session_id", "chat_sessions", "SET NULL"),
+        of_tenant("assignee_id", "users", "SET NULL"),
+        of_tenant("merged_into", "tickets", "SET NULL"),
+        of_tenant("duplicate_of", "tickets", "SET NULL"),
         named_by_tenant(),
     )
 
@@ -52,6 +59,28 @@ class Ticket(Row, TenantOwned, table=True):
     language: str | None = None
     opened_by: str = Field(default="customer", description="customer | agent | model | escalation")
     updated_at: datetime = timestamp()
+    version: int = Field(default=1, description="rises with every change; a change of an older version is refused")
+    priority: str = Field(default="normal", description="low | normal | high | urgent")
+    team: str = ""
+    assignee_id: UUID | None = None
+    routed_because: str = ""
+    classified: dict[str, Any] = json_object()
+    """What the classifier said, kept beside what people corrected it to."""
+    merged_into: UUID | None = None
+    duplicate_of: UUID | None = None
+    first_response_due: datetime | None = optional_time()
+    first_responded_at: datetime | None = optional_time()
+    resolution_due: datetime | None = optional_time()
+    resolved_at: datetime | None = optional_time()
+    paused_at: datetime | None = optional_time()
+    """Since when the clocks stand still: the ticket waits for its customer."""
+    next_deadline: datetime | None = optional_time()
+    """The earliest clock that still runs and was not yet found to be late."""
+    reopened: int = 0
+    tsv: Any = Field(
+        default=None, sa_type=TSVECTOR, nullable=True, exclude=True,
+        sa_column_args=[Computed("passage_words(coalesce(language, 'en'), subject || ' ' || content)", persisted=True)],
+    )  # fmt: skip
 
 
 class TicketEvent(Row, TenantOwned, table=True):
@@ -61,6 +90,7 @@ class TicketEvent(Row, TenantOwned, table=True):
     ticket_id: UUID
     type: str
     actor: str
+    internal: bool = Field(default=True, sa_column_kwargs={"server_default": "true"}, description="not for customers")
     data: dict[str, Any] = json_object()
 
 
@@ -74,7 +104,10 @@ class Handoff(Row, TenantOwned, table=True):
         Index("handoffs_queue", "tenant_id", "status", "id"),
         of_tenant("session_id", "chat_sessions"),
         of_tenant("ticket_id", "tickets", "SET NULL"),
+        Index("handoffs_waiting", "waiting_since", postgresql_where=text("waiting_since is not null")),
         of_tenant("claimed_by", "users", "SET NULL"),
+        of_tenant("assigned_to", "users", "SET NULL"),
+        named_by_tenant(),
     )  # fmt: skip
 
     session_id: UUID
@@ -86,4 +119,11 @@ class Handoff(Row, TenantOwned, table=True):
     findings: dict[str, Any] = json_object()
     claimed_by: UUID | None = None
     claimed_at: datetime | None = optional_time()
+    assigned_to: UUID | None = None
+    """For whom the queue keeps it; anybody may still claim it."""
+    waiting_since: datetime | None = optional_time()
+    """Since when the customer of a claimed session has waited for an answer."""
+    returned: int = 0
+    """How often it came back because nobody answered."""
+    outcome: str | None = None
     ended_at: datetime | None = optional_time()

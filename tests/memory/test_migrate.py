@@ -55,6 +55,31 @@ class TestMigrate:
         assert migrate(empty.owner, APP) is True
         assert migrate(empty.owner, APP) is False
 
+    def test_a_database_of_the_first_schema_keeps_its_rows(self, empty: EmbeddedUrls) -> None:
+        engine = sa.create_engine(sqlalchemy_url(empty.owner), poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            command.upgrade(config(connection), "0001")
+            connection.commit()
+        tenant, customer, ticket = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+        with psycopg.connect(empty.owner) as rows:
+            rows.execute(
+                "insert into tenants (id, slug, name, status, widget_key) values (%s, 'a', 'A', 'active', 'k')",
+                [tenant],
+            )
+            rows.execute(
+                "insert into customers (id, tenant_id, email_verified, name, visitor_epoch) values (%s, %s, false, '', 0)",
+                [customer, tenant],
+            )
+            rows.execute(
+                "insert into tickets (id, tenant_id, number, customer_id, subject, content, department, status, severity,"
+                " tier, opened_by) values (%s, %s, 1, %s, 'Old', 'words', '', 'open', 'LOW', 1, 'customer')",
+                [ticket, tenant, customer],
+            )
+        assert migrate(empty.owner, APP) is True
+        with psycopg.connect(empty.owner) as rows:
+            found = rows.execute("select subject, priority, version, tsv::text from tickets").fetchall()
+        assert found == [("Old", "normal", 1, "'old':1 'word':2")]
+
     def test_models_and_migrations_agree(self, database_urls: EmbeddedUrls) -> None:
         engine = sa.create_engine(sqlalchemy_url(database_urls.superuser), poolclass=sa.NullPool)
         with engine.connect() as connection:
