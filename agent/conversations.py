@@ -7,23 +7,19 @@ from uuid import UUID
 
 from agent import metrics
 from agent.parts import Parts
-from agent.phrases import Phrase, say
 from agent.turns import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
-from memory.errors import Conflict, NotAllowed, NotFound, SessionClosed
+from memory.errors import Conflict, NotAllowed, NotFound
 from memory.events import journal
-from memory.models import ChatMessage, ChatSession, Handoff, Ticket
+from memory.models import ChatMessage, ChatSession
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
 from tools.conversations import seen_by
-from tools.escalation_policy import EscalationReason
-from tools.handoff import Request, request_handoff
+from tools.handoffs import taking
 from tools.principals import customer_of_user
-from tools.tenants import load_options
 
 ROUTE = "chat.messages"
-SUMMARY_MESSAGES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +59,8 @@ class Conversations:
             accepted = await self.turns.accept(
                 entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy
             )
+            if accepted.turn_id is None:
+                await taking.customer_waits(entry, session_id)
             if idempotency_key:
                 await idempotency.attach(entry.connection, key, accepted.message_id)
             if not session.title:
@@ -88,37 +86,11 @@ class Conversations:
             session = await chats.get_session(entry.connection, session_id, customer_id=seen_by(principal), lock=True)
             stopped = await turns.stop(entry, session_id, status="cancelled", reason="closed")
             await turns.cancel_queued(entry, session_id, reason="closed")
+            await taking.end_with_session(entry, session, "session_closed")
             await chats.close_session(entry, session)
         if stopped:
             metrics.turns_total.labels("cancelled", "closed").inc()
             self.turns.interrupt(stopped.id)
-
-    async def ask_for_person(
-        self, principal: Principal, session_id: UUID, *, reason: str
-    ) -> tuple[Handoff, Ticket, str]:
-        """A handoff asked for outright; the words tell the customer, in their language, what is true of it."""
-        async with journal(self.parts.database, self.parts.streams, principal.tenant_id) as entry:
-            connection = entry.connection
-            session = await chats.get_session(connection, session_id, customer_id=seen_by(principal), lock=True)
-            if session.status == "closed" and not await chats.reopen_if_recent(connection, session_id):
-                raise SessionClosed("this conversation has ended; please start a new one")
-            options = await load_options(connection, principal.tenant_id)
-            recent = await chats.window(connection, session_id, after=0, limit=SUMMARY_MESSAGES)
-            asked = [message.content for message in recent if message.author == "customer"]
-            request = Request(
-                session_id=session_id, customer_id=session.customer_id, reason=EscalationReason.HUMAN_REQUESTED,
-                summary=reason or (asked[-1] if asked else "The customer asked for a person"),
-                findings={"asked": "\n".join(asked), "reason": reason}, actor=principal.key,
-                language=session.language,
-            )  # fmt: skip
-            handoff, ticket, new = await request_handoff(entry, request)
-            there: Phrase = "handed_over" if options.people_available else "nobody_there"
-            words = say(there if new else "already_waiting", session.language, number=ticket.number)
-            if new:
-                await chats.add_message(entry, session_id, author="system", content=words)
-        if new:
-            metrics.handoffs_total.labels(EscalationReason.HUMAN_REQUESTED).inc()
-        return handoff, ticket, words
 
 
 async def _own_session(connection: Connection, principal: Principal, session_id: UUID) -> ChatSession:

@@ -17,7 +17,8 @@ from memory.models import ChatMessage, Customer, Ticket
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.context import TurnContext
-from tools.handoff import open_handoff
+from tools.handoffs.people import people_are_there
+from tools.handoffs.requesting import open_handoff
 from tools.recall import WINDOW
 from tools.search import load_retrieval_options, scope_of
 from tools.tenants import load_options
@@ -32,6 +33,7 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     async with parts.database.connection(lease.tenant_id) as connection:
         session = await chats.get_session(connection, lease.session_id)
         options = await load_options(connection, lease.tenant_id)
+        there = await people_are_there(connection, options)
         ranking = await load_retrieval_options(connection, lease.tenant_id)
         customer = await _customer(connection, session.customer_id)
         asked = await turns.questions(connection, lease.turn_id)
@@ -54,7 +56,7 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     return GraphContext(
         turn=TurnContext(
             principal=principal, lease=lease, database=parts.database, streams=parts.streams, options=options,
-            search=search,
+            search=search, people_there=there,
         ),
         session=session,
         question=question,

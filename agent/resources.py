@@ -18,6 +18,7 @@ from uuid import UUID
 
 from agent.conversations import Conversations
 from agent.graph import build_graph
+from agent.handoffs import Handoffs
 from agent.jobs import Jobs, define_jobs
 from agent.llm import ModelConfig, Models, build_models
 from agent.parts import Parts
@@ -56,11 +57,13 @@ class Resources(Parts):
     jobs: Jobs = field(init=False)
     turns: Turns = field(init=False)
     conversations: Conversations = field(init=False)
+    handoffs: Handoffs = field(init=False)
     _secrets: dict[UUID, tuple[float, str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self)
         self.conversations = Conversations(self, self.turns)
+        self.handoffs = Handoffs(self, self.turns)
 
     async def identity_secret(self, tenant_id: UUID) -> str | None:
         """The secret under which a tenant's site signs identities, decrypted."""
@@ -145,6 +148,7 @@ async def attending(resources: Resources) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(resources.streams.listen(), name="listen"),
         asyncio.create_task(resources.turns.watch_for_lapsed(), name="lapsed"),
+        asyncio.create_task(resources.handoffs.watch_for_neglected(), name="neglected"),
     ]
     if resources.settings.redis.url:
         wire = LiveWire(resources.settings.redis.url, resources.streams, resources.process)

@@ -28,7 +28,7 @@ from memory.models import ChatSession, Turn
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
 from tools.escalation_policy import EscalationReason
-from tools.handoff import Request, request_handoff
+from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import WINDOW
 
 log = structlog.get_logger()

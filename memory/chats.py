@@ -33,10 +33,11 @@ async def add_message(
     turn_id: UUID | None = None,
     details: dict[str, Any] | None = None,
 ) -> tuple[UUID, Event]:
-    """A message that is no turn's answer, announced by `message.created`."""
+    """A message that is no turn's answer, announced by `message.created`, which tells its `details` too."""
     message_id = new_id()
     data = {
         "message_id": str(message_id), "author": author, "text": content, "turn_id": str(turn_id) if turn_id else None,
+        **(details or {}),
     }  # fmt: skip
     event = await journal.append_message(
         session_id, "message.created", data,
@@ -103,6 +104,11 @@ async def reopen_if_recent(connection: Connection, session_id: UUID) -> bool:
     return cursor.rowcount == 1
 
 
+async def set_mode(connection: Connection, session_id: UUID, mode: str) -> None:
+    """Give the session to people (`human`) or to the `bot`: a new epoch, in which nobody's older words are written."""
+    await connection.execute(MODE, (mode, session_id))
+
+
 async def update_session(connection: Connection, session_id: UUID, **values: Any) -> None:
     """Set columns named by the caller's code, never by input."""
     columns = ", ".join(f"{name} = %({name})s" for name in values)
@@ -143,6 +149,7 @@ order by n
 CLOSE = """
 update chat_sessions set status = 'closed', closed_at = now() where id = %s and tenant_id = current_tenant()
 """
+MODE = "update chat_sessions set mode = %s, epoch = epoch + 1 where id = %s and tenant_id = current_tenant()"
 REOPEN = """
 update chat_sessions set status = 'open', closed_at = null
 where id = %s and tenant_id = current_tenant() and status = 'closed' and closed_at > now() - %s::interval

@@ -7,6 +7,7 @@ HelpdeskError
 ├── Invalid               the input is understood and refused
 │   └── KeyReused         an idempotency key came back with another body
 ├── Conflict              the state does not allow it now
+│   ├── AlreadyTaken      a colleague was faster; names them
 │   ├── SessionClosed     the conversation ended too long ago to be reopened
 │   └── TurnBusy          a turn is running and the caller asked not to queue
 ├── Unavailable           a part that this needs is away; try again later
@@ -50,6 +51,10 @@ class KeyReused(Invalid):
 
 class Conflict(HelpdeskError):
     code = "conflict"
+
+
+class AlreadyTaken(Conflict):
+    code = "already_taken"
 
 
 class SessionClosed(Conflict):

@@ -179,6 +179,19 @@ async def cancel_queued(journal: Journal, session_id: UUID, *, reason: str) -> N
         await _end(journal, session_id, waiting, "cancelled", reason, None)
 
 
+async def answer_rest(journal: Journal, session_id: UUID, *, owner: str) -> Lease | None:
+    """Start a turn for what the customer said since anybody last answered; None where nothing waits. Lock the session
+    first."""
+    turn_id = new_id()
+    values = {"id": turn_id, "tenant": journal.tenant_id, "session": session_id}
+    waiting = await journal.connection.execute(UNANSWERED, {"session": session_id})
+    if not (ids := [row["id"] for row in await waiting.fetchall()]):
+        return None
+    await journal.connection.execute(INSERT, values)
+    await journal.connection.execute(GIVE_TO, (turn_id, ids))
+    return await claim(journal, turn_id, owner=owner)
+
+
 async def _end(
     journal: Journal, session_id: UUID, turn_id: UUID, status: str, reason: str | None, answer_id: UUID | None
 ) -> Event:
@@ -239,6 +252,13 @@ QUESTIONS = """
 select id, n, content from chat_messages
 where turn_id = %s and tenant_id = current_tenant() and author = 'customer' order by n
 """
+UNANSWERED = """
+select id from chat_messages where session_id = %(session)s and tenant_id = current_tenant() and author = 'customer'
+       and n > (select coalesce(max(n), 0) from chat_messages
+                where session_id = %(session)s and tenant_id = current_tenant()
+                      and (author = 'agent' or author = 'bot' and status = 'complete'))
+"""
+GIVE_TO = "update chat_messages set turn_id = %s where id = any(%s) and tenant_id = current_tenant()"
 STARTED = "update turns set started_n = %s where id = %s and tenant_id = current_tenant()"
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)

@@ -20,7 +20,7 @@ from memory.tenancy import Role
 from tools import recall, tickets
 from tools.context import TurnContext
 from tools.escalation_policy import EscalationReason
-from tools.handoff import Request, request_handoff
+from tools.handoffs.requesting import Request, request_handoff
 
 
 def storable(value: Any) -> Any:

@@ -29,6 +29,8 @@ class TurnContext:
     options: TenantOptions
     search: Search
     """The knowledge base as this caller may see it."""
+    people_there: bool = True
+    """Whether a colleague could take the conversation now."""
     ordinals: Any = field(default_factory=lambda: count(1))
     """Numbers the effects of this turn, so that none happens twice."""
     done: set[str] = field(default_factory=set)

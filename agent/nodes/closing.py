@@ -7,7 +7,7 @@ from agent.phrases import Phrase
 from agent.state import GraphContext, Outcome, TurnState
 from memory.models import Ticket
 from tools.escalation_policy import EscalationReason
-from tools.handoff import Request, request_handoff
+from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import facts_in
 from tools.recall import remember as remember_fact
 
@@ -48,7 +48,7 @@ async def escalate(state: TurnState, runtime: Run) -> TurnState:
     reason = _escalation_reason(state)
     async with step(context, "escalate"):
         ticket = await _hand_over(state, context, reason, context.question)
-    word: Phrase = "handed_over" if context.turn.options.people_available else "nobody_there"
+    word: Phrase = "handed_over" if context.turn.people_there else "nobody_there"
     await context.answer.say(phrase(state, word, number=ticket.number))
     return {"outcome": "escalated", "ticket": ticket}
 

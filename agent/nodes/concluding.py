@@ -77,5 +77,5 @@ async def _name_ticket(state: TurnState, context: GraphContext, ticket: Ticket, 
     """See that the customer learns the ticket's number, whatever the model made of it."""
     if f"#{ticket.number}" in context.answer.text:
         return
-    there: Phrase = "handed_over" if context.turn.options.people_available else "nobody_there"
+    there: Phrase = "handed_over" if context.turn.people_there else "nobody_there"
     await context.answer.say(phrase(state, there if handed_over else "ticket_opened", number=ticket.number))

@@ -195,9 +195,7 @@ async def close(session_id: UUID, principal: Chatter, resources: Res) -> StateOu
 @once.post("/{session_id}/escalate", responses=responses(401, 403, 404, 409))
 async def escalate(session_id: UUID, principal: Chatter, resources: Res, body: EscalateIn | None = None) -> HandoffOut:
     """Ask for a person, at any time; asking again finds the request that is open."""
-    handoff, ticket, message = await resources.conversations.ask_for_person(
-        principal, session_id, reason=body.reason if body else ""
-    )
+    handoff, ticket, message = await resources.handoffs.ask(principal, session_id, reason=body.reason if body else "")
     return HandoffOut(
         handoff_id=handoff.id, status=handoff.status, ticket_id=ticket.id, ticket_number=ticket.number, message=message
     )
