@@ -12,7 +12,7 @@ from api import PREFIX, docs, errors
 from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
-from api.routes import admin, auth, chat, handoffs, health, search, tickets
+from api.routes import admin, auth, chat, feedback, handoffs, health, search, tickets
 from api.sse import GRACE_S
 from api.tokens import Tokens
 
@@ -53,7 +53,16 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     app.add_middleware(TenantCors, origins=settings.http.origins)
     app.add_middleware(RequestContext)
     v1 = APIRouter(prefix=PREFIX)
-    for router in (auth.router, admin.router, chat.once, chat.router, handoffs.router, search.router, tickets.router):
+    for router in (
+        auth.router,
+        admin.router,
+        chat.once,
+        chat.router,
+        feedback.router,
+        handoffs.router,
+        search.router,
+        tickets.router,
+    ):
         v1.include_router(router)
     app.include_router(v1)
     app.include_router(health.router)
