@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest_asyncio
 from agent.nodes.answering import MAX_ROUNDS
 from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
+from memory.tenancy import Role
 from tests.model_server import ModelServer, Reply, Timing, model_server
 from tests.product import Product, read_events, running, settings_for
 
@@ -45,6 +47,7 @@ async def tenant(modelled: Product, provider: ModelServer) -> Tenant:
 
 
 QUESTION = "How do I reset my mailbox password?"
+TAKEOVERS = int(os.environ.get("TAKEOVERS", "6"))
 
 
 class TestAnswers:
@@ -397,3 +400,51 @@ class TestCancel:
                 break
             await asyncio.sleep(0.05)
         assert history[-1]["status"] == "complete"
+
+
+class TestTakeover:
+    async def test_a_claim_cuts_the_answer_off_within_200_ms(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        """`TAKEOVERS` sets how many are measured; from 100 on the 99th percentile is held to it, else the median."""
+        colleague = await modelled.staff(tenant, Role.AGENT)
+        took = sorted([await self.taken_over(modelled, tenant, provider, colleague) for _ in range(TAKEOVERS)])
+        print(f"takeover to the stream's end, ms: p50 {took[len(took) // 2]:.0f}, max {took[-1]:.0f}, n {len(took)}")
+        assert took[int(len(took) * 0.99) - 1 if TAKEOVERS >= 100 else len(took) // 2] <= 200
+
+    async def taken_over(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer, colleague: dict[str, str]
+    ) -> float:
+        """Claim a conversation in mid-answer; the time from there to the end of the customer's stream, in ms."""
+        provider.script(
+            Reply(
+                text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] " * 2
+                + "Nobody, including our support team, can read the old password. [1] " * 40,
+                timing=Timing(token_s=0.005),
+            )
+        )
+        visitor = await modelled.visitor(tenant)
+        handoff = (await visitor.http.post(f"{visitor.url}/escalate", headers=visitor.headers)).json()["handoff_id"]
+        request = visitor.http.stream(
+            "POST", f"{visitor.url}/messages", json={"message": QUESTION},
+            headers={**visitor.headers, "Accept": "text/event-stream"},
+        )  # fmt: skip
+        kinds, text, started, claim = [], "", 0.0, None
+        async with request as answer, aclosing(read_events(answer)) as events:  # type: ignore[type-var]
+            async for event in events:
+                kinds.append(event.type)
+                if event.type == "message.delta":
+                    text += event.data["text"]
+                    if claim is None and kinds.count("message.delta") == 2:
+                        started = time.perf_counter()
+                        claim = asyncio.create_task(
+                            modelled.http.post(f"/api/v1/handoffs/{handoff}/claim", headers=colleague)
+                        )
+            ended = time.perf_counter()
+        assert claim is not None
+        assert (await claim).status_code == 200
+        assert kinds[-3:] == ["handoff.claimed", "message.completed", "turn.cancelled"]
+        kept = (await visitor.history())[-1]
+        assert (kept["status"], kept["author"]) == ("incomplete", "bot")
+        assert kept["content"].startswith(text)
+        return (ended - started) * 1000

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
+from memory import chats, turns
 from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
+from memory.events import journal
+from memory.tenancy import Role
 from tests.product import Event, Product, Visitor, running, settings_for
 
 KEYS = Cipher.new_key()
@@ -77,3 +81,24 @@ async def test_a_request_for_a_person_at_the_other_process_is_seen(pair: tuple[P
         asked = await there.http.post(f"{visitor.url}/escalate", headers=visitor.headers)
         assert asked.status_code == 200
         assert (await anext(events)).type == "handoff.requested"
+
+
+async def test_a_claim_here_ends_what_is_said_there(pair: tuple[Product, Product]) -> None:
+    here, there = pair
+    tenant = await here.tenant()
+    colleague = await here.staff(tenant, Role.AGENT)
+    visitor = await there.visitor(tenant)
+    asked = await there.http.post(f"{visitor.url}/escalate", headers=visitor.headers)
+    async with journal(there.resources.database, there.resources.streams, tenant.id) as entry:
+        session = await chats.get_session(entry.connection, UUID(visitor.session_id), lock=True)
+        accepted = await turns.accept(
+            entry, session, "hello?", author_id=session.customer_id, owner="there", reject_if_busy=False
+        )
+        assert accepted.lease
+        await turns.release_text(entry.connection, accepted.lease, "Good ")
+    watching = asyncio.create_task(until_the_end(visitor))
+    await asyncio.sleep(0.2)
+    claimed = await here.http.post(f"/api/v1/handoffs/{asked.json()['handoff_id']}/claim", headers=colleague)
+    assert claimed.status_code == 200
+    seen = [event.type for event in await watching]
+    assert seen[-3:] == ["handoff.claimed", "message.completed", "turn.cancelled"]
