@@ -48,7 +48,7 @@ class Handoffs:
             request = Request(
                 session_id=session_id, customer_id=session.customer_id, reason=EscalationReason.HUMAN_REQUESTED,
                 summary=reason or last[0] or "The customer asked for a person",
-                findings={**findings, "reason": reason}, actor=principal.key, language=session.language,
+                findings={"reason": reason}, actor=principal.key, language=session.language,
             )  # fmt: skip
             handoff, ticket, new = await request_handoff(entry, request)
             there: Phrase = "handed_over" if await people_are_there(connection, options) else "nobody_there"

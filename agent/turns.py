@@ -283,7 +283,7 @@ async def close_broken(entry: Journal, session: ChatSession, reason: str, proces
         asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
         request = Request(
             session_id=session.id, customer_id=session.customer_id, reason=EscalationReason.INTERRUPTED,
-            summary=asked[:200] or "An answer broke off", findings={"asked": asked, "tried": turn.partial},
+            summary=asked[:200] or "An answer broke off", findings={"tried": turn.partial},
             turn_id=turn.id, actor=process,
         )  # fmt: skip
         _, ticket, _ = await request_handoff(entry, request)

@@ -127,7 +127,7 @@ async def request_human(context: TurnContext, arguments: HumanArguments) -> Outc
     ordinal = next(context.ordinals)
     request = Request(
         session_id=context.session_id, customer_id=context.customer_id, reason=EscalationReason.AGENT_DECISION,
-        summary=arguments.reason, turn_id=context.lease.turn_id, findings={"asked": arguments.reason},
+        summary=arguments.reason, turn_id=context.lease.turn_id, findings={"reason": arguments.reason},
     )  # fmt: skip
     async with context.effect() as entry:
         _, ticket, _ = await request_handoff(entry, request)

@@ -85,19 +85,20 @@ def _escalation_reason(state: TurnState) -> EscalationReason:
 
 
 async def _hand_over(state: TurnState, context: GraphContext, reason: str, summary: str) -> Ticket:
-    found = state["classification"]
-    confidence = state.get("confidence")
-    findings = {
-        "asked": context.question,
+    found, confidence = state["classification"], state.get("confidence")
+    this_turn = {
         "tried": context.answer.text,
         "sources": [passage.ref for passage in state.get("passages", ())],
         "confidence": confidence.score if confidence else None,
         "intent": found.intent, "severity": found.severity, "tier": found.tier, "sentiment": found.sentiment,
         "failed_attempts": state.get("failed_attempts", 0),
     }  # fmt: skip
+    earlier = [message.content for message in context.history if message.author == "customer"]
+    if reason == EscalationReason.HUMAN_REQUESTED and earlier:
+        summary = earlier[-1]  # the wish for a person says nothing about the matter
     request = Request(
         session_id=context.turn.session_id, customer_id=context.turn.customer_id, reason=reason, summary=summary,
-        findings=findings, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,
+        findings=this_turn, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,
         intent=found.intent, language=found.language,
     )  # fmt: skip
     async with context.turn.effect() as entry:

@@ -101,6 +101,19 @@ class TestQueue:
         found = (await product.http.get(f"/api/v1/handoffs/{handoff}", headers=ada)).json()
         assert found["findings"]["open"] == ["What is the capital of Mongolia?"]
 
+    async def test_a_wish_in_plain_words_tells_of_what_came_before(
+        self, product: Product, tenant: Tenant, ada: Headers
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        await visitor.ask(QUESTION)
+        await visitor.ask("That did not help. I want to talk to a person.")
+        [found] = (await product.http.get("/api/v1/handoffs", headers=ada)).json()["items"]
+        assert found["summary"] == QUESTION
+        known = (await product.http.get(f"/api/v1/handoffs/{found['id']}", headers=ada)).json()["findings"]
+        assert "email-reset-password" in known["sources"]
+        assert "password" in known["tried"]
+        assert QUESTION in known["asked"]
+
     async def test_filters_and_pages(self, product: Product, tenant: Tenant, ada: Headers, bert: Headers) -> None:
         made = [(await waiting(product, tenant, said=""))[1] for _ in range(5)]
         await do(product, ada, made[0], "claim")

@@ -1,6 +1,6 @@
 """Asking for a person: one open handoff and one escalation ticket per session, however often it is asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from memory.events import Journal
 from memory.models import Handoff, Ticket
+from tools.handoffs.findings import findings_of
 from tools.tickets import escalation_ticket, open_ticket
 
 
@@ -20,6 +21,7 @@ class Request:
     reason: str
     summary: str
     findings: dict[str, Any] = field(default_factory=dict)
+    """What the caller knows beyond the stored conversation; it goes before what is read from there."""
     turn_id: UUID | None = None
     actor: str = "bot"
     severity: str = "MEDIUM"
@@ -34,6 +36,8 @@ async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, 
         ticket := await escalation_ticket(journal.connection, request.session_id)
     ):
         return found, ticket, False
+    known = {name: value for name, value in request.findings.items() if value not in ("", [], None)}
+    request = replace(request, findings={**await findings_of(journal.connection, request.session_id), **known})
     ticket = await escalation_ticket(journal.connection, request.session_id) or await _open_ticket(journal, request)
     handoff = Handoff(
         tenant_id=journal.tenant_id, session_id=request.session_id, ticket_id=ticket.id, turn_id=request.turn_id,
@@ -60,7 +64,8 @@ async def _open_ticket(journal: Journal, request: Request) -> Ticket:
     return await open_ticket(
         journal.connection, tenant_id=journal.tenant_id, customer_id=request.customer_id, subject=request.summary,
         content=str(request.findings.get("asked") or request.summary), opened_by="escalation", actor=request.actor,
-        session_id=request.session_id, severity=request.severity, tier=request.tier, intent=request.intent,
+        session_id=request.session_id, severity=request.severity, tier=request.tier,
+        intent=request.intent or request.findings["intent"],
         language=request.language,
     )  # fmt: skip
 
