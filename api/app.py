@@ -12,7 +12,7 @@ from api import PREFIX, docs, errors
 from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
-from api.routes import admin, auth, chat, feedback, handoffs, health, search, tickets
+from api.routes import admin, auth, chat, feedback, handoffs, health, search, tickets, widget
 from api.sse import GRACE_S
 from api.tokens import Tokens
 
@@ -66,6 +66,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         v1.include_router(router)
     app.include_router(v1)
     app.include_router(health.router)
+    app.include_router(widget.router)
     return app
 
 

@@ -4,20 +4,20 @@ from importlib.resources import files
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
+
+from api.routes import widget
 
 ASSETS = "/docs/assets"
 POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page at `/docs`, and lead there from `/`."""
+    """Serve the page at `/docs`, and one to try the widget on at `/`."""
     app.mount(ASSETS, StaticFiles(directory=str(files("swagger_ui").joinpath("static"))), name="docs-assets")
 
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
+    app.get("/", include_in_schema=False)(widget.demo)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

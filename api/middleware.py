@@ -11,9 +11,8 @@ from memory.models import new_id
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{8,64}$")
-_SECURITY = [
-    (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY"),
-]  # fmt: skip
+_SECURITY = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_UNFRAMED = [*_SECURITY, (b"x-frame-options", b"DENY")]
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -37,7 +36,11 @@ class RequestContext:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 status, answered = message["status"], time.perf_counter() - started
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_SECURITY]
+                framed = any(name == b"content-security-policy" and b"frame-ancestors" in value
+                             for name, value in message["headers"])  # fmt: skip
+                message["headers"] = [
+                    *message["headers"], (b"x-request-id", request_id.encode()), *(_SECURITY if framed else _UNFRAMED),
+                ]  # fmt: skip
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

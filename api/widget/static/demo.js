@@ -1,0 +1,2 @@
+window.helpdeskSettings = { websiteToken: "demo" };
+window.addEventListener("helpdesk:ready", () => window.helpdesk.open(), { once: true });

