@@ -28,6 +28,11 @@ CHROMIUM = next(
 SHOTS = Path(os.environ.get("SCREENSHOTS", "artefacts/screenshots"))
 QUESTION = "How do I reset my mailbox password?"
 SENTENCE = "A mailbox password is reset in cPanel under Email Accounts > Manage. [1] "
+SHOWN = (
+    "(node) => { const copy = node.cloneNode(true);"
+    " copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' ')); return copy.textContent; }"
+)
+"""The words of a bubble without its citations."""
 LONG = SENTENCE * 2 + "Nobody, including our support team, can read the old password. [1] " * 12
 
 
@@ -90,7 +95,6 @@ class Chat:
         return await self.frame.locator(selector).all_inner_texts()
 
     async def shot(self, name: str) -> None:
-        SHOTS.mkdir(parents=True, exist_ok=True)
         await self.page.wait_for_timeout(150)
         await self.page.screenshot(path=SHOTS / f"{name}.png")
 

