@@ -5,10 +5,11 @@ import re
 
 import pytest
 
+from memory.embedded import EmbeddedUrls
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.browser.conftest import QUESTION, SHOWN, Desk, OpenDesk, slowly
-from tests.product import Product
+from tests.product import Product, running, settings_for
 
 
 async def waiting_handoff(product: Product, tenant: Tenant, headers: dict[str, str]) -> str:
@@ -241,3 +242,42 @@ async def test_looks(desk: OpenDesk, name: str, settings: dict[str, str], view: 
     frame = chat.page.frames[-1]
     assert await frame.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert await frame.evaluate("document.documentElement.dir") == ("rtl" if name == "right-to-left" else "ltr")
+
+
+class TestARestart:
+    async def test_of_the_server_in_mid_answer_loses_nothing(self, desk: OpenDesk) -> None:
+        """The process that writes is gone; another closes its turn honestly, and the page shows what is stored."""
+        one = await desk()
+        urls = one.product.resources.urls
+        shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
+        settings = settings_for(
+            shared, CHAT_MODEL="stub", OPENAI_BASE_URL=one.provider.base_url, OPENAI_API_KEY="sk-test"
+        )
+        chat = await one.tab()
+        await chat.open()
+        async with running(settings) as doomed:
+            one.wire.target = int(str(doomed.http.base_url.port))
+            one.wire.cut()
+            slowly(one.provider, token_s=0.1)
+            await chat.say(QUESTION)
+            await chat.wait_for(".live .bubble", re.compile("cPanel"))
+            one.wire.fail()
+            for task in list(doomed.resources.turns._tasks.values()):  # as kill -9 would: nothing is given back
+                task.cancel()
+            async with one.product.owner.connection(one.tenant.id) as connection:
+                await connection.execute(
+                    "update turns set lease_until = now() - interval '1 second', status = 'running'"
+                    " where tenant_id = %s and status = 'running'",
+                    (one.tenant.id,),
+                )
+        one.wire.target = int(str(one.product.http.base_url.port))
+        one.wire.mend()
+        await chat.wait_for(".message.bot.incomplete", timeout=20_000)
+        await chat.wait_for(".message.system", re.compile("went wrong"))
+        stored = await one.stored()
+        assert [(row["author"], row["status"]) for row in stored][-2:] == [
+            ("bot", "incomplete"),
+            ("system", "complete"),
+        ]
+        shown = await chat.find(".message.bot.incomplete .bubble").last.inner_text()
+        assert re.findall(r"\w+", shown) == re.findall(r"\w+", re.sub(r"\[\d+\]", " ", stored[-2]["content"]))
