@@ -11,8 +11,9 @@ Durable, one row each, numbered `n` without gaps and written in the transaction 
     turn.completed | turn.failed | turn.cancelled               {turn_id, reason}, exactly one per turn
     session.closed      {}
 
-Transient, never stored; only a delta has an id, `n.k`, where k is the number of characters of the running answer that
-the watcher has. The text so far stands in the turn's row, so any process can go on from any `n.k`:
+A row's id is `n`; one that comes in mid-answer has `n.k`, where k is the number of characters of the running answer that
+the watcher has already. Transient, never stored; of these only a delta has an id, and it is `n.k` too. The text so far
+stands in the turn's row, so any process can go on from any `n.k`:
 
     step {name, ms} · sources {sources} · tool.started · tool.finished · message.delta {turn_id, text, offset}
     resync {}           the cursor means nothing here: read the history and go on from `n`

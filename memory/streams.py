@@ -65,7 +65,8 @@ class _Inbox:
     async def get(self, timeout: float) -> Event | None:
         """The next event; None means look at the rows."""
         with suppress(TimeoutError):
-            return await asyncio.wait_for(self.queue.get(), timeout)
+            async with asyncio.timeout(timeout):  # `wait_for` may swallow a cancel that comes with an event
+                return await self.queue.get()
         return None
 
 
@@ -120,40 +121,46 @@ class Streams:
     async def watch(self, tenant_id: UUID, session_id: UUID, after: Cursor) -> AsyncIterator[Event]:
         """Every event after the cursor, without gap or repeat, for as long as somebody iterates."""
         with self._inbox(session_id) as inbox:
-            cursor = after
+            place = Place(after.n, after.k)
             while True:
-                found = await self._catch_up(tenant_id, session_id, cursor)
+                found, more = await self._catch_up(tenant_id, session_id, place)
                 for event in found:
-                    cursor = _advance(cursor, event)
-                    yield event
-                if len(found) >= PAGE:
-                    continue  # there may be more rows, and nothing will announce them
+                    yield place.take(event)
+                if more:
+                    continue  # nothing will announce what is there already
                 while (event_or_none := await inbox.get(POLL_S if self._listening else BLIND_POLL_S)) is not None:
-                    match _place(cursor, event_or_none):
+                    match place.of(event_or_none):
                         case "next":
-                            event = _numbered(cursor, event_or_none)
-                            cursor = _advance(cursor, event)
-                            yield event
+                            yield place.take(event_or_none)
                         case "gap":
                             break
 
-    async def _catch_up(self, tenant_id: UUID, session_id: UUID, cursor: Cursor) -> list[Event]:
+    async def _catch_up(self, tenant_id: UUID, session_id: UUID, place: "Place") -> tuple[list[Event], bool]:
+        """What the watcher lacks, and whether there is more than that."""
         try:
-            async with self._database.connection(tenant_id) as connection:
-                state = await (await connection.execute(STATE, (session_id,))).fetchone()
-                rows = await read_events(connection, session_id, cursor.n, limit=PAGE) if state else []
+            state, rows = await self._look(tenant_id, session_id, place.n)
         except Unavailable:
             await asyncio.sleep(BLIND_POLL_S)  # a stream outlives a database that comes back
-            return []
-        if state is None or cursor.n > state["last_n"]:
-            return [Event(session_id=session_id, type="resync", n=state["last_n"] if state else 0)]
-        events = list(rows)
-        k = 0 if any(event.type == "turn.started" for event in rows) else cursor.k
-        n = events[-1].n if events else cursor.n
-        if state["turn_id"] and n == state["last_n"] and len(state["partial"]) > k:
-            data = {"turn_id": str(state["turn_id"]), "text": state["partial"][k:], "offset": k}
-            events.append(Event(session_id=session_id, type="message.delta", data=data, n=n, k=len(state["partial"])))
-        return events
+            return [], False
+        if state is None or place.n > state.last_n:
+            resync = Event(session_id=session_id, type="resync", n=state.last_n if state else 0)
+            return [resync], state is not None
+        if len(rows) >= PAGE:
+            return rows, True
+        place.follow(state)
+        newest = rows[-1].n if rows else place.n
+        if state.started_n is not None and newest == state.last_n and len(state.partial) > place.k:
+            data = {"turn_id": str(state.turn_id), "text": state.partial[place.k :], "offset": place.k}
+            delta = Event(session_id=session_id, type="message.delta", data=data, n=state.started_n)
+            return [*rows, delta], False
+        return rows, False
+
+    async def _look(self, tenant_id: UUID, session_id: UUID, after: int) -> tuple["State | None", list[Event]]:
+        async with self._database.connection(tenant_id) as connection:
+            row = await (await connection.execute(STATE, (session_id,))).fetchone()
+            if row is None:
+                return None, []
+            return State(**row), await read_events(connection, session_id, after, limit=PAGE)
 
     async def listen(self) -> None:
         """Hear from other processes for as long as this task lives; a lost connection is opened again."""
@@ -167,7 +174,7 @@ class Streams:
                         with suppress(ValueError):
                             session_id, _, n = notice.payload.partition(":")
                             self.deliver(Event(session_id=UUID(session_id), type=WAKE, n=int(n)))
-            except psycopg.Error as error:
+            except Exception as error:  # whatever it was: without this task every watcher would be blind
                 log.warning("event notifications lost", error=type(error).__name__)
             finally:
                 self._listening = False
@@ -175,39 +182,70 @@ class Streams:
             await asyncio.sleep(1)
 
 
-def _advance(cursor: Cursor, event: Event) -> Cursor:
-    if event.n is None:
-        return cursor
-    if event.k is not None:
-        return Cursor(event.n, event.k)
-    return Cursor(event.n, 0 if event.type in ("turn.started", "resync") else cursor.k)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A session as its rows say: the newest event, and the turn that runs with the text that it has released."""
+
+    last_n: int
+    started_n: int | None
+    turn_id: UUID | None
+    partial: str
 
 
-def _place(cursor: Cursor, event: Event) -> str:
-    """Whether an event that was pushed here follows the cursor, was seen already, or shows a gap."""
-    if event.type == "message.delta":
-        if event.n is not None and event.n > cursor.n:
-            return "gap"  # its `turn.started` has not come by yet
-        offset = event.data["offset"]
-        if offset == cursor.k:
+@dataclass(slots=True)
+class Place:
+    """What one watcher has: every row up to `n`, and `k` characters of the running turn that began with row `turn_n`."""
+
+    n: int = 0
+    k: int = 0
+    turn_n: int | None = None
+
+    def follow(self, state: State) -> None:
+        """Learn which turn runs; characters of another one than the watcher came with count for nothing.
+
+        Its rows may still be on their way to the watcher: it meets `turn.started` among them.
+        """
+        self.turn_n = state.started_n
+        if state.started_n is None or state.started_n > self.n:
+            self.k = 0
+
+    def of(self, event: Event) -> str:
+        """Whether an event that was pushed here comes next, was seen already, or shows a gap."""
+        if event.type == "message.delta":
+            return self._of_delta(event)
+        if event.n is None:
             return "next"
-        return "seen" if offset + len(event.data["text"]) <= cursor.k else "gap"
-    if event.n is None:
-        return "next"
-    if event.n == cursor.n + 1 and event.type != WAKE:
-        return "next"
-    return "seen" if event.n <= cursor.n else "gap"
+        if event.n == self.n + 1 and event.type != WAKE:
+            return "next"
+        return "seen" if event.n <= self.n else "gap"
 
+    def _of_delta(self, event: Event) -> str:
+        if event.n is None or event.n > self.n:
+            return "gap"  # its `turn.started` has not come by yet
+        if event.n != self.turn_n:
+            return "seen"  # of a turn that has ended: its whole answer is a row
+        offset, length = event.data["offset"], len(event.data["text"])
+        if offset == self.k:
+            return "next"
+        return "seen" if offset + length <= self.k else "gap"
 
-def _numbered(cursor: Cursor, event: Event) -> Event:
-    """A delta's id names the last row that this watcher has, and the characters it will have."""
-    if event.type != "message.delta":
-        return event
-    return replace(event, n=cursor.n, k=event.data["offset"] + len(event.data["text"]))
+    def take(self, event: Event) -> Event:
+        """Move past an event, and give it the id from which a client can go on."""
+        if event.type == "message.delta":
+            self.k = event.data["offset"] + len(event.data["text"])
+            return replace(event, n=self.n, k=self.k)
+        if event.n is None:
+            return event
+        self.n = event.n
+        if event.type == "turn.started":
+            self.turn_n, self.k = event.n, 0
+        elif event.type in ("resync", "message.completed") or event.ends_turn:
+            self.turn_n, self.k = None, 0
+        return replace(event, k=self.k or None)
 
 
 STATE = """
-select s.last_n, t.id as turn_id, coalesce(t.partial, '') as partial
+select s.last_n, t.started_n, t.id as turn_id, coalesce(t.partial, '') as partial
 from chat_sessions s left join turns t on t.session_id = s.id and t.status = 'running'
 where s.id = %s
 """
