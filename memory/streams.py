@@ -29,6 +29,8 @@ PAGE = 500
 POLL_S = 20.0
 """How long a watcher trusts silence while notifications work; without them `BLIND_POLL_S` holds."""
 BLIND_POLL_S = 1.0
+RECONNECT_S = 1.0
+"""How long to wait with the next attempt to hear from other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +143,16 @@ class Streams:
             state, rows = await self._look(tenant_id, session_id, place.n)
         except Unavailable:
             await asyncio.sleep(BLIND_POLL_S)  # a stream outlives a database that comes back
-            return [], False
+            return [], True
         if state is None or place.n > state.last_n:
             resync = Event(session_id=session_id, type="resync", n=state.last_n if state else 0)
             return [resync], state is not None
-        if len(rows) >= PAGE:
-            return rows, True
         place.follow(state)
-        newest = rows[-1].n if rows else place.n
-        if state.started_n is not None and newest == state.last_n and len(state.partial) > place.k:
+        if rows and (len(rows) >= PAGE or (rows[-1].n or 0) > state.last_n):
+            return rows, True  # the state is not that of the last row: the text so far is asked for after it
+        if len(state.partial) > place.k:
             data = {"turn_id": str(state.turn_id), "text": state.partial[place.k :], "offset": place.k}
-            delta = Event(session_id=session_id, type="message.delta", data=data, n=state.started_n)
-            return [*rows, delta], False
+            rows.append(Event(session_id=session_id, type="message.delta", data=data, n=state.started_n))
         return rows, False
 
     async def _look(self, tenant_id: UUID, session_id: UUID, after: int) -> tuple["State | None", list[Event]]:
@@ -179,7 +179,7 @@ class Streams:
             finally:
                 self._listening = False
             self.wake()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RECONNECT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,13 +199,14 @@ class Place:
     n: int = 0
     k: int = 0
     turn_n: int | None = None
+    turn_id: UUID | None = None
 
     def follow(self, state: State) -> None:
         """Learn which turn runs; characters of another one than the watcher came with count for nothing.
 
         Its rows may still be on their way to the watcher: it meets `turn.started` among them.
         """
-        self.turn_n = state.started_n
+        self.turn_n, self.turn_id = state.started_n, state.turn_id
         if state.started_n is None or state.started_n > self.n:
             self.k = 0
 
@@ -238,10 +239,14 @@ class Place:
             return event
         self.n = event.n
         if event.type == "turn.started":
-            self.turn_n, self.k = event.n, 0
-        elif event.type in ("resync", "message.completed") or event.ends_turn:
-            self.turn_n, self.k = None, 0
+            self.turn_n, self.turn_id, self.k = event.n, UUID(event.data["turn_id"]), 0
+        elif event.type == "resync" or self._ends_answer(event):
+            self.turn_n, self.turn_id, self.k = None, None, 0
         return replace(event, k=self.k or None)
+
+    def _ends_answer(self, event: Event) -> bool:
+        """A turn that waited can end as well while another one speaks."""
+        return (event.type == "message.completed" or event.ends_turn) and event.data.get("turn_id") == str(self.turn_id)
 
 
 STATE = """
