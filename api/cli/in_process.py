@@ -31,8 +31,10 @@ async def serving(settings: Settings) -> AsyncIterator[int]:
         async with attending(resources):
             while not server.started:
                 await asyncio.sleep(0.01)
-            yield server.servers[0].sockets[0].getsockname()[1]
-            server.should_exit = True
-            await running
+            try:
+                yield server.servers[0].sockets[0].getsockname()[1]
+            finally:
+                server.should_exit = True
+                await running
     finally:
         await context.__aexit__(None, None, None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from memory.embedded import embedded_postgres
@@ -37,4 +38,6 @@ def test_the_last_to_leave_stops_it_although_another_was_killed(folder: Path) ->
         users.write_text(json.dumps([*json.loads(users.read_text()), killed.pid]))
         with embedded_postgres(folder) as second:
             assert first == second
+        with psycopg.connect(first.app) as connection:  # this process is still in
+            connection.execute("select 1")
     assert not psutil.pid_exists(server) or psutil.Process(server).status() == psutil.STATUS_ZOMBIE
