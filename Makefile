@@ -11,7 +11,7 @@ run: .venv/ready
 	$(BIN)/helpdesk serve
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -151,7 +151,7 @@ def sources(passages: Sequence[Passage]) -> list[dict[str, Any]]:
             "id": passage.ref,
             "content": passage.text,
             "metadata": {
-                "source": passage.source.value, "title": passage.title, "heading": passage.heading,
+                "source": passage.origin, "title": passage.title, "heading": passage.heading,
                 "collection": passage.collection, "version": passage.version, "language": passage.language,
             },
             "distance": round(1 - passage.score, 4),

@@ -1,5 +1,6 @@
 """A customer's message and its answer, as the outside meets them: stored once, answered once, awaited or followed."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,9 @@ from memory.events import journal
 from memory.models import ChatMessage, ChatSession
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
+from tools.attachments import storing
 from tools.conversations import seen_by
-from tools.handoffs import taking
+from tools.handoffs import taking, trail
 from tools.principals import customer_of_user
 
 ROUTE = "chat.messages"
@@ -46,8 +48,10 @@ class Conversations:
         reject_if_busy: bool = False,
         idempotency_key: str | None = None,
         raw: bytes = b"",
+        attachment_ids: Sequence[UUID] = (),
     ) -> Sent:
-        """Store a message and start its turn. A retry under the same key finds the message that is there."""
+        """Store a message with the uploads that go with it and start its turn. A retry under the same key finds the
+        message that is there."""
         database = self.parts.database
         async with journal(database, self.parts.streams, principal.tenant_id) as entry:
             session = await _own_session(entry.connection, principal, session_id)
@@ -56,11 +60,18 @@ class Conversations:
                 earlier = await idempotency.begin(entry.connection, key)
                 if earlier is not None:
                     return await _earlier(entry.connection, earlier)
+            files = await storing.claim(entry.connection, principal, attachment_ids)
             accepted = await self.turns.accept(
-                entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy
-            )
+                entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy,
+                details={"attachments": storing.shown(files)} if files else None,
+            )  # fmt: skip
+            await storing.attach_to_message(
+                entry.connection, files, customer_id=session.customer_id, session_id=session_id,
+                message_id=accepted.message_id,
+            )  # fmt: skip
             if accepted.turn_id is None:
                 await taking.customer_waits(entry, session_id)
+                await trail.customer_said(entry.connection, session_id, text, actor=principal.key)
             if idempotency_key:
                 await idempotency.attach(entry.connection, key, accepted.message_id)
             if not session.title:

@@ -1,6 +1,7 @@
 """People in the conversation, for this process: each step in one transaction, then what it means for running turns."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,19 +16,20 @@ from memory.errors import HelpdeskError, SessionClosed
 from memory.events import Journal, journal
 from memory.models import Handoff, Ticket
 from memory.tenancy import Principal
+from tools.attachments import storing
 from tools.conversations import seen_by
 from tools.escalation_policy import EscalationReason
-from tools.handoffs import taking
+from tools.handoffs import taking, trail
 from tools.handoffs.findings import findings_of
 from tools.handoffs.people import colleague, people_are_there
 from tools.handoffs.requesting import Request, request_handoff
 from tools.handoffs.taking import Change
 from tools.tenants import TenantOptions, load_options
-from tools.tickets import add_event
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 15.0
 AT_ONCE = 20
+RETURN_AFTER_S: int = TenantOptions.model_fields["handoff_return_s"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,26 @@ class Handoffs:
         async with self._journal(principal) as entry:
             by = await colleague(entry.connection, principal.user_id)
             change = await taking.claim(entry, handoff_id, by)
-            await self._noted(entry, principal, change, "claimed", {"by": by.known_as}, trace)
+            await trail.claimed(entry.connection, change.handoff.session_id, by, actor=principal.key)
+            await self._audited(entry, principal, change, "claimed", {"by": by.known_as}, trace)
         return self._settled(change)
 
-    async def say(self, principal: Principal, handoff_id: UUID, text: str) -> Change:
+    async def say(
+        self, principal: Principal, handoff_id: UUID, text: str, attachment_ids: Sequence[UUID] = ()
+    ) -> Change:
+        """Speak to the customer, with uploads of one's own."""
         async with self._journal(principal) as entry:
             by = await colleague(entry.connection, principal.user_id)
-            change = await taking.say(entry, handoff_id, by, text)
-            data = {"text": text, "name": by.shown, "message_id": str(change.message_id)}
-            await self._on_ticket(entry, principal, change, "reply", data)
+            files = await storing.claim(entry.connection, principal, attachment_ids)
+            sent = {"attachments": storing.shown(files)} if files else None
+            change = await taking.say(entry, handoff_id, by, text, details=sent)
+            assert change.message_id is not None  # saying stores a message
+            session = await chats.get_session(entry.connection, change.handoff.session_id)
+            await storing.attach_to_message(
+                entry.connection, files, customer_id=session.customer_id, session_id=session.id,
+                message_id=change.message_id,
+            )  # fmt: skip
+            await trail.said(entry.connection, change.handoff.session_id, by, text, actor=principal.key)
         metrics.chat_messages_total.labels("agent").inc()
         return self._settled(change)
 
@@ -79,37 +92,43 @@ class Handoffs:
         """Words for colleagues alone, kept with the ticket."""
         async with self._journal(principal) as entry:
             handoff = await taking.get(entry.connection, handoff_id)
-            await self._on_ticket(entry, principal, Change(handoff=handoff), "note", {"text": text})
+            await trail.noted(entry.connection, handoff.session_id, "note", {"text": text}, actor=principal.key)
         return handoff
 
     async def reassign(self, principal: Principal, handoff_id: UUID, to: UUID, **trace: str) -> Change:
         async with self._journal(principal) as entry:
             by = await colleague(entry.connection, principal.user_id)
             change = await taking.reassign(entry, handoff_id, by, to)
-            data = {"by": by.known_as, "to": (await colleague(entry.connection, to)).known_as}
-            await self._noted(entry, principal, change, "reassigned", data, trace)
+            taker = await colleague(entry.connection, to)
+            if change.handoff.status == "claimed":
+                await trail.claimed(
+                    entry.connection, change.handoff.session_id, taker, actor=principal.key, kind="reassigned"
+                )
+            data = {"by": by.known_as, "to": taker.known_as}
+            await self._audited(entry, principal, change, "reassigned", data, trace)
         return self._settled(change)
 
     async def release(self, principal: Principal, handoff_id: UUID, **trace: str) -> Change:
         async with self._journal(principal) as entry:
             by = await colleague(entry.connection, principal.user_id)
             change = await taking.release(entry, handoff_id, by, owner=self.parts.process)
-            await self._noted(entry, principal, change, "released", {"by": by.known_as}, trace)
+            data = {"by": by.known_as}
+            await trail.noted(entry.connection, change.handoff.session_id, "released", data, actor=principal.key)
+            await self._audited(entry, principal, change, "released", data, trace)
         return self._settled(change)
 
     async def resolve(self, principal: Principal, handoff_id: UUID, *, outcome: str, **trace: str) -> Change:
         async with self._journal(principal) as entry:
             by = await colleague(entry.connection, principal.user_id)
             change = await taking.resolve(entry, handoff_id, by, outcome=outcome)
-            await self._noted(
-                entry, principal, change, "handoff_resolved", {"by": by.known_as, "outcome": outcome}, trace
-            )
+            await trail.resolved(entry.connection, change.handoff.session_id, by, outcome, actor=principal.key)
+            await self._audited(entry, principal, change, "resolved", {"by": by.known_as, "outcome": outcome}, trace)
         return self._settled(change)
 
     async def return_neglected(self) -> int:
         """Put conversations back into the queue whose customers have waited too long for the person who has them."""
         async with self.parts.database.lookup() as connection:
-            rows = await connection.execute("select * from neglected_handoffs(%s, %s)", (DEFAULT_RETURN_S, AT_ONCE))
+            rows = await connection.execute("select * from neglected_handoffs(%s, %s)", (RETURN_AFTER_S, AT_ONCE))
             found = await rows.fetchall()
         returned = 0
         for row in found:
@@ -124,15 +143,12 @@ class Handoffs:
             options = await load_options(entry.connection, tenant_id)
             session = await chats.get_session(entry.connection, session_id)
             change = await taking.return_to_queue(
-                entry, session_id, handoff_id, after_s=return_after(options),
+                entry, session_id, handoff_id, after_s=options.handoff_return_s,
                 words=say("back_in_queue", session.language), owner=self.parts.process,
             )  # fmt: skip
             if change is None:
                 return False
-            if change.handoff.ticket_id:
-                await add_event(
-                    entry.connection, tenant_id, change.handoff.ticket_id, "returned_to_queue", actor="system", data={}
-                )
+            await trail.returned(entry.connection, session_id)
         self._settled(change)
         return True
 
@@ -155,30 +171,13 @@ class Handoffs:
         self.turns.start(change.started)
         return change
 
-    async def _noted(
-        self, entry: Journal, principal: Principal, change: Change, kind: str, data: dict[str, str],
+    async def _audited(
+        self, entry: Journal, principal: Principal, change: Change, what: str, data: dict[str, str],
         trace: dict[str, str],
     ) -> None:  # fmt: skip
-        await self._on_ticket(entry, principal, change, kind, data)
         await audit.write(
-            entry.connection, principal, f"handoff.{kind.removeprefix('handoff_')}", "handoff", change.handoff.id,
-            changes=data, **trace,
-        )  # fmt: skip
-
-    async def _on_ticket(
-        self, entry: Journal, principal: Principal, change: Change, kind: str, data: dict[str, str]
-    ) -> None:
-        if change.handoff.ticket_id:
-            await add_event(
-                entry.connection, entry.tenant_id, change.handoff.ticket_id, kind, actor=principal.key, data=data
-            )
+            entry.connection, principal, f"handoff.{what}", "handoff", change.handoff.id, changes=data, **trace
+        )
 
     def _journal(self, principal: Principal):  # type: ignore[no-untyped-def]
         return journal(self.parts.database, self.parts.streams, principal.tenant_id)
-
-
-DEFAULT_RETURN_S = 600
-
-
-def return_after(options: TenantOptions) -> int:
-    return getattr(options, "handoff_return_s", DEFAULT_RETURN_S)

@@ -5,15 +5,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
 from procrastinate import App
 
 from agent.parts import Parts
 from kbs.ingest import ingest_folder
 from memory import chats, checkpoints
 from memory.database import Database, open_owner
+from memory.errors import Invalid
+from memory.jobs import RETRY, forget_old
 from memory.models import GLOBAL_TENANT
+from tools.attachments.forgetting import forget_unsent
 from tools.recall import keep_summary
+from tools.tickets import mark_late
+from tools.webhooks import log as log_of_deliveries
 
+log = structlog.get_logger()
 INGEST = "ingest"
 
 
@@ -31,23 +38,32 @@ class Jobs:
 
 
 async def _ingest(parts: Parts, database: Database, folder: Path, tenant_id: UUID, collection: str) -> None:
-    await ingest_folder(database, parts.index, parts.embedder, folder, tenant_id=tenant_id, collection=collection)
+    """Raises Invalid where articles were not taken: the others are in, and trying again would change nothing."""
+    report = await ingest_folder(
+        database, parts.index, parts.embedder, folder, tenant_id=tenant_id, collection=collection
+    )
+    for bad in report.failed:
+        log.warning("an article was not taken", reason=bad.detail, collection=collection, tenant_id=str(tenant_id))
+    if report.failed:
+        count = len(report.failed)
+        what = "1 article was" if count == 1 else f"{count} articles were"
+        raise Invalid(f"{what} not taken into `{collection}`, first {report.failed[0].detail}")
 
 
 def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
     """Register the tasks; called once, by the composition root."""
 
-    @app.task(name=INGEST, queue="agent", queueing_lock=INGEST)
+    @app.task(name=INGEST, queue="agent", retry=RETRY)
     async def ingest(folder: str, tenant_id: str, collection: str) -> None:
         """Ingest a folder of this machine, for a command that found the index held by this process."""
         tenant = UUID(tenant_id)
         if tenant != GLOBAL_TENANT:
             await _ingest(parts, parts.knowledge, Path(folder), tenant, collection)
-        elif knowledge_owner:
-            async with open_owner(knowledge_owner) as owner:
-                await _ingest(parts, owner, Path(folder), tenant, collection)
+            return
+        async with open_owner(knowledge_owner) as owner:
+            await _ingest(parts, owner, Path(folder), tenant, collection)
 
-    @app.task(name="tidy_session", queue="agent")
+    @app.task(name="tidy_session", queue="agent", retry=RETRY)
     async def tidy_session(tenant_id: str, session_id: str) -> None:
         """Fold old messages into the summary and drop old checkpoints of one session."""
         tenant, session = UUID(tenant_id), UUID(session_id)
@@ -55,14 +71,23 @@ def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
             await keep_summary(connection, await chats.get_session(connection, session, lock=True))
         await checkpoints.prune(parts.checkpointer, tenant, session)
 
+    @app.periodic(cron="* * * * *")
+    @app.task(name="look_at_clocks", queue="agent", retry=RETRY)
+    async def look_at_clocks(timestamp: int) -> None:
+        """Mark the tickets that have missed a target; the next minute looks again."""
+        await mark_late(parts.database)
+
     @app.periodic(cron="7 * * * *")
-    @app.task(name="sweep", queue="agent", queueing_lock="sweep")
+    @app.task(name="sweep", queue="agent", retry=RETRY)
     async def sweep(timestamp: int) -> None:
-        """Forget idempotency keys of yesterday, tenant by tenant."""
+        """Forget old jobs, and tenant by tenant yesterday's keys, uploads that were never sent, and old deliveries."""
+        await forget_old(app)
         async with parts.database.lookup() as connection:
             tenants = await (await connection.execute("select * from active_tenants() as id")).fetchall()
         for row in tenants:
             async with parts.database.connection(row["id"]) as connection:
                 await connection.execute("delete from idempotency_keys where created_at < now() - interval '1 day'")
+                await log_of_deliveries.forget_old(connection)
+            await forget_unsent(parts.database, parts.files, row["id"])
 
     return Jobs(app=app, tidy_session=tidy_session, sweep=sweep)

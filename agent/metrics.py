@@ -29,6 +29,7 @@ PlatformCollector(registry=REGISTRY)
 TURN_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 35, 60)
 FIRST_TEXT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 RETRIEVAL_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2)
+WEBHOOK_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 35)
 
 
@@ -74,6 +75,14 @@ model_requests_total = _counter("model_requests_total", "Requests to a model.", 
 tokens_total = _counter("tokens_total", "Tokens that models read and wrote.", "role", "kind")
 tool_calls_total = _counter("tool_calls_total", "Tools run for the model.", "tool", "outcome")
 
+# Webhooks. result: delivered | again | failed (given up).
+webhook_deliveries_total = _counter(
+    "webhook_deliveries_total", "Attempts to deliver a webhook, by what came of them.", "result"
+)
+webhook_attempt_duration_seconds = _histogram(
+    "webhook_attempt_duration_seconds", "One attempt to deliver a webhook.", WEBHOOK_S
+)
+
 # The process. Streams count as requests, but only their time to the headers is a duration.
 http_requests_total = _counter("http_requests_total", "Requests answered.", "method", "route", "status")
 http_request_duration_seconds = _histogram(
@@ -86,6 +95,8 @@ for _author in ("customer", "bot", "agent", "system"):  # a rate needs the zero 
     chat_messages_total.labels(author=_author)
 for _result in ("hit", "miss"):
     retrieval_cache_total.labels(result=_result)
+for _result in ("delivered", "again", "failed"):
+    webhook_deliveries_total.labels(result=_result)
 
 
 def watch_pool(in_use: Callable[[], float], size: int) -> None:

@@ -11,6 +11,7 @@ from kbs.embeddings import Embedder
 from kbs.index import KnowledgeIndex
 from kbs.retrieval import Retriever
 from memory.database import Database
+from memory.files import Files
 from memory.redis import Redis
 from memory.streams import Streams
 
@@ -24,6 +25,8 @@ class Parts:
     """Where articles and passages are: the same database, unless they were given one of their own."""
     redis: Redis
     streams: Streams
+    files: Files
+    """What people sent, on this machine's disk or a volume that all processes share."""
     embedder: Embedder
     index: KnowledgeIndex
     retriever: Retriever

@@ -16,6 +16,7 @@ from memory.events import Journal
 from memory.models import ChatMessage, Customer, Ticket
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
+from tools.attachments.reading import files_of_session
 from tools.context import TurnContext
 from tools.handoffs.people import people_are_there
 from tools.handoffs.requesting import open_handoff
@@ -41,7 +42,8 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
         window = await chats.window(connection, session.id, after=session.summary_upto, limit=WINDOW + len(asked))
         prompt = await active_prompt(connection)
         waiting = await _waiting_ticket(Journal(connection, lease.tenant_id), session.id)
-    own = {message["id"] for message in asked}
+        attachments = await files_of_session(connection, session.id)
+    own = frozenset(message["id"] for message in asked)
     principal = Principal(
         tenant_id=lease.tenant_id, role=Role.CUSTOMER, customer_id=customer.id, user_id=customer.user_id,
         audience=frozenset(customer.audience),
@@ -60,6 +62,9 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
         ),
         session=session,
         question=question,
+        asked=own,
+        attachments=tuple(attachments),
+        files=parts.files,
         history=tuple(message for message in window if message.id not in own and not _is_for_later(message, asked)),
         prompt=prompt,
         models=parts.models,

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from agent.conversations import Conversations
+from agent.deliveries import Deliveries
 from agent.graph import build_graph
 from agent.handoffs import Handoffs
 from agent.jobs import Jobs, define_jobs
@@ -35,13 +36,16 @@ from memory.checkpoints import open_checkpointer
 from memory.database import open_database
 from memory.encryption import Cipher
 from memory.errors import Misconfigured
+from memory.files import Files
 from memory.jobs import open_jobs
 from memory.live import LiveWire
 from memory.redis import open_redis
 from memory.streams import Streams
+from tools.attachments.storing import Limits
 from tools.classification import build_prototypes, detect_language
 from tools.guardrails import load_rules
 from tools.intents import load_packs
+from tools.outbound import Outbound
 
 SECRET_SECONDS = 30.0
 """How long a tenant's identity secret is kept in memory."""
@@ -54,6 +58,7 @@ class Resources(Parts):
     settings: Settings
     urls: Urls
     cipher: Cipher
+    outbound: Outbound
     jobs: Jobs = field(init=False)
     turns: Turns = field(init=False)
     conversations: Conversations = field(init=False)
@@ -64,6 +69,11 @@ class Resources(Parts):
         self.turns = Turns(self)
         self.conversations = Conversations(self, self.turns)
         self.handoffs = Handoffs(self, self.turns)
+
+    @property
+    def attachment_limits(self) -> Limits:
+        given = self.settings.attachments
+        return Limits(most_bytes=given.max_bytes, most_files=given.max_files)
 
     async def identity_secret(self, tenant_id: UUID) -> str | None:
         """The secret under which a tenant's site signs identities, decrypted."""
@@ -124,7 +134,9 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             knowledge=knowledge,
             redis=redis,
             streams=Streams(database),
+            files=Files(settings.app.data_dir.absolute() / "files"),
             cipher=Cipher(encryption_keys(settings)),
+            outbound=Outbound(allowed=settings.http.reachable),
             embedder=embedder,
             index=index,
             retriever=Retriever(index, embedder, knowledge, cache=redis),
@@ -143,13 +155,17 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
 
 
 @asynccontextmanager
-async def attending(resources: Resources) -> AsyncIterator[None]:
-    """The standing tasks of a process that answers: hearing of events elsewhere, and taking up lapsed turns."""
+async def attending(resources: Resources, *, delivering: bool = True) -> AsyncIterator[None]:
+    """The standing tasks of a process that answers: hearing of events elsewhere, taking up lapsed turns, and webhooks
+    where it works."""
     tasks = [
         asyncio.create_task(resources.streams.listen(), name="listen"),
         asyncio.create_task(resources.turns.watch_for_lapsed(), name="lapsed"),
         asyncio.create_task(resources.handoffs.watch_for_neglected(), name="neglected"),
     ]
+    if delivering:
+        deliveries = Deliveries(resources.database, resources.cipher, resources.outbound)
+        tasks.append(asyncio.create_task(deliveries.watch(), name="deliveries"))
     if resources.settings.redis.url:
         wire = LiveWire(resources.settings.redis.url, resources.streams, resources.process)
         tasks.append(asyncio.create_task(wire.run(), name="live"))

@@ -44,7 +44,7 @@ async def keep_references(entry: Journal, message_id: UUID, answer: Answer) -> N
             REFERENCE,
             (
                 new_id(), entry.tenant_id, message_id, passage.article_id, passage.ref, passage.title, passage.version,
-                passage.digest, passage.text, rank, passage.score, passage.source.value,
+                passage.digest, passage.text, rank, passage.score, passage.origin,
             ),
         )  # fmt: skip
 

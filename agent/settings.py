@@ -64,11 +64,22 @@ class HttpSettings(_Area):
     max_body_bytes: int = Field(default=1_048_576, ge=1024, validation_alias="MAX_BODY_BYTES")
     requests_per_minute: int = Field(default=120, ge=1, validation_alias="REQUESTS_PER_MINUTE")
     messages_per_minute: int = Field(default=30, ge=1, validation_alias="MESSAGES_PER_MINUTE")
+    outbound_allowed_hosts: str = Field(default="", validation_alias="OUTBOUND_ALLOWED_HOSTS")
     key_requests_per_minute: int = Field(default=3000, ge=1, validation_alias="KEY_REQUESTS_PER_MINUTE")
 
     @property
     def origins(self) -> list[str]:
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def reachable(self) -> frozenset[str]:
+        """Hosts as `host:port` that webhooks may go to although they are not public."""
+        return frozenset(host.strip().lower() for host in self.outbound_allowed_hosts.split(",") if host.strip())
+
+
+class AttachmentSettings(_Area):
+    max_bytes: int = Field(default=10_485_760, ge=1024, le=2**28, validation_alias="MAX_ATTACHMENT_BYTES")
+    max_files: int = Field(default=5, ge=1, le=20, validation_alias="MAX_ATTACHMENTS")
 
 
 class ModelSettings(_Area):
@@ -113,7 +124,8 @@ class AppSettings(_Area):
 
 
 AREAS: tuple[type[_Area], ...] = (
-    AppSettings, DatabaseSettings, RedisSettings, SecuritySettings, HttpSettings, ModelSettings, KnowledgeSettings,
+    AppSettings, DatabaseSettings, RedisSettings, SecuritySettings, HttpSettings, AttachmentSettings, ModelSettings,
+    KnowledgeSettings,
 )  # fmt: skip
 
 
@@ -126,6 +138,7 @@ class Settings:
     redis: RedisSettings
     security: SecuritySettings
     http: HttpSettings
+    attachments: AttachmentSettings
     models: ModelSettings
     knowledge: KnowledgeSettings
 
@@ -142,8 +155,8 @@ class Settings:
         try:
             settings = cls(
                 app=read(AppSettings), database=read(DatabaseSettings), redis=read(RedisSettings),
-                security=read(SecuritySettings), http=read(HttpSettings), models=read(ModelSettings),
-                knowledge=read(KnowledgeSettings),
+                security=read(SecuritySettings), http=read(HttpSettings), attachments=read(AttachmentSettings),
+                models=read(ModelSettings), knowledge=read(KnowledgeSettings),
             )  # fmt: skip
         except ValidationError as error:
             raise Misconfigured(

@@ -7,6 +7,7 @@ passes through channels that no checkpoint sees.
 import time
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
+from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 from langgraph.channels import UntrackedValue
@@ -18,7 +19,9 @@ from agent.prompting import PromptParts
 from kbs.embeddings import Embedder
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
-from memory.models import ChatMessage, ChatSession, Ticket
+from memory.files import Files
+from memory.models import Attachment, ChatMessage, ChatSession, Ticket
+from tools.attachments.reading import Reading
 from tools.classification import Classification, Prototypes
 from tools.context import TurnContext
 from tools.escalation_policy import EscalationDecision
@@ -41,6 +44,8 @@ class TurnState(TypedDict, total=False):
     retrieved: Annotated[Retrieved, UntrackedValue]
     classification: Annotated[Classification, UntrackedValue]
     confidence: Annotated[Confidence, UntrackedValue]
+    files: Annotated[Reading, UntrackedValue]
+    """What the session's files say about the question."""
     passages: Annotated[tuple[Passage, ...], UntrackedValue]
     """What the answer may quote, in the order of its numbers."""
     decision: Annotated[EscalationDecision, UntrackedValue]
@@ -67,6 +72,11 @@ class GraphContext:
     session: ChatSession
     question: str
     """All messages that this turn answers, joined."""
+    asked: frozenset[UUID]
+    """Ids of those messages."""
+    attachments: tuple[Attachment, ...]
+    """The newest files of the session."""
+    files: Files
     history: tuple[ChatMessage, ...]
     prompt: PromptParts
     models: Models
@@ -77,6 +87,11 @@ class GraphContext:
     """Of the handoff that is open already."""
     deadline: float
     """When the models of this turn must have ended, on the monotonic clock."""
+
+    @property
+    def has_new_files(self) -> bool:
+        """Whether a file came with what is to be answered."""
+        return any(attachment.message_id in self.asked for attachment in self.attachments)
 
     @property
     def seconds_left(self) -> float:

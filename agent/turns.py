@@ -57,13 +57,14 @@ class Turns:
         return len(self._tasks)
 
     async def accept(
-        self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False
-    ) -> Accepted:
+        self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False,
+        details: dict[str, Any] | None = None,
+    ) -> Accepted:  # fmt: skip
         """Store a customer's message in the caller's transaction; call `start` with the result once it has committed."""
         assert principal.customer_id is not None  # routes let only customers' messages through here
         return await turns.accept(
             entry, session, text, author_id=principal.customer_id, owner=self.parts.process,
-            reject_if_busy=reject_if_busy,
+            reject_if_busy=reject_if_busy, details=details,
         )  # fmt: skip
 
     def start(self, lease: Lease | None) -> None:

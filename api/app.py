@@ -9,10 +9,24 @@ from agent import metrics
 from agent.resources import Resources, attending, open_resources, secret_key
 from agent.settings import Settings
 from api import PREFIX, docs, errors
+from api.body_limit import BodyLimit
 from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
-from api.routes import admin, auth, chat, feedback, handoffs, health, search, tickets, widget
+from api.routes import (
+    admin,
+    attachments,
+    audit,
+    auth,
+    chat,
+    feedback,
+    handoffs,
+    health,
+    search,
+    tickets,
+    webhooks,
+    widget,
+)
 from api.sse import GRACE_S
 from api.tokens import Tokens
 
@@ -41,19 +55,20 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         version=VERSION,
         description="A support agent that answers from your knowledge base, cites it, and hands over to people.",
         lifespan=lifespan,
-        max_body_size=settings.http.max_body_bytes,
         docs_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header of whoever asked
         redoc_url=None,
         openapi_url="/openapi.json" if with_docs else None,
     )
     errors.install(app)
+    app.add_middleware(BodyLimit, settings=settings)
     if with_docs:
         docs.install(app)
     app.add_middleware(TenantCors, origins=settings.http.origins)
     app.add_middleware(RequestContext)
     v1 = APIRouter(prefix=PREFIX)
     for router in (
+        attachments.router,
         auth.router,
         admin.router,
         chat.once,
@@ -62,6 +77,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         handoffs.router,
         search.router,
         tickets.router,
+        webhooks.router,
+        audit.router,
     ):
         v1.include_router(router)
     app.include_router(v1)

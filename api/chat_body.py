@@ -1,38 +1,135 @@
-"""A message's body, as JSON or as a form; anything else is told what is taken."""
+"""A message's body, as JSON or as a form with files, and an upload's; anything else is told what is taken."""
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
+from api.body_limit import MULTIPART
 from api.schemas.chat import MessageIn
+from memory.errors import Invalid, Unavailable
+from memory.files import PIECE
+from tools.attachments.storing import Upload
+
+FIELDS = 20
+FORM = "application/x-www-form-urlencoded"
+_FILES = ("attachments", "attachments[]")
+_IDS = ("attachment_ids", "attachment_ids[]")
 
 
-async def read_message(request: Request) -> tuple[str, bytes]:
-    """The message's text, and what an idempotency key compares."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message as it was sent."""
+
+    text: str
+    attachment_ids: list[UUID]
+    uploads: list[Upload]
+    raw: bytes
+    """What an idempotency key compares: the same for the same message, however it was written down."""
+
+
+@asynccontextmanager
+async def read_message(request: Request, most_files: int) -> AsyncIterator[Said]:
+    """The message; its files are open until the end of the block. Raises Invalid for too many."""
+    kind = _kind(request)
     if kind == "application/json":
-        fields: Any = _json(await request.body())
-    elif kind in ("multipart/form-data", "application/x-www-form-urlencoded") and _is_utf8(request):
-        async with request.form(max_files=0, max_fields=20) as form:
-            fields = dict(form)
+        yield await _said(_json(await request.body()), [], most_files)
+    elif kind in (MULTIPART, FORM):
+        async with _form(request, most_files) as form:
+            fields, files = _parted(form)
+            yield await _said(fields, files, most_files)
     else:
         raise HTTPException(415)
+
+
+@asynccontextmanager
+async def read_upload(request: Request) -> AsyncIterator[Upload]:
+    """The one file of a form's field `file`, open until the end of the block."""
+    if _kind(request) != MULTIPART:
+        raise HTTPException(415)
+    async with _form(request, 1) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or len(form.multi_items()) != 1:
+            raise _refused("missing", "file", "send one file in the field `file`")
+        yield _upload(file)
+
+
+def _kind(request: Request) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind if kind == "application/json" or _is_utf8(request) else ""
+
+
+@asynccontextmanager
+async def _form(request: Request, most_files: int) -> AsyncIterator[FormData]:
+    """The form, with large files in temporary ones, which the body's limit bounds."""
     try:
-        text = MessageIn.model_validate(fields).message
+        form = await request.form(max_files=most_files, max_fields=FIELDS)
+    except OSError as error:  # no room for a temporary file
+        raise Unavailable("files can't be taken now", retry_after=30) from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _parted(form: FormData) -> tuple[dict[str, Any], list[Upload]]:
+    """The fields and the files; a browser sends a nameless empty file where none was chosen."""
+    fields: dict[str, Any] = {}
+    files: list[Upload] = []
+    for name, value in form.multi_items():
+        if name in _FILES and (value == "" or (isinstance(value, UploadFile) and not (value.size or value.filename))):
+            continue
+        if name in _FILES and isinstance(value, UploadFile):
+            files.append(_upload(value))
+        elif name in _IDS:
+            fields.setdefault("attachment_ids", []).append(value)
+        else:
+            fields[name] = value
+    return fields, files
+
+
+def _upload(file: UploadFile) -> Upload:
+    return Upload(name=file.filename, file=file.file, size=file.size or 0)
+
+
+async def _said(fields: Any, uploads: list[Upload], most_files: int) -> Said:
+    try:
+        message = MessageIn.model_validate(fields)
     except ValidationError as error:
         raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from None
-    return text, hashlib.sha256(text.encode()).digest()
+    if len(message.attachment_ids) + len(uploads) > most_files:
+        raise Invalid(f"a message takes at most {most_files} attachments")
+    raw = await asyncio.to_thread(_digest, message, uploads)
+    return Said(text=message.message, attachment_ids=message.attachment_ids, uploads=uploads, raw=raw)
+
+
+def _digest(message: MessageIn, uploads: list[Upload]) -> bytes:
+    digest = hashlib.sha256(message.message.encode())
+    for each in message.attachment_ids:
+        digest.update(each.bytes)
+    for upload in uploads:
+        upload.file.seek(0)
+        one = hashlib.sha256()
+        while piece := upload.file.read(PIECE):
+            one.update(piece)
+        digest.update(one.digest())
+    return digest.digest()
 
 
 def _is_utf8(request: Request) -> bool:
     """Python would decode a form by any codec the client names, some of which fail or take quadratic time."""
-    _, options = parse_options_header(request.headers["content-type"])
+    _, options = parse_options_header(request.headers.get("content-type", ""))
     return options.get(b"charset", b"utf-8").lower() in (b"utf-8", b"utf8")
 
 
@@ -40,4 +137,9 @@ def _json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "", "input": None}]) from None
+        raise _refused("json_invalid", None, "") from None
+
+
+def _refused(kind: str, field: str | None, message: str) -> RequestValidationError:
+    loc = ("body", field) if field else ("body",)
+    return RequestValidationError([{"type": kind, "loc": loc, "msg": message, "input": None}])

@@ -17,7 +17,7 @@ from fastapi.security import HTTPBearer
 from agent.resources import Resources
 from api.limits import Limiter
 from api.tokens import Tokens
-from memory.errors import HelpdeskError, NotAllowed, NotAuthenticated
+from memory.errors import HelpdeskError, Invalid, NotAllowed, NotAuthenticated
 from memory.tenancy import Principal, Role
 from tools import api_keys, principals
 
@@ -128,6 +128,13 @@ async def anonymous_tenant(request: Request, resources: Res, limits: Limits, wid
 
 def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+def few_enough(resources: Resources, attachment_ids: list[UUID]) -> list[UUID]:
+    """No more uploads than a message may carry. Raises Invalid."""
+    if len(attachment_ids) > resources.attachment_limits.most_files:
+        raise Invalid(f"a message takes at most {resources.attachment_limits.most_files} attachments")
+    return attachment_ids
 
 
 def trace(request: Request) -> dict[str, str]:

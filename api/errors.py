@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from memory import errors
 
@@ -27,6 +26,8 @@ STATUS: dict[type[errors.HelpdeskError], int] = {
     errors.NotAllowed: 403,
     errors.NotAuthenticated: 401,
     errors.Invalid: 422,
+    errors.FileTooLarge: 413,
+    errors.FileNotTaken: 415,
     errors.Conflict: 409,
     errors.Unavailable: 503,
     errors.TooMany: 429,
@@ -88,24 +89,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    if app.max_body_size is not None:
-        app.add_middleware(DeclaredTooLarge, most=app.max_body_size)
-        app.max_body_size = None  # the router still counts what comes in
 
 
-class DeclaredTooLarge:
-    """Refuses a body by the length that it declares, where FastAPI's own limit would answer in plain text."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        declared = dict(scope["headers"]).get(b"content-length", b"") if scope["type"] == "http" else b""
-        if declared.isdigit() and int(declared) > self.most:
-            answer = await _http(Request(scope), HTTPException(413))
-            await answer(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+async def too_large(request: Request) -> JSONResponse:
+    """The answer to a body that is refused before it is read."""
+    return await _http(request, HTTPException(413))
 
 
 async def _domain(request: Request, error: Exception) -> JSONResponse:

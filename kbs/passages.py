@@ -43,3 +43,10 @@ class Passage:
     """Raw dense cosine with the query, clipped to [0, 1]; before weights and fusion."""
     score: float = 0.0
     """Final ranking score in [0, 1]; order only, not a probability."""
+    attached: bool = False
+    """It stands in a file that came with the conversation, not in the knowledge base."""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, as it is shown and counted."""
+        return "attachment" if self.attached else self.source.value

@@ -5,7 +5,9 @@ HelpdeskError
 ├── NotAllowed            the caller's role does not reach this
 ├── NotAuthenticated      no credential, or one that no longer holds
 ├── Invalid               the input is understood and refused
-│   └── KeyReused         an idempotency key came back with another body
+│   ├── KeyReused         an idempotency key came back with another body
+│   ├── FileTooLarge      an uploaded file is larger than a file may be
+│   └── FileNotTaken      an uploaded file is of a kind that is not taken
 ├── Conflict              the state does not allow it now
 │   ├── AlreadyTaken      a colleague was faster; names them
 │   ├── SessionClosed     the conversation ended too long ago to be reopened
@@ -47,6 +49,14 @@ class Invalid(HelpdeskError):
 
 class KeyReused(Invalid):
     code = "idempotency_key_reused"
+
+
+class FileTooLarge(Invalid):
+    code = "file_too_large"
+
+
+class FileNotTaken(Invalid):
+    code = "file_not_taken"
 
 
 class Conflict(HelpdeskError):

@@ -50,21 +50,29 @@ class Accepted:
 
 
 async def accept(
-    journal: Journal, session: ChatSession, content: str, *, author_id: UUID, owner: str, reject_if_busy: bool
+    journal: Journal,
+    session: ChatSession,
+    content: str,
+    *,
+    author_id: UUID,
+    owner: str,
+    reject_if_busy: bool,
+    details: dict[str, Any] | None = None,
 ) -> Accepted:
-    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller."""
+    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller; `details`
+    are told with the message."""
     if session.status == "closed" and not await chats.reopen_if_recent(journal.connection, session.id):
         raise SessionClosed("this conversation has ended; please start a new one")
     if session.mode == "human":
-        return await _store(journal, session, content, author_id, None)
+        return await _store(journal, session, content, author_id, None, details)
     busy = {turn.status: turn for turn in await _unfinished(journal.connection, session.id)}
     if busy and reject_if_busy:
         raise TurnBusy("an answer is being written", retry_after=2)
     if queued := busy.get("queued"):
-        return await _store(journal, session, content, author_id, queued.id)
+        return await _store(journal, session, content, author_id, queued.id, details)
     turn_id = new_id()
     await journal.connection.execute(INSERT, {"id": turn_id, "tenant": journal.tenant_id, "session": session.id})
-    accepted = await _store(journal, session, content, author_id, turn_id)
+    accepted = await _store(journal, session, content, author_id, turn_id, details)
     if "running" in busy:
         await journal.append(
             session.id, "turn.queued", {"turn_id": str(turn_id), "message_id": str(accepted.message_id)}
@@ -75,10 +83,15 @@ async def accept(
 
 
 async def _store(
-    journal: Journal, session: ChatSession, content: str, author_id: UUID, turn_id: UUID | None
+    journal: Journal,
+    session: ChatSession,
+    content: str,
+    author_id: UUID,
+    turn_id: UUID | None,
+    details: dict[str, Any] | None,
 ) -> Accepted:
     message_id, event = await chats.add_message(
-        journal, session.id, author="customer", content=content, author_id=author_id, turn_id=turn_id
+        journal, session.id, author="customer", content=content, author_id=author_id, turn_id=turn_id, details=details
     )
     return Accepted(message_id=message_id, n=event.n or 0, turn_id=turn_id, lease=None)
 

@@ -1,8 +1,11 @@
 """The whole product on a real socket, with a client that speaks to it as the world does."""
 
 import asyncio
+import atexit
 import json
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,13 +28,16 @@ from memory.tenancy import Role
 from tools import provisioning
 
 PASSWORD = "correct horse battery"
+DATA_DIR = tempfile.mkdtemp(prefix="helpdesk-files-")
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 SECRET = "test-secret-key-of-sufficient-length-0123456789"
 
 
 def settings_for(urls: EmbeddedUrls, **overrides: Any) -> Settings:
     values = {
         "DATABASE_URL": urls.app, "DATABASE_OWNER_URL": urls.owner, "SECRET_KEY": SECRET, "PORT": 0, "DEBUG": True,
-        "ENCRYPTION_KEYS": Cipher.new_key(), "REQUESTS_PER_MINUTE": 100_000, "MESSAGES_PER_MINUTE": 100_000,
+        "ENCRYPTION_KEYS": Cipher.new_key(), "DATA_DIR": DATA_DIR, "REQUESTS_PER_MINUTE": 100_000,
+        "MESSAGES_PER_MINUTE": 100_000,
     }  # fmt: skip
     return Settings.load(None, **{**values, **overrides})
 

@@ -80,12 +80,15 @@ async def add_user(
 async def change_user(
     database: Database, principal: Principal, user_id: UUID, changes: dict[str, Any], **who: Any
 ) -> User:
-    """Role, active flag, name, audience. A change of the first two ends the user's tokens; the last admin stays one."""
+    """Role, active flag, name, audience, and a colleague's teams and availability. A change of the first two ends the
+    user's tokens; the last admin stays one."""
     async with database.transaction(principal.tenant_id) as session:
         user = (await session.exec(select(User).where(User.id == user_id).with_for_update())).one_or_none()
         if user is None:
             raise NotFound("no such user")
         _check_role_change(user, changes)
+        if user.role == Role.CUSTOMER and {"teams", "is_available"} & changes.keys():
+            raise Conflict("only colleagues have teams and availability")
         demoted = user.role == Role.ADMIN and (
             changes.get("role", user.role) != Role.ADMIN or changes.get("is_active") is False
         )
@@ -100,6 +103,18 @@ async def change_user(
                 customer.audience = changes["audience"]
                 session.add(customer)
         audit.record(session, principal, "user.changed", "user", user.id, changes=changes, **who)
+        return user
+
+
+async def set_available(database: Database, principal: Principal, is_available: bool, **who: Any) -> User:
+    """A colleague goes on or off duty."""
+    async with database.transaction(principal.tenant_id) as session:
+        user = (await session.exec(select(User).where(User.id == principal.user_id).with_for_update())).one()
+        if user.is_available != is_available:
+            user.is_available = is_available
+            session.add(user)
+            changes = {"is_available": is_available}
+            audit.record(session, principal, "user.changed", "user", user.id, changes=changes, **who)
         return user
 
 

@@ -70,6 +70,27 @@ async def add_first_user(owner: Database, slug: str, *, email: str, password: st
     return user
 
 
+async def lend_account(owner: Database, slug: str, *, email: str, password: str, name: str) -> None:
+    """A colleague's account for a while: made where it is missing, opened with this password where it is not."""
+    tenant = await find_tenant(owner, slug)
+    hashed = await hash_password(password)
+    async with owner.transaction(tenant.id) as session:
+        user = (await session.exec(select(User).where(User.email == email))).first()
+        if user is None:
+            user = User(email=email, name=name, role=Role.AGENT, password_hash=hashed)
+        user.password_hash, user.is_active = hashed, True
+        session.add(user)
+
+
+async def take_back_account(owner: Database, slug: str, *, email: str) -> None:
+    """Close a lent account and end its tokens; what it did stays under its name."""
+    tenant = await find_tenant(owner, slug)
+    async with owner.transaction(tenant.id) as session:
+        user = (await session.exec(select(User).where(User.email == email))).one()
+        user.is_active, user.token_epoch = False, user.token_epoch + 1
+        session.add(user)
+
+
 async def seed_prompt(owner: Database, parts: dict[str, Any]) -> bool:
     """The global default prompt: a changed text becomes the next version. True when something was written."""
     async with owner.transaction(GLOBAL_TENANT) as session:

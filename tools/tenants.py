@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from memory import audit
 from memory.database import Connection, Database
 from memory.models import TenantSettings
 from memory.tenancy import Principal
+from tools.business_hours import BusinessHours
+from tools.numbers import whole
+from tools.ticket_rules import RoutingRule, Sla
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?$", max_length=200)]
 Pack = Literal["hosting", "cyber-training"]
@@ -31,6 +34,13 @@ class TenantOptions(BaseModel):
     answerable_at: float = Field(default=0.42, ge=0, le=1, description="least answerability of an answer")
     clarify_at: float = Field(default=0.34, ge=0, le=1, description="below this the answer is an honest no")
     people_available: bool = Field(default=True, description="false: say that nobody is there right now")
+    business_hours: BusinessHours | None = Field(default=None, description="null: always open")
+    sla: Sla = Field(default=Sla(), description="targets of tickets by priority; without any no clock runs")
+    routing: list[RoutingRule] = Field(default=[], max_length=100, description="who gets a ticket; the first that fits")
+    handoff_return_s: Annotated[int, BeforeValidator(whole)] = Field(
+        default=600, ge=1, le=86_400, strict=True,
+        description="seconds until a customer whom nobody answers is back in the queue",
+    )  # fmt: skip
 
 
 async def load_options(connection: Connection, tenant_id: UUID) -> TenantOptions:

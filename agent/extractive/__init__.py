@@ -2,6 +2,7 @@
 
 blocks      a passage as sentences, lists, tables and code
 choosing    which passage answers the question, and which of its blocks
+files       the same for files that came with the conversation
 chat        the same as a LangChain chat model that streams
 """
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import log
 
+from agent.extractive import files
 from agent.extractive.blocks import Block, blocks_of, narrowed
 from agent.grounding.words import CHAT_WORDS, content_stems, guess_language
 from agent.prompting import NumberedPassage, Question
@@ -78,7 +79,19 @@ def choose_passage(
     question: Question, earlier: Sequence[str], passages: Sequence[NumberedPassage]
 ) -> tuple[NumberedPassage, _Wanted] | None:
     """The passage that answers best with the question's weighted words, or None where none answers."""
+    for asked, among in files.in_turn(question, passages):
+        before = () if among and files.is_file(among[0]) and asked is not question else earlier
+        if best := _best(asked, before, among):
+            return best
+    return None
+
+
+def _best(
+    question: Question, earlier: Sequence[str], passages: Sequence[NumberedPassage]
+) -> tuple[NumberedPassage, _Wanted] | None:
     language = question.language or guess_language(question.text)
+    if passages and files.is_file(passages[0]) and not content_stems(question.text, language or "en"):
+        return passages[0], _Wanted({}, foreign=False)  # "what does it say" is asked of its best passage
     scored = []
     for rank, passage in enumerate(passages):
         spoken = guess_language(passage.text) or passage.language
@@ -105,6 +118,12 @@ async def quote(
         return None
     best, wanted = chosen
     language = guess_language(best.text) or best.language
+    if files.has_lines(best):
+        lines = files.lines_of(best)
+        found = files.quoted_lines(
+            lines, [wanted.share(set(content_stems(line, language))) for line in lines], NEARLY_BEST
+        )
+        return Quotation(((best.number, found),), language) if found else None
     blocks = blocks_of(best.text)
     scores = await _scores(question.text, wanted, blocks, language, scorer)
     picked = _pick(question.text, blocks, scores)

@@ -24,6 +24,9 @@ MAX_ROUNDS = 4
 """Model calls of one turn; tools are called between them, and in the last one there are none to call."""
 MAX_CALLS = 5
 """Tool calls of one round; a model that asks for more is told to do with these."""
+UNREAD = (
+    "A file of this conversation has no text that you could read: a picture, or one that did not open. Say so if asked."
+)
 TOO_MANY = catalog.Outcome(text="This call was not run: too many at once. Go on with what you have.", ok=False)
 
 
@@ -107,7 +110,8 @@ def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
     learned = [p for p in state["retrieved"].passages if p.source in (Source.EXAMPLE, Source.CORRECTION)]
     return build_messages(
         context.prompt, passages=state["passages"], history=history, question=context.question,
-        facts=recollection.facts, summary=recollection.summary or None, notes=[p.text for p in learned],
+        facts=recollection.facts, summary=recollection.summary or None,
+        notes=[*(p.text for p in learned), *([UNREAD] if state["files"].unread else [])],
         language=state["classification"].language,
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Before the answer: may it be asked, what is known about it, and how well can it be answered."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
+from agent.sent_files import asks_only_what_files_say, read_files
 from agent.state import GraphContext, TurnState
 from kbs.passages import Passage
 from tools import guardrails
@@ -38,6 +40,8 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
             await record_verdict(context.turn, verdict)
             metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     found = classify_text(context.question, packs=packs(context))
+    if context.has_new_files and found.kind != "question":
+        found = replace(found, kind="question")  # "hello, see the file" wants the file read
     if state.get("failed_attempts") and says_yes(context.question):
         found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
     return {"verdict": verdict, "classification": found, "rounds": 0, "last_turn": str(context.turn.lease.turn_id)}
@@ -58,8 +62,11 @@ def after_guard(state: TurnState) -> list[str] | str:
 
 
 async def recall(state: TurnState, runtime: Run) -> TurnState:
-    async with step(runtime.context, "recall"):
-        return {"recollection": await recall_customer(runtime.context.turn, runtime.context.session)}
+    """What is known of the customer and the conversation, its files among it."""
+    context = runtime.context
+    async with step(context, "recall"):
+        recollection, files = await asyncio.gather(recall_customer(context.turn, context.session), read_files(context))
+    return {"recollection": recollection, "files": files}
 
 
 async def retrieve(state: TurnState, runtime: Run) -> TurnState:
@@ -87,7 +94,8 @@ async def assess(state: TurnState, runtime: Run) -> TurnState:
     )
     quotable = tuple(passage for passage in retrieved.passages if passage.source.quotable)
     sure = answerability(context.question, quotable)
-    passages = quotable if sure >= context.turn.options.clarify_at else ()
+    known = quotable if sure >= context.turn.options.clarify_at and not asks_only_what_files_say(context) else ()
+    passages = (*known, *state["files"].passages)  # the knowledge base first: where the two disagree it is believed
     decision = policy({**state, "confidence": confidence}, context, found, answered=bool(passages))
     return {
         "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
@@ -103,7 +111,12 @@ def after_assess(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
 
 def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, ...], sure: float) -> bool:
     """Few words that match several articles about equally well; never twice in a row."""
-    if state.get("clarifying") or sure >= context.turn.options.answerable_at or len(context.question.split()) > 4:
+    if (
+        state.get("clarifying")
+        or context.has_new_files
+        or sure >= context.turn.options.answerable_at
+        or len(context.question.split()) > 4
+    ):
         return False
     return len({passage.ref for passage in passages[:CLARIFY_TITLES]}) == CLARIFY_TITLES
 

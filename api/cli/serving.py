@@ -73,7 +73,7 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
             forwarded_allow_ips=settings.http.trusted_proxies, date_header=False,
         )  # fmt: skip
         server = _Server(config, app, resources)
-        async with attending(resources):
+        async with attending(resources, delivering=with_worker):
             jobs = asyncio.create_task(work(resources.jobs.app)) if with_worker else None
             announcing = asyncio.create_task(_announce(server, settings))
             try:

@@ -33,13 +33,13 @@ def chat(widget_key: WidgetKey = "demo") -> None:
 
 
 async def _ask(settings: Settings, question: str, widget_key: str) -> None:
-    async with _connect(settings) as client:
+    async with connect(settings) as client:
         session = await _open(client, widget_key)
-        await _say(client, session, question)
+        await speak(client, session, question)
 
 
 async def _chat(settings: Settings, widget_key: str) -> None:
-    async with _connect(settings) as client:
+    async with connect(settings) as client:
         session = await _open(client, widget_key)
         console.print(session["message"], style="cyan")
         while True:
@@ -49,37 +49,44 @@ async def _chat(settings: Settings, widget_key: str) -> None:
                 return
             if not line.strip():
                 return
-            await _say(client, session, line)
+            await speak(client, session, line)
 
 
 @asynccontextmanager
-async def _connect(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def connect(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The server at HOST:PORT, or one started in this process where there is none."""
     url = f"http://{settings.http.host}:{settings.http.port}"
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-        with suppress(httpx.HTTPError):
-            if (await client.get("/livez")).status_code == httpx.codes.OK:
-                yield client
-                return
+        if await _is_there(client):
+            yield client
+            return
     from api.cli.in_process import serving  # takes seconds to load, and only where no server is
 
     async with serving(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         yield client
 
 
+async def _is_there(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/livez")).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
 async def _open(client: httpx.AsyncClient, widget_key: str) -> dict[str, Any]:
     answer = await client.post(f"{PREFIX}/chat/sessions", headers={"X-Widget-Key": widget_key})
-    _check(answer.status_code, answer.content)
+    check(answer.status_code, answer.content)
     session: dict[str, Any] = answer.json()
     return session
 
 
-async def _say(client: httpx.AsyncClient, session: dict[str, Any], text: str) -> None:
+async def speak(client: httpx.AsyncClient, session: dict[str, Any], text: str) -> None:
+    """Say something and show the answer as it comes; while a person has the conversation there is none to wait for."""
     url = f"{PREFIX}/chat/sessions/{session['session_id']}/messages"
     headers = {"Authorization": f"Bearer {session['visitor_token']}", "Accept": "text/event-stream"}
     async with client.stream("POST", url, json={"message": text}, headers=headers) as answer:
         if answer.status_code != httpx.codes.OK:
-            _check(answer.status_code, await answer.aread())
+            check(answer.status_code, await answer.aread())
             return
         kind = ""
         async for line in answer.aiter_lines():
@@ -106,7 +113,7 @@ def _show(kind: str, data: dict[str, Any]) -> None:
             console.print(f"({kind}: {data.get('reason')})", style="red")
 
 
-def _check(status: int, body: bytes) -> None:
+def check(status: int, body: bytes) -> None:
     if status >= httpx.codes.BAD_REQUEST:
         with suppress(orjson.JSONDecodeError):
             console.print(f"{status}: {orjson.loads(body).get('detail', '')}", style="red")

@@ -38,7 +38,7 @@ async def read_user(user_id: UUID, principal: Admin, resources: Res) -> UserOut:
 
 @router.patch("/users/{user_id}", responses=responses(401, 403, 404, 409))
 async def change_user(user_id: UUID, body: UserChange, principal: Admin, resources: Res, request: Request) -> UserOut:
-    """Change a name, role, audience or the active flag; tokens given out before end with a role or flag."""
+    """Change a name, role, audience, teams, availability or the active flag; a role or that flag ends older tokens."""
     changes = body.model_dump(exclude_unset=True, exclude_none=True)
     if body.role is not None:
         changes["role"] = role_of(body.role)

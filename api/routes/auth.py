@@ -5,10 +5,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, status
 
-from api.dependencies import AnyOne, Limits, Res, TokenMaker, WidgetKey, address_of, anonymous_tenant
+from api.dependencies import (
+    AnyOne,
+    Colleague,
+    Limits,
+    Res,
+    TokenMaker,
+    WidgetKey,
+    address_of,
+    anonymous_tenant,
+    trace,
+)
 from api.errors import responses
-from api.schemas.people import LoginIn, MeOut, RegisterIn, TokenOut, UserOut
+from api.schemas.people import LoginIn, MeChange, MeOut, RegisterIn, TokenOut, UserOut
 from memory.models import User
+from memory.tenancy import Principal
 from tools import accounts, principals
 
 router = APIRouter(prefix="/auth", tags=["auth"])
@@ -48,6 +59,17 @@ async def me(principal: AnyOne, resources: Res) -> MeOut:
         user = UserOut.model_validate(
             await accounts.get_user(resources.database, principal.tenant_id, principal.user_id)
         )
+    return _me(principal, user)
+
+
+@router.patch("/me", responses=responses(401, 403))
+async def change_me(body: MeChange, principal: Colleague, resources: Res, request: Request) -> MeOut:
+    """Go on or off duty: who is not available gets no turn of a team's tickets."""
+    user = await accounts.set_available(resources.database, principal, body.is_available, **trace(request))
+    return _me(principal, UserOut.model_validate(user))
+
+
+def _me(principal: Principal, user: UserOut | None) -> MeOut:
     return MeOut(
         tenant_id=principal.tenant_id, role=principal.role, user=user, customer_id=principal.customer_id,
         audience=sorted(principal.audience),

@@ -32,6 +32,7 @@ from api.schemas.chat import (
     SessionIn,
     SessionOut,
     StateOut,
+    message_form,
 )
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.sse import stream_response
@@ -41,6 +42,7 @@ from memory.models import ChatSession
 from memory.streams import Cursor as StreamCursor
 from memory.tenancy import Principal
 from tools import conversations, principals
+from tools.attachments.sending import sending
 
 router = APIRouter(prefix="/chat/sessions", tags=["chat"])
 once = APIRouter(prefix="/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
@@ -100,7 +102,7 @@ async def read_messages(
 ) -> Page[MessageOut]:  # fmt: skip
     """The history, oldest first; `next_cursor` is the `after` of the next page."""
     found = await conversations.read_messages(resources.database, principal, session_id, after=after, limit=limit)
-    items = [MessageOut(**message.model_dump(), sources=message.details.get("sources", [])) for message in found]
+    items = [MessageOut.of(message) for message in found]
     return Page(items=items, next_cursor=str(found[-1].n) if len(found) == limit else None)
 
 
@@ -117,7 +119,7 @@ async def read_messages(
             "required": True,
             "content": {
                 "application/json": {"schema": MessageIn.model_json_schema()},
-                "multipart/form-data": {"schema": MessageIn.model_json_schema()},
+                "multipart/form-data": {"schema": message_form()},
             },
         }
     },
@@ -132,11 +134,16 @@ async def send_message(
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
     writer = f"{principal.key}:{session_id}" if principal.is_server else principal.key  # a site has many customers
     await limits.check("messages", writer, resources.settings.http.messages_per_minute)
-    text, raw = await read_message(request)
-    sent = await resources.conversations.send(
-        principal, session_id, text, reject_if_busy=if_busy.strip().lower() == "reject",
-        idempotency_key=key_of(request), raw=raw,
-    )  # fmt: skip
+    async with read_message(request, resources.attachment_limits.most_files) as said:
+        if said.uploads:  # nothing is stored for a session that is not theirs
+            await conversations.visible_session(resources.database, principal, session_id)
+        async with sending(
+            resources.database, resources.files, resources.attachment_limits, principal, said.uploads
+        ) as new:
+            sent = await resources.conversations.send(
+                principal, session_id, said.text, reject_if_busy=if_busy.strip().lower() == "reject",
+                idempotency_key=key_of(request), raw=said.raw, attachment_ids=[*said.attachment_ids, *new],
+            )  # fmt: skip
     headers = {"Idempotency-Replayed": "true"} if sent.replayed else {}
     if sent.turn_id is None or "respond-async" in prefer.lower():
         accepted = AcceptedOut(

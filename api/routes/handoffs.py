@@ -5,11 +5,20 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, status
 
-from api.dependencies import Colleague, Res, trace
+from api.dependencies import Colleague, Res, few_enough, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
-from api.schemas.handoffs import HandoffDetail, QueuedOut, ReassignIn, ReplyIn, ResolveIn, SaidOut, Status
+from api.schemas.handoffs import (
+    HandoffDetail,
+    HandoffNoteIn,
+    QueuedOut,
+    ReassignIn,
+    ReplyIn,
+    ResolveIn,
+    SaidOut,
+    Status,
+)
 from memory.tenancy import Principal
 from tools.handoffs.queue import Wanted, list_handoffs, read_handoff
 
@@ -52,13 +61,14 @@ async def claim(handoff_id: UUID, principal: Colleague, resources: Res, request:
 @router.post("/{handoff_id}/messages", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
 async def say(handoff_id: UUID, body: ReplyIn, principal: Colleague, resources: Res) -> SaidOut:
     """Speak to the customer; the first words also claim the conversation."""
-    change = await resources.handoffs.say(principal, handoff_id, body.message)
+    files = few_enough(resources, body.attachment_ids)
+    change = await resources.handoffs.say(principal, handoff_id, body.message, files)
     assert change.message_id is not None  # saying stores a message
     return SaidOut(message_id=change.message_id, handoff_id=handoff_id, status=change.handoff.status)
 
 
 @router.post("/{handoff_id}/notes", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
-async def note(handoff_id: UUID, body: ReplyIn, principal: Colleague, resources: Res) -> HandoffDetail:
+async def note(handoff_id: UUID, body: HandoffNoteIn, principal: Colleague, resources: Res) -> HandoffDetail:
     """Write something that only colleagues see."""
     await resources.handoffs.note(principal, handoff_id, body.message)
     return await _detail(resources, principal, handoff_id)

@@ -95,8 +95,7 @@ async def page(
         tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key)
     except NotAuthenticated as error:
         raise NotFound("no such widget") from error
-    config = await _config(resources, tenant_id, widget_key)
-    origins = config["allowedOrigins"]
+    config, origins = await _config(resources, tenant_id, widget_key)
     ancestors = "*" if "*" in origins else " ".join(["'self'", *origins])
     return HTMLResponse(
         _filled("page.html", config=html.escape(json.dumps(config, ensure_ascii=False), quote=True)),
@@ -104,22 +103,24 @@ async def page(
     )
 
 
-async def _config(resources: Res, tenant_id: UUID, widget_key: str) -> dict[str, object]:
+async def _config(resources: Res, tenant_id: UUID, widget_key: str) -> tuple[dict[str, object], list[str]]:
+    """What the page is told, and who may frame it."""
     settings = resources.settings
     async with resources.database.connection(tenant_id) as connection:
         options = await load_options(connection, tenant_id)
         row = await (await connection.execute("select name from tenants where id = %s", (tenant_id,))).fetchone()
     anywhere = settings.app.debug or settings.embedded
+    origins = ["*"] if anywhere else [*settings.http.origins, *options.allowed_origins]
     return {
         "widgetKey": widget_key,
         "name": row["name"] if row else "Support",
         "greeting": options.greeting,
-        "allowedOrigins": ["*"] if anywhere else [*settings.http.origins, *options.allowed_origins],
+        "allowedOrigins": origins,
         "linkHosts": [],
         "locales": LOCALES,
         "questions": QUESTIONS if widget_key == DEMO else [],
-        "attachments": {"count": 5, "bytes": 10 * 1024 * 1024},
-    }
+        "attachments": {"count": settings.attachments.max_files, "bytes": settings.attachments.max_bytes},
+    }, origins
 
 
 async def demo(request: Request) -> HTMLResponse:

@@ -5,7 +5,10 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time, Whole
+from api.schemas.attachments import AttachmentOut
+from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time
+from memory.models import ChatMessage
+from tools.numbers import Whole
 
 
 class SessionIn(Body):
@@ -35,6 +38,16 @@ class SessionOut(Out):
 
 class MessageIn(Body):
     message: MessageText
+    attachment_ids: list[UUID] = Field(
+        default=[], max_length=20, description="your uploads by `POST attachments` that go with it"
+    )
+
+
+def message_form() -> dict[str, Any]:
+    """The same as a form, where files may also come along."""
+    schema = MessageIn.model_json_schema()
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    return {**schema, "properties": {**schema["properties"], "attachments[]": files}}
 
 
 class SourceOut(Out):
@@ -90,7 +103,13 @@ class MessageOut(Out):
     status: Literal["complete", "incomplete"]
     turn_id: UUID | None
     sources: list[SourceOut]
+    attachments: list[AttachmentOut] = []
     created_at: Time
+
+    @classmethod
+    def of(cls, message: ChatMessage) -> "MessageOut":
+        told = {name: message.details.get(name, []) for name in ("sources", "attachments")}
+        return cls(**message.model_dump(), **told)
 
 
 class EscalateIn(Body):
@@ -109,27 +128,6 @@ class StateOut(Out):
     """What a command came to."""
 
     status: str
-
-
-class TicketIn(Body):
-    subject: Line
-    content: MessageText
-    department: Annotated[CleanText, StringConstraints(max_length=60)] = ""
-
-
-class TicketOut(Out):
-    id: UUID
-    number: int
-    subject: str
-    content: str
-    department: str
-    status: str
-    severity: str
-    tier: int
-    intent: str | None
-    session_id: UUID | None
-    created_at: Time
-    updated_at: Time
 
 
 class SearchIn(Body):

@@ -9,7 +9,6 @@ from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -39,12 +38,6 @@ def _not_blank(text: str) -> str:
     return text.strip()
 
 
-def _whole(number: object) -> object:
-    """JSON has one kind of number: 3.0 is an integer, "3" and true are none."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 CLEAN = f"^[^{_CONTROL}]*$"
 CleanText = Annotated[str, AfterValidator(clean), Field(json_schema_extra={"pattern": CLEAN})]
 """Normalised Unicode without NUL, other control characters or lone surrogates."""

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from api.schemas.common import Body, CleanText, Out, Time, Whole
+from api.schemas.common import Body, CleanText, Out, Time
+from tools.numbers import Whole
 
 Kind = Literal["thumb", "csat", "resolved"]
 

@@ -49,6 +49,13 @@ class HandoffDetail(QueuedOut):
 
 class ReplyIn(Body):
     message: MessageText
+    attachment_ids: list[UUID] = Field(
+        default=[], max_length=20, description="your uploads by `POST attachments` that go with it"
+    )
+
+
+class HandoffNoteIn(Body):
+    message: MessageText
 
 
 class SaidOut(Out):

@@ -8,6 +8,7 @@ from pydantic import EmailStr, Field, StrictBool, StringConstraints
 from api.schemas.common import Body, CleanText, Line, Out, Password, Time
 from memory.tenancy import Role
 from tools.api_keys import SCOPES
+from tools.ticket_rules import Team
 
 RoleName = Literal["customer", "agent", "support_agent", "admin"]
 AudienceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
@@ -41,6 +42,8 @@ class UserOut(Out):
     role: Role
     is_active: bool
     audience: list[str]
+    teams: list[str] = Field(description="of a colleague: what tickets may be routed to")
+    is_available: bool = Field(description="of a colleague: takes turns of the teams, and counts as somebody there")
     created_at: Time
 
 
@@ -50,6 +53,10 @@ class MeOut(Out):
     user: UserOut | None = None
     customer_id: UUID | None = None
     audience: list[str]
+
+
+class MeChange(Body):
+    is_available: StrictBool
 
 
 class UserIn(Body):
@@ -64,6 +71,8 @@ class UserChange(Body):
     role: RoleName | None = None
     is_active: StrictBool | None = None
     audience: Annotated[list[AudienceName], Field(max_length=20)] | None = None
+    teams: Annotated[list[Team], Field(max_length=20)] | None = None
+    is_available: StrictBool | None = None
 
 
 class ApiKeyIn(Body):

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index
+from sqlalchemy import text as sql_text
 from sqlmodel import Field
 
 from memory.models.base import Row, TenantOwned, json_object, long_text, named_by_tenant, of_tenant
@@ -17,14 +18,18 @@ class Attachment(Row, TenantOwned, table=True):
         Index("attachments_session", "session_id", "id"),
         Index("attachments_ticket", "ticket_id", "id"),
         Index("attachments_content", "tenant_id", "sha256"),
+        Index("attachments_customer", "tenant_id", "customer_id", "id"),
+        Index("attachments_message", "message_id", postgresql_where=sql_text("message_id is not null")),
+        Index("attachments_unsent", "tenant_id", "uploaded_by",
+              postgresql_where=sql_text("message_id is null and event_id is null")),
         of_tenant("customer_id", "customers"),
         of_tenant("session_id", "chat_sessions"),
         of_tenant("ticket_id", "tickets"),
         of_tenant("message_id", "chat_messages"),
         named_by_tenant(),
-    )
+    )  # fmt: skip
 
-    customer_id: UUID
+    customer_id: UUID | None = Field(default=None, description="whose it is; of a colleague's upload once it is sent")
     session_id: UUID | None = None
     ticket_id: UUID | None = None
     message_id: UUID | None = None

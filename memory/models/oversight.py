@@ -24,7 +24,11 @@ class AuditEntry(Row, TenantOwned, table=True):
     """Who did what to what; the application's role may add and read, never change."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("audit_log_newest", "tenant_id", "id"),)
+    __table_args__ = (
+        Index("audit_log_newest", "tenant_id", "id"),
+        Index("audit_log_actor", "tenant_id", "actor", "id"),
+        Index("audit_log_object", "tenant_id", "object_id", "id"),
+    )
 
     actor: str
     action: str

@@ -16,6 +16,7 @@ from memory.models.base import (
     named_by_tenant,
     of_tenant,
     optional_time,
+    text_list,
     timestamp,
 )
 
@@ -57,7 +58,7 @@ class Ticket(Row, TenantOwned, table=True):
     tier: int = 1
     intent: str | None = None
     language: str | None = None
-    opened_by: str = Field(default="customer", description="customer | agent | model | escalation")
+    opened_by: str = Field(default="customer", description="customer | agent | api | model | escalation")
     updated_at: datetime = timestamp()
     version: int = Field(default=1, description="rises with every change; a change of an older version is refused")
     priority: str = Field(default="normal", description="low | normal | high | urgent")
@@ -76,6 +77,9 @@ class Ticket(Row, TenantOwned, table=True):
     """Since when the clocks stand still: the ticket waits for its customer."""
     next_deadline: datetime | None = optional_time()
     """The earliest clock that still runs and was not yet found to be late."""
+    missed: list[str] = text_list()
+    """Clocks that were found late, each once: first_response, resolution."""
+    closed_at: datetime | None = optional_time()
     reopened: int = 0
     tsv: Any = Field(
         default=None, sa_type=TSVECTOR, nullable=True, exclude=True,

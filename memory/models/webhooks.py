@@ -27,10 +27,13 @@ class WebhookEndpoint(Row, TenantOwned, table=True):
     description: str = ""
     events: list[str] = text_list()
     secret: str = Field(description="encrypted; signs what is sent")
+    previous_secret: str | None = Field(default=None, description="encrypted; signs beside it for a day after a change")
+    previous_until: datetime | None = optional_time()
     status: str = Field(default="active", description="active | disabled")
     disabled_because: str | None = None
     failing_since: datetime | None = optional_time()
     failures: int = Field(default=0, description="attempts in a row that failed")
+    rests_until: datetime | None = optional_time()
     created_by: UUID | None = None
 
 
@@ -39,7 +42,7 @@ class WebhookDelivery(Row, TenantOwned, table=True):
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        Index("webhook_deliveries_due", "next_attempt_at", postgresql_where=text("status = 'pending'")),
+        Index("webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
         Index("webhook_deliveries_endpoint", "endpoint_id", "id"),
         of_tenant("endpoint_id", "webhook_endpoints"),
     )

@@ -26,6 +26,8 @@ NAMES = {
     "tokens_total": {"role", "kind"},
     "tool_calls_total": {"tool", "outcome"},
     "handoffs_total": {"reason"},
+    "webhook_deliveries_total": {"result"},
+    "webhook_attempt_duration_seconds": set(),
     "http_requests_total": {"method", "route", "status"},
     "http_request_duration_seconds": {"method", "route"},
     "db_pool_in_use": set(),

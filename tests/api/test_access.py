@@ -54,6 +54,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/auth/login"): {**OPEN, "widget": 401},
     ("post", "/api/v1/auth/register"): ANONYMOUS_ONLY,
     ("get", "/api/v1/auth/me"): SELF,
+    ("patch", "/api/v1/auth/me"): STAFF,
     ("get", "/api/v1/users"): ADMIN_LIST,
     ("post", "/api/v1/users"): ADMIN_LIST,
     ("get", "/api/v1/users/{user_id}"): ADMIN,
@@ -74,6 +75,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/chat/sessions/{session_id}/escalate"): OWN,
     ("post", "/api/v1/chat/sessions/{session_id}/feedback"): SPEAK,
     ("get", "/api/v1/feedback"): STAFF,
+    ("post", "/api/v1/attachments"): OWN_LIST,
+    ("get", "/api/v1/attachments/{attachment_id}"): OWN,
     ("get", "/api/v1/handoffs"): STAFF,
     ("get", "/api/v1/handoffs/{handoff_id}"): STAFF_OBJECT,
     ("post", "/api/v1/handoffs/{handoff_id}/claim"): STAFF_OBJECT,
@@ -88,6 +91,25 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/api/v1/tickets"): TICKETS_LIST,
     ("post", "/api/v1/tickets"): TICKETS_LIST,
     ("get", "/api/v1/tickets/{ticket_id}"): TICKETS,
+    ("patch", "/api/v1/tickets/{ticket_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/tickets/{ticket_id}/events"): TICKETS,
+    ("post", "/api/v1/tickets/{ticket_id}/reply"): TICKETS,
+    ("post", "/api/v1/tickets/{ticket_id}/notes"): STAFF_OBJECT,
+    ("post", "/api/v1/tickets/{ticket_id}/escalate"): STAFF_OBJECT,
+    ("post", "/api/v1/tickets/{ticket_id}/merge"): STAFF_OBJECT,
+    ("get", "/api/v1/webhooks"): ADMIN_LIST,
+    ("post", "/api/v1/webhooks"): ADMIN_LIST,
+    ("get", "/api/v1/webhooks/{endpoint_id}"): ADMIN,
+    ("patch", "/api/v1/webhooks/{endpoint_id}"): ADMIN,
+    ("delete", "/api/v1/webhooks/{endpoint_id}"): ADMIN,
+    ("post", "/api/v1/webhooks/{endpoint_id}/rotate"): ADMIN,
+    ("post", "/api/v1/webhooks/{endpoint_id}/test"): ADMIN,
+    ("post", "/api/v1/webhooks/{endpoint_id}/replay"): ADMIN,
+    ("get", "/api/v1/webhooks/{endpoint_id}/deliveries"): ADMIN,
+    ("get", "/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}"): ADMIN,
+    ("post", "/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay"): ADMIN,
+    ("get", "/api/v1/audit"): ADMIN_LIST,
+    ("get", "/api/v1/audit/export"): ADMIN_LIST,
 }
 
 BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
@@ -110,7 +132,18 @@ BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
     ("post", "/api/v1/search/tenant"): lambda: {"query": "invoice"},
     ("post", "/api/v1/search/unified"): lambda: {"query": "invoice"},
     ("post", "/api/v1/tickets"): lambda: {"subject": "Help", "content": "Please"},
+    ("patch", "/api/v1/auth/me"): lambda: {"is_available": True},
+    ("patch", "/api/v1/tickets/{ticket_id}"): lambda: {"team": "billing"},
+    ("post", "/api/v1/tickets/{ticket_id}/reply"): lambda: {"message": "hello"},
+    ("post", "/api/v1/tickets/{ticket_id}/notes"): lambda: {"message": "a note"},
+    ("post", "/api/v1/tickets/{ticket_id}/escalate"): lambda: {"reason": "too hard"},
+    ("post", "/api/v1/tickets/{ticket_id}/merge"): lambda: {"into": World.ticket},
+    ("post", "/api/v1/webhooks"): lambda: {"url": "https://hooks.acme.example/x", "events": ["ticket.linked"]},
+    ("patch", "/api/v1/webhooks/{endpoint_id}"): lambda: {"description": "changed"},
+    ("post", "/api/v1/webhooks/{endpoint_id}/replay"): lambda: {"since": "2026-01-01T00:00:00Z"},
 }
+
+FILES: dict[tuple[str, str], dict[str, Any]] = {("post", "/api/v1/attachments"): {"file": ("note.txt", b"a note")}}
 
 
 @dataclass
@@ -123,6 +156,8 @@ class World:
     headers: dict[str, dict[str, str]]
     ids: dict[str, str]
     colleague: ClassVar[str]
+    ticket: ClassVar[str]
+    """One that stays as it is, of the owner."""
     sign_in: ClassVar[Iterator[str]]
     """Addresses of colleagues, in turn: one alone would soon have signed in too often."""
 
@@ -139,11 +174,26 @@ class World:
                 claim = "/api/v1/handoffs/{handoff_id}/claim"
                 await self.product.http.post(self.path(claim), headers=self.headers[principal])
 
+        if "{endpoint_id}" in template:
+            url, admin = "/api/v1/webhooks", self.headers["admin"]
+            if "endpoint_id" in self.ids:  # a tenant has few
+                await self.product.http.delete(f"{url}/{self.ids['endpoint_id']}", headers=admin)
+            made = await self.product.http.post(url, json=BODIES["post", url](), headers=admin)
+            self.ids["endpoint_id"] = made.json()["id"]
+            sent = await self.product.http.post(f"{url}/{self.ids['endpoint_id']}/test", headers=admin)
+            self.ids["delivery_id"] = sent.json()["id"]
+
+        if "{ticket_id}" in template:
+            body = {"subject": "Again", "content": "x"}
+            opened = await self.product.http.post("/api/v1/tickets", json=body, headers=self.owner.headers)
+            self.ids["ticket_id"] = opened.json()["id"]
+
     async def call(self, method: str, template: str, principal: str, ids: dict[str, str] | None = None) -> int:
-        body = BODIES.get((method, template))
+        body, files = BODIES.get((method, template)), FILES.get((method, template))
         request = self.product.http.build_request(
-            method.upper(), self.path(template, ids), json=body() if body else None, headers=self.headers[principal]
-        )
+            method.upper(), self.path(template, ids), json=body() if body else None, files=files,
+            headers=self.headers[principal],
+        )  # fmt: skip
         answer = await self.product.http.send(request, stream=True)  # an event stream has no end to wait for
         await answer.aclose() if template.endswith("/events") else await answer.aread()
         if answer.status_code >= 400:
@@ -176,7 +226,11 @@ async def world(product: Product) -> AsyncIterator[World]:
     )  # fmt: skip
     World.sign_in = itertools.cycle([spare.json()["email"], second.json()["email"]])
     World.colleague = second.json()["id"]
+    World.ticket = ticket.json()["id"]
     doomed = await product.http.post("/api/v1/api-keys", json={"name": "doomed", "scopes": ["chat"]}, headers=admin)
+    file = {"message": (None, "see this"), "attachments[]": ("log.txt", b"a line")}
+    await product.http.post(f"{owner.url}/messages", files=file, headers=owner.headers)
+    [sent] = [message for message in await owner.history() if message["attachments"]]
     yield World(
         product=product,
         tenant=home,
@@ -202,6 +256,7 @@ async def world(product: Product) -> AsyncIterator[World]:
             "user_id": spare.json()["id"],
             "key_id": doomed.json()["id"],
             "ticket_id": ticket.json()["id"],
+            "attachment_id": sent["attachments"][0]["id"],
         },
     )
 

@@ -180,7 +180,7 @@ class TestBodies:
                 yield canaries(65_536)
 
         for operation in operations(attacker.product):
-            if operation.takes:
+            if "application/json" in operation.takes:
                 answer = await attacker.send(operation.method, operation.url, content=endless(), **JSON)
                 assert (answer.status_code, flaws_of(answer)) == (413, []), operation.name
 
@@ -320,10 +320,11 @@ class TestPlaces:
     async def test_ids_in_paths(self, attacker: Attacker) -> None:
         deviations = {}
         for operation in operations(attacker.product):
-            for bad in IDS if operation.parameters("path") else ():
-                url = operation.path.format(**{found["name"]: bad for found in operation.parameters("path")})
+            names = [found["name"] for found in operation.parameters("path")]
+            for place, bad in itertools.product(names, IDS):
+                url = operation.path.format(**{name: bad if name == place else new_id() for name in names})
                 if found := await attacker.flaws(operation, url=url, content=b"{}", **JSON):
-                    deviations[operation.name, bad[:30]] = found
+                    deviations[operation.name, place, bad[:30]] = found
         assert deviations == {}
 
     async def test_query_parameters(self, attacker: Attacker) -> None:
@@ -332,7 +333,9 @@ class TestPlaces:
         for operation in visible:
             for parameter in operation.parameters("query"):
                 schema = operation._plain(parameter["schema"])
-                bad_ones = {"integer": NUMBERS, "string": IDS[:9] if schema.get("format") == "uuid" else ("x" * 300,)}
+                schema = operation._plain(schema.get("items", schema))
+                text = IDS[:9] if schema.get("format") == "uuid" else ("x" * 300,)
+                bad_ones = {"integer": NUMBERS, "string": text, "boolean": ("2", CANARY, "", "%00")}
                 for bad in bad_ones[schema["type"]]:
                     tried += 1
                     if found := await attacker.flaws(operation, url=f"{operation.url}?{parameter['name']}={bad}"):

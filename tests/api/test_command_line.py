@@ -155,6 +155,15 @@ class TestWithServer:
         assert "Hello" in said
         assert "Android" in said
 
+    def test_the_demo_tells_the_whole_story(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
+        for _ in range(2):  # the account that it lends itself is closed in between
+            said = installation.run("demo")
+            assert "Ada claims the conversation" in said
+            assert re.search(r"status resolved, priority normal, assigned to Ada", said)
+            trail = said[said.index("status resolved") :]
+            told = ["claimed", "reply", "note", "handoff_resolved", "in_progress to resolved"]
+            assert sorted(told, key=trail.index) == told
+
     def test_the_first_admin_signs_in(self, installation: Installation, server: "subprocess.Popen[str]") -> None:
         installation.run("user", "add", "ada@example.com", "--role", "admin", given="a long password\n")
         body = {"email": "ada@example.com", "password": "a long password"}

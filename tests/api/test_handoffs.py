@@ -1,6 +1,7 @@
 """People in the conversation: the queue, the takeover and its fence, words both ways, and how it ends."""
 
 import asyncio
+import os
 import secrets
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from memory.tenancy import Role
 from tests.product import Event, Product, Visitor
 
 QUESTION = "How do I reset my mailbox password?"
+CLAIMS = int(os.environ.get("CLAIMS", "20"))
 Headers = dict[str, str]
 
 
@@ -148,6 +150,15 @@ class TestQueue:
         asked = (await visitor.http.post(f"{visitor.url}/escalate", headers=visitor.headers)).json()
         assert "Nobody is available" not in asked["message"]
 
+    async def test_outside_business_hours_nobody_is_promised(self, product: Product) -> None:
+        hours = {"timezone": "UTC", "weekly": {}}
+        tenant = await product.tenant(business_hours=hours)
+        await product.staff(tenant, Role.AGENT)
+        visitor = await product.visitor(tenant)
+        answer = await visitor.ask("I want to talk to a person")
+        assert "Nobody is available" in answer["message"]
+        assert answer["ticket_id"]
+
 
 class TestTakeover:
     async def test_the_stream_shows_who_takes_over_and_the_turn_ends(
@@ -216,7 +227,7 @@ class TestTakeover:
             async with product.owner.connection(tenant.id) as connection:
                 await connection.execute("update users set name = %s where id = %s", (name, UUID(me["id"])))
             names[headers["Authorization"]] = name
-        for _ in range(20):
+        for _ in range(CLAIMS):
             _, handoff = await waiting(product, tenant, said="")
             both = await asyncio.gather(
                 *(product.http.post(f"/api/v1/handoffs/{handoff}/claim", headers=headers) for headers in (ada, bert))
@@ -315,6 +326,14 @@ class TestBackToTheBot:
         assert (await visitor.history())[-1]["content"] == "All done."
         assert (await visitor.ask(QUESTION))["sources"]
 
+    async def test_asking_again_opens_the_solved_ticket(self, product: Product, tenant: Tenant, ada: Headers) -> None:
+        visitor, handoff = await waiting(product, tenant)
+        await do(product, ada, handoff, "messages", message="Solved.")
+        await do(product, ada, handoff, "resolve")
+        again = (await visitor.http.post(f"{visitor.url}/escalate", headers=visitor.headers)).json()
+        [ticket] = await product.rows(tenant, "select id, status, reopened from tickets")
+        assert (str(ticket["id"]), ticket["status"], ticket["reopened"]) == (again["ticket_id"], "open", 1)
+
     async def test_a_second_request_is_a_new_handoff_with_the_same_ticket(
         self, product: Product, tenant: Tenant, ada: Headers
     ) -> None:
@@ -353,15 +372,16 @@ class TestTheEnd:
     async def test_every_step_is_on_the_ticket_and_in_the_audit_log(
         self, product: Product, tenant: Tenant, ada: Headers
     ) -> None:
-        _, handoff = await waiting(product, tenant)
+        visitor, handoff = await waiting(product, tenant)
         await do(product, ada, handoff, "claim")
         await do(product, ada, handoff, "messages", message="Hello!")
+        await write(visitor, "It works now.")
         await do(product, ada, handoff, "resolve", outcome="done")
         told = await product.rows(tenant, "select type from ticket_events order by id")
         types = [row["type"] for row in told]
-        assert [kind for kind in types if kind in ("claimed", "reply", "handoff_resolved")] == [
-            "claimed", "reply", "handoff_resolved",
-        ]  # fmt: skip
+        assert types[-6:] == ["claimed", "status_changed", "reply", "reply", "handoff_resolved", "status_changed"]
+        [ticket] = await product.rows(tenant, "select status, assignee_id, first_responded_at from tickets")
+        assert (ticket["status"], bool(ticket["first_responded_at"])) == ("resolved", True)
         audited = await product.rows(tenant, "select action from audit_log where object_type = 'handoff' order by id")
         assert [row["action"] for row in audited] == ["handoff.claimed", "handoff.resolved"]
 

@@ -15,7 +15,8 @@ from memory.errors import LeaseLost, NotFound
 from memory.events import Journal
 from memory.turns import Lease
 from tests.memory.conftest import Desk
-from tools import handoff, tickets
+from tools import tickets
+from tools.handoffs import requesting as handoff
 
 OpenDesk = Callable[[], Awaitable[Desk]]
 

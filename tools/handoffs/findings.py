@@ -21,7 +21,7 @@ async def findings_of(connection: Connection, session_id: UUID) -> dict[str, Any
     return {
         "asked": "\n".join(message.content for message in asked),
         "tried": last.content if last else "",
-        "sources": [source["id"] for source in known.get("sources", [])],
+        "sources": list(dict.fromkeys(source["id"] for source in known.get("sources", []))),
         "confidence": (known.get("confidence") or {}).get("score"),
         "intent": known.get("intent"), "severity": known.get("severity"), "tier": known.get("tier"),
         "sentiment": sentiment(asked[-1].content) if asked else 0.0,

@@ -1,10 +1,12 @@
 """Colleagues as a conversation knows them, and whether one could take it now."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from memory.database import Connection
 from memory.errors import NotFound
+from tools.business_hours import is_open
 from tools.tenants import TenantOptions
 
 
@@ -37,8 +39,8 @@ async def colleague(connection: Connection, user_id: UUID | None) -> Colleague:
 
 
 async def people_are_there(connection: Connection, options: TenantOptions) -> bool:
-    """Whether a colleague could take a conversation now: not switched off, and somebody on duty."""
-    if not options.people_available:
+    """Whether a colleague could take a conversation now: not switched off, within hours, and somebody on duty."""
+    if not options.people_available or not is_open(options.business_hours, datetime.now(UTC)):
         return False
     row = await (await connection.execute(ON_DUTY)).fetchone()
     return bool(row and row["on_duty"])

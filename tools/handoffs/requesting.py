@@ -10,6 +10,7 @@ from memory.events import Journal
 from memory.models import Handoff, Ticket
 from tools.handoffs.findings import findings_of
 from tools.tickets import escalation_ticket, open_ticket
+from tools.tickets.talking import open_again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,11 @@ async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, 
         return found, ticket, False
     known = {name: value for name, value in request.findings.items() if value not in ("", [], None)}
     request = replace(request, findings={**await findings_of(journal.connection, request.session_id), **known})
-    ticket = await escalation_ticket(journal.connection, request.session_id) or await _open_ticket(journal, request)
+    ticket = await escalation_ticket(journal.connection, request.session_id)
+    if ticket is None:
+        ticket = await _open_ticket(journal, request)
+    else:
+        await open_again(journal.connection, ticket.id, actor=request.actor)
     handoff = Handoff(
         tenant_id=journal.tenant_id, session_id=request.session_id, ticket_id=ticket.id, turn_id=request.turn_id,
         reason=request.reason, summary=request.summary, findings=request.findings,

@@ -9,6 +9,7 @@ still writing finds no row to write to; the turn that it stopped is returned, fo
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from memory import chats, turns
@@ -41,7 +42,9 @@ async def claim(entry: Journal, handoff_id: UUID, by: Colleague) -> Change:
     return await _take(entry, handoff, session, by)
 
 
-async def say(entry: Journal, handoff_id: UUID, by: Colleague, text: str) -> Change:
+async def say(
+    entry: Journal, handoff_id: UUID, by: Colleague, text: str, *, details: dict[str, Any] | None = None
+) -> Change:
     """Speak to the customer; whoever speaks first has the conversation."""
     handoff, session = await _locked(entry, handoff_id)
     await _must_be_open(entry, handoff, by)
@@ -49,7 +52,7 @@ async def say(entry: Journal, handoff_id: UUID, by: Colleague, text: str) -> Cha
     if handoff.status == "requested":
         stopped = (await _take(entry, handoff, session, by)).stopped
     message_id, _ = await chats.add_message(
-        entry, session.id, author="agent", content=text, author_id=by.id, details={"name": by.shown}
+        entry, session.id, author="agent", content=text, author_id=by.id, details={"name": by.shown, **(details or {})}
     )
     await entry.connection.execute(ANSWERED, (handoff.id,))
     return Change(handoff=await get(entry.connection, handoff.id), stopped=stopped, message_id=message_id)

@@ -39,9 +39,8 @@ export class Uploads {
 
   async #send(entry, file) {
     try {
-      const sessionId = await this.ensureSession();
+      await this.ensureSession(); // a visitor is known from their first session on
       const form = new FormData();
-      form.append("session_id", sessionId);
       form.append("file", file, file.name);
       const made = await this.#request(entry, form);
       entry.id = made.id;

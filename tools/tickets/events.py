@@ -1,0 +1,71 @@
+"""The typed history of a ticket, oldest first. A star marks what its customer sees; the rest is for colleagues.
+
+created *          {opened_by, author}
+classified         {intent, severity, tier, language, certainty, keywords, by}     the machine's word
+corrected          {field: {from, to}, ...}                                         a colleague's
+routed             {rule, because, team, assignee_id}
+assigned           {team: {from, to}, assignee_id: {from, to}}
+status_changed *   {from, to}
+reopened *         {from, to}
+priority_changed   {from, to}
+department_changed {from, to}
+reply *            {text, author: customer | agent, name}
+note               {text}
+escalated          {from, to, reason}
+merged *           {into, into_number} on the one that ends, {merged, merged_number} on the one that stays
+linked             {from, to}                                                       ids, of what it duplicates
+sla_missed         {clock, due}
+claimed, reassigned, released, handoff_resolved, returned_to_queue                  of the conversation's handoff
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from memory.database import Connection
+from memory.models import TicketEvent, new_id
+
+SEEN_BY_CUSTOMERS = frozenset({"created", "status_changed", "reopened", "reply", "merged"})
+
+
+async def add_event(
+    connection: Connection, tenant_id: UUID, ticket_id: UUID, kind: str, *, actor: str, data: dict[str, Any],
+    at: datetime | None = None,
+) -> UUID:  # fmt: skip
+    """Write an event; whether customers see it follows from its kind."""
+    event_id = new_id()
+    internal = kind not in SEEN_BY_CUSTOMERS
+    await connection.execute(EVENT, (event_id, tenant_id, ticket_id, kind, actor, internal, Jsonb(data), at))
+    return event_id
+
+
+async def list_events(
+    connection: Connection, ticket_id: UUID, *, internal: bool, after: UUID | None = None, limit: int = 50
+) -> list[TicketEvent]:
+    """Oldest first, `internal` ones only on request; `after` is the last id of the page before."""
+    values = {"ticket": ticket_id, "internal": internal, "after": after, "limit": limit}
+    rows = await connection.execute(LIST, values)
+    return [TicketEvent(**row) for row in await rows.fetchall()]
+
+
+async def get_event(connection: Connection, event_id: UUID) -> TicketEvent:
+    """One event that was just written."""
+    row = await (await connection.execute(ONE, (event_id,))).fetchone()
+    assert row is not None  # the caller has its id from the insert
+    return TicketEvent(**row)
+
+
+# Each names the tenant: a layer of its own besides row-level security.
+EVENT = """
+insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data, created_at)
+values (%s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()))
+"""
+LIST = """
+select * from ticket_events
+where ticket_id = %(ticket)s and tenant_id = current_tenant() and (not internal or %(internal)s)
+      and (%(after)s::uuid is null or id > %(after)s)
+order by id limit %(limit)s
+"""
+ONE = "select * from ticket_events where id = %s and tenant_id = current_tenant()"
