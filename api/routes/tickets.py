@@ -92,6 +92,7 @@ async def open_ticket(
 ) -> Ticket:
     """Open a ticket for oneself, or as a colleague or server for a customer."""
     async with resources.database.connection(principal.tenant_id) as connection:
+        few_enough(resources, body.attachment_ids)
         asked = customers.Asked(**body.model_dump())
         ticket = await customers.open_for(connection, principal, asked, **trace(request))
         return await _read(connection, principal, ticket.id, response)

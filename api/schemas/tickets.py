@@ -14,6 +14,7 @@ from tools.tickets.status import Status
 
 DepartmentText = Annotated[CleanText, StringConstraints(max_length=60)]
 Version = Annotated[Whole, Field(ge=1, le=2**31 - 1, description="as read before; 409 where somebody was faster")]
+Uploads = Annotated[list[UUID], Field(max_length=20, description="your uploads by `POST attachments` that go with it")]
 NULLABLE = frozenset({"intent", "language", "assignee_id", "duplicate_of"})
 
 
@@ -25,6 +26,7 @@ class TicketIn(Body):
     customer_id: UUID | None = Field(default=None, description="on whose behalf; for colleagues and servers")
     user_id: Line | None = Field(default=None, description="the customer's id in your system; with a secret API key")
     priority: Priority | None = Field(default=None, description="for colleagues and servers; default by severity")
+    attachment_ids: Uploads = []
 
 
 class TicketOut(Out):
@@ -94,9 +96,6 @@ class TicketChange(Body):
 
     def changes(self) -> dict[str, Any]:
         return self.model_dump(exclude_unset=True, exclude={"version"})
-
-
-Uploads = Annotated[list[UUID], Field(max_length=20, description="your uploads by `POST attachments` that go with it")]
 
 
 class ReplyIn(Body):

@@ -316,9 +316,12 @@ class TestDownloading:
 
     async def test_replies_carry_files_to_both_sides_and_notes_to_one(self, product: Product, tenant: Tenant) -> None:
         owner, agent = await product.visitor(tenant), await product.staff(tenant, Role.AGENT)
+        first = (await upload(product.http, owner.headers, "first.txt", b"first")).json()["id"]
         made = await owner.http.post(
-            "/api/v1/tickets", json={"subject": "Broken", "content": "See below"}, headers=owner.headers
-        )
+            "/api/v1/tickets", json={"subject": "Broken", "content": "See below", "attachment_ids": [first]},
+            headers=owner.headers,
+        )  # fmt: skip
+        assert (await product.http.get(f"{URL}/{first}", headers=agent)).content == b"first"
         url = f"/api/v1/tickets/{made.json()['id']}"
         sent = {}
         for who, what, name in (
@@ -333,7 +336,11 @@ class TestDownloading:
             assert (await product.http.post(f"{url}/{what}", json=body, headers=who)).status_code == 404  # it is sent
             sent[name] = uploaded["id"]
         events = (await product.http.get(f"{url}/events", headers=owner.headers)).json()["items"]
-        assert [file["name"] for event in events for file in event["attachments"]] == ["mine.txt", "ours.txt"]
+        assert [file["name"] for event in events for file in event["attachments"]] == [
+            "first.txt",
+            "mine.txt",
+            "ours.txt",
+        ]
         seen = {
             name: (await product.http.get(f"{URL}/{found}", headers=owner.headers)).status_code
             for name, found in sent.items()

@@ -1,8 +1,11 @@
 """For whom a ticket is opened: oneself, or the customer whom a colleague or a tenant's server names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from memory import audit, chats
 from memory.database import Connection
@@ -10,6 +13,7 @@ from memory.errors import Invalid, NotFound
 from memory.models import Ticket
 from memory.tenancy import Principal
 from tools import principals
+from tools.attachments import storing
 from tools.tickets.opening import open_ticket
 
 
@@ -25,6 +29,8 @@ class Asked:
     user_id: str | None = None
     """The customer's id in the tenant's own system."""
     priority: str | None = None
+    attachment_ids: Sequence[UUID] = ()
+    """The caller's own uploads that come with it."""
 
 
 async def open_for(connection: Connection, principal: Principal, asked: Asked, **trace: Any) -> Ticket:
@@ -38,9 +44,21 @@ async def open_for(connection: Connection, principal: Principal, asked: Asked, *
         opened_by="api" if principal.is_server else "agent" if principal.role.is_staff else "customer",
         actor=principal.key,
     )  # fmt: skip
+    if asked.attachment_ids:
+        await _attach(connection, principal, ticket, asked.attachment_ids)
     if asked.customer_id or asked.user_id:
         await audit.write(connection, principal, "ticket.opened", "ticket", ticket.id, **trace)
     return ticket
+
+
+async def _attach(connection: Connection, principal: Principal, ticket: Ticket, ids: Sequence[UUID]) -> None:
+    """Files that a ticket begins with belong to its first event."""
+    files = await storing.claim(connection, principal, ids)
+    row = await (await connection.execute(WITH_FILES, (Jsonb(storing.shown(files)), ticket.id))).fetchone()
+    assert row is not None  # every ticket begins with `created`
+    await storing.attach_to_ticket_event(
+        connection, files, customer_id=ticket.customer_id, ticket_id=ticket.id, event_id=row["id"]
+    )
 
 
 async def customer_named(connection: Connection, user_id: str) -> UUID | None:
@@ -79,4 +97,8 @@ async def _known(connection: Connection, customer_id: UUID) -> UUID:
 
 # Each names the tenant: a layer of its own besides row-level security.
 KNOWN = "select 1 from customers where id = %s and tenant_id = current_tenant()"
+WITH_FILES = """
+update ticket_events set data = data || jsonb_build_object('attachments', %s::jsonb)
+where ticket_id = %s and tenant_id = current_tenant() and type = 'created' returning id
+"""
 EXTERNAL = "select id from customers where external_id = %s and tenant_id = current_tenant()"
