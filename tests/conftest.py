@@ -1,5 +1,6 @@
 """A migrated Postgres in memory, a database per module cloned from a template, and tenants on request."""
 
+import logging
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ from uuid import UUID
 import psycopg
 import pytest
 import pytest_asyncio
+import structlog
 
 from memory.database import Database, open_database
 from memory.embedded import APP, EmbeddedUrls, embedded_postgres
@@ -146,3 +148,21 @@ async def product(postgres: Cluster, seeded: str) -> AsyncIterator["Product"]:
 
     async with running(settings_for(postgres.clone(seeded))) as started:
         yield started
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let a test configure the logging of this process, and put it back for those that share the process."""
+    names = [None, *logging.Logger.manager.loggerDict]
+    kept = {name: _state_of(logging.getLogger(name)) for name in names}
+    structured = structlog.get_config()
+    yield
+    structlog.configure(**structured)
+    for name, (level, propagate, disabled, handlers) in kept.items():
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.propagate, logger.disabled, logger.handlers = propagate, disabled, handlers
+
+
+def _state_of(logger: logging.Logger) -> tuple[int, bool, bool, list[logging.Handler]]:
+    return logger.level, logger.propagate, logger.disabled, list(logger.handlers)

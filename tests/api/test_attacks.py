@@ -11,7 +11,6 @@ import jwt
 import orjson
 import pytest
 
-from api.logging import configure
 from api.tokens import _derive
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
@@ -202,7 +201,6 @@ class TestLogs:
         tenant = await product.tenant()
         admin = await product.staff(tenant, Role.ADMIN)
         visitor = await product.visitor(tenant)
-        configure("INFO", json=True)
         capsys.readouterr()
         await visitor.ask('my words\r\n{"event": "forged", "level": "error"}')
         await product.http.get(

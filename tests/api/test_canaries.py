@@ -63,7 +63,11 @@ async def everything(visitor: Visitor) -> list[str]:
 
 
 async def test_notes_and_other_customers_files_get_out_nowhere(
-    watched: Product, provider: ModelServer, receiver: Receiver, capfd: pytest.CaptureFixture[str]
+    watched: Product,
+    provider: ModelServer,
+    receiver: Receiver,
+    own_logging: None,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure("INFO", json=True)
     note, file_text, file_name = (secrets.token_hex(12) for _ in range(3))

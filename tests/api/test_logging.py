@@ -17,24 +17,18 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from structlog.contextvars import bound_contextvars
 
-from api.logging import GONE, OURS, QUIET, ROUTED, configure, redact, redact_text
+from api.logging import GONE, configure, redact, redact_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLXBhcnQ"
 API_KEY = "hk_live_9fJq2mVx71LkTz"
 
 
 @pytest.fixture(autouse=True)
-def _untouched_afterwards() -> Iterator[None]:
-    names = ("", *OURS, *QUIET, *ROUTED)
-    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names}
+def _untouched_afterwards(own_logging: None) -> Iterator[None]:
     logging.captureWarnings(False)
     with warnings.catch_warnings():
         yield
         logging.captureWarnings(False)
-    for name, (handlers, level) in before.items():
-        logging.getLogger(name).handlers[:] = handlers
-        logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
