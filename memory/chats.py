@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from memory.database import Connection
 from memory.errors import NotFound
 from memory.events import Event, Journal
@@ -12,13 +14,15 @@ REOPEN_WITHIN = "7 days"
 
 
 async def create_session(
-    journal: Journal, *, customer_id: UUID, user_label: str | None, greeting: str, language: str | None = None
-) -> ChatSession:
+    journal: Journal, *, customer_id: UUID, user_label: str | None, greeting: str, language: str | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> ChatSession:  # fmt: skip
     """A new conversation that opens with the bot's greeting."""
     session = ChatSession(
-        tenant_id=journal.tenant_id, customer_id=customer_id, user_label=user_label, language=language
-    )
-    await journal.connection.execute(CREATE, session.model_dump())
+        tenant_id=journal.tenant_id, customer_id=customer_id, user_label=user_label, language=language,
+        attributes=attributes or {},
+    )  # fmt: skip
+    await journal.connection.execute(CREATE, {**session.model_dump(), "attributes": Jsonb(session.attributes)})
     await add_message(journal, session.id, author="bot", content=greeting)
     return session
 
@@ -119,9 +123,9 @@ async def update_session(connection: Connection, session_id: UUID, **values: Any
 # Each names the tenant: a layer of its own besides row-level security.
 CREATE = """
 insert into chat_sessions (id, tenant_id, customer_id, user_label, title, status, mode, epoch, last_n, summary,
-                           summary_upto, language)
+                           summary_upto, language, attributes)
 values (%(id)s, %(tenant_id)s, %(customer_id)s, %(user_label)s, %(title)s, %(status)s, %(mode)s, %(epoch)s,
-        %(last_n)s, %(summary)s, %(summary_upto)s, %(language)s)
+        %(last_n)s, %(summary)s, %(summary_upto)s, %(language)s, %(attributes)s)
 """
 GET = """
 select * from chat_sessions

@@ -1,7 +1,10 @@
 """Opening, finding and reading conversations, each caller within what they may see."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from memory import chats
 from memory.database import Connection, Database
@@ -22,7 +25,8 @@ class Opened:
     greeting: str
 
 
-async def open_session(database: Database, streams: Streams, caller: Principal | UUID, *, label: str | None) -> Opened:
+async def open_session(database: Database, streams: Streams, caller: Principal | UUID, *, label: str | None,
+                       attributes: dict[str, Any] | None = None) -> Opened:  # fmt: skip
     """A new conversation of the caller, or of a new visitor of the tenant. A server opens it for its own customer."""
     tenant_id = caller if isinstance(caller, UUID) else caller.tenant_id
     async with journal(database, streams, tenant_id) as entry:
@@ -30,7 +34,7 @@ async def open_session(database: Database, streams: Streams, caller: Principal |
         principal = await _customer_of(entry.connection, caller, tenant_id, label, options.require_identity)
         assert principal.customer_id is not None  # each branch above ends with a customer
         session = await chats.create_session(
-            entry, customer_id=principal.customer_id, user_label=label, greeting=options.greeting
+            entry, customer_id=principal.customer_id, user_label=label, greeting=options.greeting, attributes=attributes
         )
     return Opened(
         session_id=session.id, tenant_id=tenant_id, customer_id=principal.customer_id, greeting=options.greeting
@@ -55,6 +59,16 @@ async def visible_session(database: Database, principal: Principal, session_id: 
     """A session that this caller may see: one's own, or any of the tenant's for colleagues. Raises NotFound."""
     async with database.connection(principal.tenant_id) as connection:
         return await chats.get_session(connection, session_id, customer_id=seen_by(principal))
+
+
+async def set_attributes(
+    database: Database, principal: Principal, session_id: UUID, attributes: dict[str, Any]
+) -> ChatSession:
+    """Replace what the site says about the visit. Raises NotFound."""
+    async with database.connection(principal.tenant_id) as connection:
+        await chats.get_session(connection, session_id, customer_id=seen_by(principal), lock=True)
+        await chats.update_session(connection, session_id, attributes=Jsonb(attributes))
+        return await chats.get_session(connection, session_id)
 
 
 async def list_sessions(

@@ -24,6 +24,7 @@ from api.idempotency import SCHEMA, IdempotentRoute, key_of
 from api.schemas.chat import (
     AcceptedOut,
     AnswerOut,
+    AttributesIn,
     EscalateIn,
     HandoffOut,
     MessageIn,
@@ -72,7 +73,9 @@ async def open_session(
 ) -> SessionCreated:  # fmt: skip
     """Open a conversation. A visitor gets a token, which continues the same customer on later sessions."""
     label = body.user_id if body else None
-    opened = await conversations.open_session(resources.database, resources.streams, caller, label=label)
+    opened = await conversations.open_session(resources.database, resources.streams, caller, label=label,
+        attributes=body.attributes if body else None,
+    )  # fmt: skip
     token = None
     if isinstance(caller, UUID):
         token = tokens.issue("visitor", tenant_id=opened.tenant_id, subject=opened.customer_id, epoch=0)
@@ -93,6 +96,13 @@ async def list_sessions(
 @router.get("/{session_id}", responses=responses(401, 403, 404))
 async def read_session(session_id: UUID, principal: Chatter, resources: Res) -> SessionOut:
     return SessionOut.model_validate(await conversations.visible_session(resources.database, principal, session_id))
+
+
+@router.patch("/{session_id}", responses=responses(401, 403, 404))
+async def change_session(session_id: UUID, body: AttributesIn, principal: Chatter, resources: Res) -> SessionOut:
+    """Say something about the visit, such as the customer's plan or page."""
+    changed = await conversations.set_attributes(resources.database, principal, session_id, body.attributes)
+    return SessionOut.model_validate(changed)
 
 
 @router.get("/{session_id}/messages", responses=responses(401, 403, 404))

@@ -10,11 +10,24 @@ from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time
 from memory.models import ChatMessage
 from tools.numbers import Whole
 
+Attributes = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,59}$")],
+        Annotated[CleanText, StringConstraints(max_length=200)] | bool | float | None,
+    ],
+    Field(max_length=20, description="what your site says about the visit; shown to colleagues"),
+]
+
 
 class SessionIn(Body):
     user_id: Line | None = Field(
         default=None, description="an unverified label; with a secret API key the customer's id in your system"
     )
+    attributes: Attributes = {}
+
+
+class AttributesIn(Body):
+    attributes: Attributes
 
 
 class SessionCreated(Out):
@@ -31,6 +44,7 @@ class SessionOut(Out):
     status: Literal["open", "closed"]
     mode: Literal["bot", "human"]
     last_n: int
+    attributes: dict[str, Any]
     created_at: Time
     last_message_at: Time
     closed_at: Time | None

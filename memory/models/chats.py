@@ -40,6 +40,8 @@ class ChatSession(Row, TenantOwned, table=True):
     summary: str = long_text()
     summary_upto: int = Field(default=0, description="`n` of the last message that the summary covers")
     language: str | None = None
+    attributes: dict[str, Any] = json_object()
+    """What the tenant's site says about the visit: its plan, its page. Shown to colleagues."""
     last_message_at: datetime = timestamp()
     closed_at: datetime | None = optional_time()
 

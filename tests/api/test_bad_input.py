@@ -224,7 +224,9 @@ class TestBodies:
 def bad_values(schema: dict[str, Any]) -> Iterator[str]:
     """JSON that a field of this schema must refuse."""
     text = f'"{CANARY}"'
-    yield from ("9" * 5000, "NaN", "1e400", f'{{"{CANARY}": {text}}}', f"[[{text}]]", "[" * 2000 + "]" * 2000)
+    yield from ("9" * 5000, "NaN", "1e400", f"[[{text}]]", "[" * 2000 + "]" * 2000)
+    free = schema.get("type") == "object"  # its names are the caller's own
+    yield f'{{"{CANARY} {CANARY}": {text}}}' if free else f'{{"{CANARY}": {text}}}'
     yield from (f'"{CANARY}\\ud800"', f'"\\udfff{CANARY}"', f'"\\u0000{CANARY}"', f'"{CANARY}\\u001b[2J"')
     if not schema.get("nullable"):
         yield "null"

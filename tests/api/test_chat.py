@@ -293,6 +293,29 @@ class TestStream:
         assert answer.json()["sources"]
 
 
+class TestAttributes:
+    async def test_what_the_site_says_of_the_visit_is_kept_and_replaced(self, product: Product, tenant: Tenant) -> None:
+        opened = await product.http.post(
+            "/api/v1/chat/sessions", headers={"X-Widget-Key": tenant.widget_key},
+            json={"attributes": {"plan": "pro", "seats": 3, "trial": False}},
+        )  # fmt: skip
+        headers = {"Authorization": f"Bearer {opened.json()['visitor_token']}"}
+        url = f"/api/v1/chat/sessions/{opened.json()['session_id']}"
+        assert (await product.http.get(url, headers=headers)).json()["attributes"] == {
+            "plan": "pro", "seats": 3, "trial": False,
+        }  # fmt: skip
+        changed = await product.http.patch(url, json={"attributes": {"plan": "free"}}, headers=headers)
+        assert changed.json()["attributes"] == {"plan": "free"}
+        for wrong in (
+            {"a b": 1},
+            {"x": "y" * 201},
+            {"x": {"deep": 1}},
+            {f"k{n}": n for n in range(21)},
+            {"x": "\u0000"},
+        ):
+            assert (await product.http.patch(url, json={"attributes": wrong}, headers=headers)).status_code == 422
+
+
 class TestTwice:
     async def test_twenty_retries_under_one_key_are_one_message(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)

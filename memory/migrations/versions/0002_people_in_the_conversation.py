@@ -246,6 +246,10 @@ def upgrade() -> None:
     )
     op.create_index("audit_log_actor", "audit_log", ["tenant_id", "actor", "id"], unique=False)
     op.create_index("audit_log_object", "audit_log", ["tenant_id", "object_id", "id"], unique=False)
+    op.add_column(
+        "chat_sessions",
+        sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+    )
     op.add_column("handoffs", sa.Column("assigned_to", sa.Uuid(), nullable=True))
     op.add_column("handoffs", sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("handoffs", sa.Column("returned", sa.Integer(), server_default="0", nullable=False))
