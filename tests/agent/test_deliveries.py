@@ -179,11 +179,13 @@ class TestDelivering:
         endpoint = await make()
         await endpoint.tell(60)
         watching = [asyncio.create_task(worker(database, receiver).watch()) for _ in range(2)]
-        await receiver.wait_for(60)
-        await asyncio.sleep(0.1)
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        try:
+            await receiver.wait_for(60, 20)
+            await asyncio.sleep(0.1)
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         assert len(receiver.got) == 60
         assert len({got.id for got in receiver.got}) == 60
         assert {found["status"] for found in await endpoint.deliveries()} == {"delivered"}
