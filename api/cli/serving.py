@@ -128,8 +128,10 @@ async def _announce(server: uvicorn.Server, settings: Settings) -> None:
         await asyncio.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://{settings.http.host}:{port}"
-    typer.echo(f"\nhelpdesk is ready at {url}  (open it to chat; API docs: {url}/docs)" if settings.embedded else f"\nready at {url}")
-    if settings.embedded:
+    if not settings.embedded:
+        typer.echo(f"\nready at {url}")
+    else:
+        typer.echo(f"\nhelpdesk is ready at {url}  (open it to chat; API docs: {url}/docs)")
         typer.echo(EXAMPLE.replace("URL", url).replace("COMMAND", sys.argv[0]))
 
 
