@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import time
 
+import jwt
 import pytest
 
 from memory.embedded import EmbeddedUrls
@@ -281,3 +283,92 @@ class TestARestart:
         ]
         shown = await chat.find(".message.bot.incomplete .bubble").last.inner_text()
         assert re.findall(r"\w+", shown) == re.findall(r"\w+", re.sub(r"\[\d+\]", " ", stored[-2]["content"]))
+
+
+class TestWritingOn:
+    async def test_after_the_end_the_answer_is_still_seen(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        colleague = await one.product.staff(one.tenant, Role.AGENT)
+        sessions = await one.product.http.get("/api/v1/chat/sessions", headers=colleague)
+        ended = await one.product.http.post(
+            f"/api/v1/chat/sessions/{sessions.json()['items'][0]['id']}/close", headers=colleague
+        )
+        assert ended.status_code == 200
+        await chat.wait_for(".status", re.compile("has ended"))
+        await chat.say(QUESTION)
+        await chat.wait_for(".message.bot.complete .sources")
+
+    async def test_a_token_that_has_run_out_loses_no_message(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        async with one.product.owner.connection(one.tenant.id) as connection:
+            await connection.execute("update customers set visitor_epoch = 1 where tenant_id = %s", (one.tenant.id,))
+        await chat.say(QUESTION)
+        await chat.wait_for(".message.bot.complete .sources")
+        assert await chat.find(".message.sending, .message.failed").count() == 0
+
+
+class TestFiles:
+    async def test_a_file_goes_with_the_message_and_comes_back_as_a_download(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        log = {"name": "<img src=x onerror=alert(1)>.log", "mimeType": "text/plain", "buffer": b"zebra-7 refused\n"}
+        await chat.find("input[type=file]").set_input_files(log)
+        await chat.wait_for(".attached li")
+        for _ in range(100):  # its progress goes when it has arrived
+            if not await chat.find(".attached progress").count():
+                break
+            await asyncio.sleep(0.05)
+        await chat.say("What does the attached log say?")
+        sent = await chat.wait_for(".message.customer .file")
+        async with chat.page.expect_download() as download:
+            await sent.click()
+        assert await (await download.value).failure() is None
+        assert await one.product.rows(
+            one.tenant, "select count(*) as n from attachments where message_id is not null"
+        ) == [{"n": 1}]
+        assert chat.ran == []
+        assert chat.off_origin == []
+
+
+class TestIdentity:
+    async def test_who_signs_in_at_the_site_is_the_same_customer_and_the_next_finds_nothing(
+        self, desk: OpenDesk
+    ) -> None:
+        one = await desk()
+        secret = "the-sites-own-secret-of-enough-length-0123456789"
+        admin = await one.product.staff(one.tenant, Role.ADMIN)
+        changed = await one.product.http.patch("/api/v1/settings", json={"identity_secret": secret}, headers=admin)
+        assert changed.status_code == 200
+        now = int(time.time())
+
+        def signed(who: str) -> str:
+            return jwt.encode(
+                {"sub": who, "aud": "helpdesk", "iat": now, "exp": now + 600, "name": who}, secret, "HS256"
+            )
+
+        chat = await one.tab()
+        await chat.page.evaluate("([token]) => window.helpdesk.setUser(token)", [signed("ada")])
+        await chat.page.evaluate("window.helpdesk.setCustomAttributes({plan: 'pro'})")
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        found = await one.product.rows(
+            one.tenant,
+            "select c.external_id, s.attributes from chat_sessions s join customers c on c.id = s.customer_id",
+        )
+        assert found == [{"external_id": "ada", "attributes": {"plan": "pro"}}]
+        await chat.page.evaluate("([token]) => window.helpdesk.setUser(token)", [signed("bert")])
+        await chat.find(".message.customer").first.wait_for(state="detached")
+        await chat.say("hello again")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        rows = await one.product.rows(one.tenant, "select distinct customer_id from chat_sessions")
+        assert len(rows) == 2

@@ -176,11 +176,9 @@ class TestExtracting:
 
 
 def children() -> str:
-    """The commands of the processes that this one has started."""
-    listed = subprocess.run(
-        ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
-    )
-    return listed.stdout
+    """The commands of the processes that this one has started, whole: a long path would be cut at 80 columns."""
+    command = ["ps", "-ww", "-o", "args=", "--ppid", str(os.getpid())]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 MEASURE = """

@@ -179,13 +179,14 @@ async function deliver(item) {
     const id = await ensureSession();
     await api.send(id, item.text, item.key, item.attachments.map((file) => file.id));
     setConnection("open");
+    if (!stream) await connect(); // a conversation that had ended goes on
   } catch (error) {
-    throw await judged(error);
+    throw judged(error);
   }
 }
 
 /** Whether trying again can help: a lost network can come back, a refused message can't. */
-async function judged(error) {
+function judged(error) {
   if (!(error instanceof ApiError)) {
     setConnection("lost");
     return error;
@@ -196,8 +197,10 @@ async function judged(error) {
     return Object.assign(error, { retryAfter: 0.1 });
   }
   if (error.status === 401 && api.visitor && !api.identity) {
-    forget();
-    return Object.assign(error, { fatal: true });
+    api.visitor = null; // it has run out: the message goes into a new conversation, under a new one
+    storage.set("visitor", null);
+    startAnew();
+    return Object.assign(error, { retryAfter: 0.1 });
   }
   return Object.assign(error, { fatal: true });
 }
@@ -281,7 +284,7 @@ function transcript() {
 }
 
 function report(error) {
-  view.setBanner(error.message);
+  view.setBanner(error instanceof ApiError ? error.message : words.t("offline"));
   setTimeout(() => connection === "open" && view.setBanner(""), 6000);
   host?.tell("error", { reason: error.message });
 }
