@@ -3,6 +3,7 @@
 from memory.models.attachments import Attachment
 from memory.models.base import GLOBAL_TENANT, SharedRead, TenantOwned, new_id
 from memory.models.chats import ChatMessage, ChatSession, Fact, SessionEvent
+from memory.models.drafts import ApprovedReply, Draft, LearnedReply
 from memory.models.feedback import Feedback
 from memory.models.knowledge import (
     Article,
@@ -10,7 +11,6 @@ from memory.models.knowledge import (
     Embedding384,
     Embedding1536,
     IndexedPassage,
-    LearnedReply,
     Reference,
     RetrievalSettings,
 )
@@ -23,6 +23,7 @@ from memory.models.webhooks import WebhookDelivery, WebhookEndpoint
 __all__ = [
     "GLOBAL_TENANT",
     "ApiKey",
+    "ApprovedReply",
     "Article",
     "ArticleVersion",
     "Attachment",
@@ -30,6 +31,7 @@ __all__ = [
     "ChatMessage",
     "ChatSession",
     "Customer",
+    "Draft",
     "Embedding384",
     "Embedding1536",
     "Fact",

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import BigInteger, Computed, Float, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, Float, Index, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
 
@@ -147,12 +147,17 @@ class KnowledgeRevision(SharedRead, table=True):
 
 
 class Reference(Row, TenantOwned, table=True):
-    """A message relied on this passage. No foreign key: the proof outlives a reindex and the article."""
+    """A message or a draft relied on this passage. No foreign key to it: the proof outlives a reindex and the article."""
 
     __tablename__ = "kb_references"
-    __table_args__ = (of_tenant("message_id", "chat_messages"),)
+    __table_args__ = (
+        of_tenant("message_id", "chat_messages"),
+        of_tenant("draft_id", "drafts"),
+        CheckConstraint("num_nonnulls(message_id, draft_id) = 1", name="kb_references_of_one"),
+    )
 
-    message_id: UUID = Field(index=True)
+    message_id: UUID | None = Field(default=None, index=True)
+    draft_id: UUID | None = Field(default=None, index=True)
     article_id: UUID | None = Field(default=None, index=True)
     ref: str
     title: str
@@ -162,17 +167,6 @@ class Reference(Row, TenantOwned, table=True):
     rank: int
     score: float = Field(sa_type=Float)
     source: str
-
-
-class LearnedReply(Row, TenantOwned, table=True):
-    """An approved reply or a correction, redacted, as the index holds it."""
-
-    __tablename__ = "learned_replies"
-
-    kind: str = Field(description="example | correction")
-    title: str
-    text: str = long_text()
-    status: str = Field(default="active", description="active | removed")
 
 
 class RetrievalSettings(Row, TenantOwned, table=True):
