@@ -16,7 +16,7 @@ from api.errors import too_large
 
 MULTIPART = "multipart/form-data"
 _ONE_FILE = re.compile(rf"{PREFIX}/attachments")
-_MESSAGE = re.compile(rf"{PREFIX}/chat/sessions/[^/]+/messages")
+_WITH_FILES = re.compile(rf"{PREFIX}/(?:chat/sessions/[^/]+/messages|tickets(?:/[^/]+/(?:reply|notes))?)")
 _AROUND_A_FILE = 65_536
 
 
@@ -56,4 +56,4 @@ class BodyLimit:
             return self.most
         if _ONE_FILE.fullmatch(scope["path"]):
             return max(self.most, self.most_of_one)
-        return self.most_of_message if _MESSAGE.fullmatch(scope["path"]) else self.most
+        return self.most_of_message if _WITH_FILES.fullmatch(scope["path"]) else self.most

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from agent.resources import Resources
 from api.dependencies import authenticate, limiter_of, resources_of
+from api.forms import raw_of
 from memory import idempotency
 from memory.errors import Invalid, Unavailable
 
@@ -61,8 +62,11 @@ class IdempotentRoute(APIRoute):
             if principal.role.is_staff:  # a colleague's first session or ticket makes them a customer: the same caller
                 principal = replace(principal, customer_id=None)
             route = f"{request.method} {request.url.path}"
-            key = idempotency.Key.of(principal, route, given, await request.body())
-            return await _once(request, key, handle)
+            raw = await raw_of(request, resources.attachment_limits.most_files)
+            try:
+                return await _once(request, idempotency.Key.of(principal, route, given, raw), handle)
+            finally:
+                await request.close()  # a form whose answer was there already
 
         return once
 

@@ -49,6 +49,11 @@ class Principal:
             return f"{'key' if self.is_server else 'user'}:{self.user_id}"
         return f"customer:{self.customer_id}" if self.customer_id else f"tenant:{self.tenant_id}"
 
+    @property
+    def is_colleague(self) -> bool:
+        """A person of the staff: a server speaks for customers and sees what they may see."""
+        return self.role.is_staff and not self.is_server
+
     def must_be(self, *roles: Role) -> None:
         if self.role not in roles:
             raise NotAllowed("your role does not reach this")

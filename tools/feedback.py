@@ -26,7 +26,7 @@ async def give_feedback(
         raise Invalid("a thumb names its message; csat and resolved name none")
     async with database.connection(principal.tenant_id) as connection:
         session = await chats.get_session(connection, session_id, customer_id=seen_by(principal))
-        if principal.role.is_staff and not principal.is_server and session.customer_id != principal.customer_id:
+        if principal.is_colleague and session.customer_id != principal.customer_id:
             raise NotAllowed("only the customer judges")
         if message_id:
             await _must_be_an_answer(connection, session.id, message_id)

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header, Request, Response, status
 from fastapi.responses import FileResponse
 
 from api.body_limit import MULTIPART
-from api.chat_body import read_upload
 from api.dependencies import Caller, Limits, Res
 from api.errors import responses
+from api.forms import read_upload
 from api.idempotency import SCHEMA, key_of
 from api.schemas.attachments import FORM, AttachmentOut
 from memory.errors import NotAllowed, NotFound

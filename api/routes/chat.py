@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 
-from api.chat_body import read_message
 from api.dependencies import (
     Chatter,
     Limits,
@@ -20,6 +19,7 @@ from api.dependencies import (
     still_holds,
 )
 from api.errors import responses
+from api.forms import read_body, taken_as
 from api.idempotency import SCHEMA, IdempotentRoute, key_of
 from api.schemas.chat import (
     AcceptedOut,
@@ -33,7 +33,6 @@ from api.schemas.chat import (
     SessionIn,
     SessionOut,
     StateOut,
-    message_form,
 )
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.sse import stream_response
@@ -124,15 +123,7 @@ async def read_messages(
         202: {"model": AcceptedOut, "description": "stored; the answer comes as events, or from a person"},
         **responses(401, 403, 404, 409, 415),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": MessageIn.model_json_schema()},
-                "multipart/form-data": {"schema": message_form()},
-            },
-        }
-    },
+    openapi_extra=taken_as(MessageIn),
 )
 async def send_message(
     session_id: UUID, principal: Chatter, request: Request, resources: Res, limits: Limits,
@@ -144,15 +135,15 @@ async def send_message(
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
     writer = f"{principal.key}:{session_id}" if principal.is_server else principal.key  # a site has many customers
     await limits.check("messages", writer, resources.settings.http.messages_per_minute)
-    async with read_message(request, resources.attachment_limits.most_files) as said:
-        if said.uploads:  # nothing is stored for a session that is not theirs
+    async with read_body(request, MessageIn, resources.attachment_limits.most_files) as given:
+        if given.uploads:  # nothing is stored for a session that is not theirs
             await conversations.visible_session(resources.database, principal, session_id)
         async with sending(
-            resources.database, resources.files, resources.attachment_limits, principal, said.uploads
+            resources.database, resources.files, resources.attachment_limits, principal, given.uploads
         ) as new:
             sent = await resources.conversations.send(
-                principal, session_id, said.text, reject_if_busy=if_busy.strip().lower() == "reject",
-                idempotency_key=key_of(request), raw=said.raw, attachment_ids=[*said.attachment_ids, *new],
+                principal, session_id, given.body.message, reject_if_busy=if_busy.strip().lower() == "reject",
+                idempotency_key=key_of(request), raw=given.raw, attachment_ids=[*given.body.attachment_ids, *new],
             )  # fmt: skip
     headers = {"Idempotency-Replayed": "true"} if sent.replayed else {}
     if sent.turn_id is None or "respond-async" in prefer.lower():

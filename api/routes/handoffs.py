@@ -19,7 +19,9 @@ from api.schemas.handoffs import (
     SaidOut,
     Status,
 )
+from api.schemas.people import ColleagueOut
 from memory.tenancy import Principal
+from tools.handoffs import people
 from tools.handoffs.queue import Wanted, list_handoffs, read_handoff
 
 router = APIRouter(prefix="/handoffs", tags=["handoffs"], route_class=IdempotentRoute)
@@ -44,6 +46,14 @@ async def list_queue(
     async with resources.database.connection(principal.tenant_id) as connection:
         found = await list_handoffs(connection, wanted)
     return page_of([QueuedOut.model_validate(row) for row in found], limit, found[-1]["id"] if found else None)
+
+
+@router.get("/colleagues", responses=responses(401, 403))
+async def list_colleagues(principal: Colleague, resources: Res) -> Page[ColleagueOut]:
+    """To whom something can be given: whoever is available and has least to do first."""
+    async with resources.database.connection(principal.tenant_id) as connection:
+        found = await people.list_colleagues(connection)
+    return Page(items=[ColleagueOut.model_validate(each) for each in found], next_cursor=None)
 
 
 @router.get("/{handoff_id}", responses=responses(401, 403, 404))

@@ -1,5 +1,7 @@
 """Tickets: customers open, read and answer their own; colleagues work on all of the tenant's."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,8 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request, Response, status
 from pydantic import Field
 
-from api.dependencies import Colleague, Res, TicketUser, few_enough, trace
+from agent.resources import Resources
+from api.dependencies import Colleague, Res, TicketUser, trace
 from api.errors import responses
+from api.forms import B, read_body, taken_as
 from api.idempotency import IdempotentRoute
 from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
 from api.schemas.tickets import (
@@ -28,6 +32,7 @@ from memory.database import Connection
 from memory.errors import Invalid, NotAllowed
 from memory.models import TicketEvent
 from memory.tenancy import Principal
+from tools.attachments.sending import sending
 from tools.conversations import seen_by
 from tools.ticket_rules import HIGHEST_TIER, Priority, SeverityName
 from tools.tickets import changing, customers, links, talking
@@ -86,14 +91,17 @@ async def list_tickets(
     return Page(items=[_shown(principal, row) for row in found], next_cursor=following)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
-async def open_ticket(
-    body: TicketIn, principal: TicketUser, resources: Res, request: Request, response: Response
-) -> Ticket:
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409, 415),
+    openapi_extra=taken_as(TicketIn),
+)  # fmt: skip
+async def open_ticket(principal: TicketUser, resources: Res, request: Request, response: Response) -> Ticket:
     """Open a ticket for oneself, or as a colleague or server for a customer."""
-    async with resources.database.connection(principal.tenant_id) as connection:
-        few_enough(resources, body.attachment_ids)
-        asked = customers.Asked(**body.model_dump())
+    async with (
+        _with_files(request, resources, principal, TicketIn) as (body, files),
+        resources.database.connection(principal.tenant_id) as connection,
+    ):
+        asked = customers.Asked(**{**body.model_dump(), "attachment_ids": files})
         ticket = await customers.open_for(connection, principal, asked, **trace(request))
         return await _read(connection, principal, ticket.id, response)
 
@@ -111,7 +119,7 @@ async def read_events(
     """The history, oldest first; what is internal only for colleagues."""
     async with resources.database.connection(principal.tenant_id) as connection:
         await get_ticket(connection, ticket_id, customer_id=seen_by(principal))
-        found = await list_events(connection, ticket_id, internal=_is_colleague(principal), after=cursor, limit=limit)
+        found = await list_events(connection, ticket_id, internal=principal.is_colleague, after=cursor, limit=limit)
     return page_of([_told(principal, event) for event in found], limit, found[-1].id if found else None)
 
 
@@ -129,27 +137,38 @@ async def change(
         return await _read(connection, principal, ticket_id, response)
 
 
-@router.post("/{ticket_id}/reply", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
+@router.post(
+    "/{ticket_id}/reply", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409, 415),
+    openapi_extra=taken_as(ReplyIn),
+)  # fmt: skip
 async def reply(
-    ticket_id: UUID, body: ReplyIn, principal: TicketUser, resources: Res, request: Request, response: Response
+    ticket_id: UUID, principal: TicketUser, resources: Res, request: Request, response: Response
 ) -> SaidOut:
     """Answer. A customer's reply opens again what was resolved, or closed less than seven days ago."""
-    async with resources.database.connection(principal.tenant_id) as connection:
+    async with (
+        _with_files(request, resources, principal, ReplyIn, ticket_id) as (body, files),
+        resources.database.connection(principal.tenant_id) as connection,
+    ):
         event = await talking.reply(
             connection, principal, ticket_id, body.message, status=body.status, version=body.version,
-            attachment_ids=few_enough(resources, body.attachment_ids), **trace(request),
+            attachment_ids=files, **trace(request),
         )  # fmt: skip
         return SaidOut(event=_told(principal, event), ticket=await _read(connection, principal, ticket_id, response))
 
 
-@router.post("/{ticket_id}/notes", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404))
-async def note(ticket_id: UUID, body: NoteIn, principal: Colleague, resources: Res, request: Request) -> StaffEventOut:
+@router.post(
+    "/{ticket_id}/notes", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 415),
+    openapi_extra=taken_as(NoteIn),
+)  # fmt: skip
+async def note(ticket_id: UUID, principal: Colleague, resources: Res, request: Request) -> StaffEventOut:
     """Write something that only colleagues see."""
-    async with resources.database.connection(principal.tenant_id) as connection:
+    async with (
+        _with_files(request, resources, principal, NoteIn, ticket_id) as (body, files),
+        resources.database.connection(principal.tenant_id) as connection,
+    ):
         event = await talking.note(
-            connection, principal, ticket_id, body.message,
-            attachment_ids=few_enough(resources, body.attachment_ids), **trace(request),
-        )  # fmt: skip
+            connection, principal, ticket_id, body.message, attachment_ids=files, **trace(request)
+        )
         return StaffEventOut.of(event)
 
 
@@ -177,23 +196,33 @@ async def merge(
         return await _read(connection, principal, ticket_id, response)
 
 
+@asynccontextmanager
+async def _with_files(
+    request: Request, resources: Resources, principal: Principal, model: type[B], ticket_id: UUID | None = None
+) -> AsyncIterator[tuple[B, list[UUID]]]:
+    """A body, and the ids of all its files, those that came with it included. Nothing is stored for a ticket that the
+    caller may not see. Raises NotFound."""
+    limits = resources.attachment_limits
+    async with read_body(request, model, limits.most_files) as given:
+        if given.uploads and ticket_id:
+            async with resources.database.connection(principal.tenant_id) as connection:
+                await get_ticket(connection, ticket_id, customer_id=seen_by(principal))
+        async with sending(resources.database, resources.files, limits, principal, given.uploads) as new:
+            yield given.body, [*given.body.attachment_ids, *new]
+
+
 async def _read(connection: Connection, principal: Principal, ticket_id: UUID, response: Response) -> Ticket:
     found = _shown(principal, await read_ticket(connection, ticket_id, customer_id=seen_by(principal)))
     response.headers["ETag"] = f'"{found.version}"'
     return found
 
 
-def _is_colleague(principal: Principal) -> bool:
-    """A server speaks for customers and sees what they may see."""
-    return principal.role.is_staff and not principal.is_server
-
-
 def _shown(principal: Principal, row: object) -> Ticket:
-    return (StaffTicketOut if _is_colleague(principal) else TicketOut).model_validate(row)
+    return (StaffTicketOut if principal.is_colleague else TicketOut).model_validate(row)
 
 
 def _told(principal: Principal, event: TicketEvent) -> Event:
-    return StaffEventOut.of(event) if _is_colleague(principal) else EventOut.of(event)
+    return StaffEventOut.of(event) if principal.is_colleague else EventOut.of(event)
 
 
 def _version(in_body: int | None, if_match: str | None) -> int | None:

@@ -57,13 +57,6 @@ class MessageIn(Body):
     )
 
 
-def message_form() -> dict[str, Any]:
-    """The same as a form, where files may also come along."""
-    schema = MessageIn.model_json_schema()
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    return {**schema, "properties": {**schema["properties"], "attachments[]": files}}
-
-
 class SourceOut(Out):
     id: str
     content: str
@@ -113,6 +106,7 @@ class MessageOut(Out):
     id: UUID
     n: int
     author: Literal["customer", "bot", "agent", "system"]
+    name: str | None = Field(default=None, description="the colleague who wrote it")
     content: str
     status: Literal["complete", "incomplete"]
     turn_id: UUID | None
@@ -123,7 +117,7 @@ class MessageOut(Out):
     @classmethod
     def of(cls, message: ChatMessage) -> "MessageOut":
         told = {name: message.details.get(name, []) for name in ("sources", "attachments")}
-        return cls(**message.model_dump(), **told)
+        return cls(**message.model_dump(), **told, name=message.details.get("name"))
 
 
 class EscalateIn(Body):

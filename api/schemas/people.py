@@ -47,6 +47,18 @@ class UserOut(Out):
     created_at: Time
 
 
+class ColleagueOut(Out):
+    """A member of the staff, to whom conversations and tickets can be given."""
+
+    id: UUID
+    name: str = Field(description="or the address, where there is none", validation_alias="known_as")
+    role: Role
+    teams: list[str]
+    is_available: bool
+    conversations: int = Field(description="claimed by them now")
+    tickets: int = Field(description="assigned to them, not ended")
+
+
 class MeOut(Out):
     tenant_id: UUID
     role: Role

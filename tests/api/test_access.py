@@ -79,6 +79,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/attachments"): OWN_LIST,
     ("get", "/api/v1/attachments/{attachment_id}"): OWN,
     ("get", "/api/v1/handoffs"): STAFF,
+    ("get", "/api/v1/handoffs/colleagues"): STAFF,
     ("get", "/api/v1/handoffs/{handoff_id}"): STAFF_OBJECT,
     ("post", "/api/v1/handoffs/{handoff_id}/claim"): STAFF_OBJECT,
     ("post", "/api/v1/handoffs/{handoff_id}/messages"): STAFF_OBJECT,

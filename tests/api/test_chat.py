@@ -25,11 +25,6 @@ ARTICLES = [
 ]
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
 def put_together(events: list[Event]) -> str:
     text = ""
     for event in events:

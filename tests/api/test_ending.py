@@ -4,19 +4,12 @@ import asyncio
 import re
 from uuid import UUID
 
-import pytest
-
 from memory import chats, turns
 from memory.events import journal
 from memory.models import Tenant
 from tests.product import Product, Visitor
 
 QUESTION = "How do I reset my mailbox password?"
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
 
 
 async def busy(product: Product, tenant: Tenant, visitor: Visitor, *, said: str = "", messages: int = 2) -> None:

@@ -11,11 +11,6 @@ from tests.product import Product, Visitor
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
 async def judge(visitor: Visitor, **body: Any) -> Any:
     return await visitor.http.post(f"{visitor.url}/feedback", json=body, headers=visitor.headers)
 

@@ -20,21 +20,6 @@ CLAIMS = int(os.environ.get("CLAIMS", "20"))
 Headers = dict[str, str]
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def bert(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
 async def waiting(product: Product, tenant: Tenant, *, said: str = QUESTION) -> tuple[Visitor, str]:
     """A customer who has asked for a person, and the handoff."""
     visitor = await product.visitor(tenant)
@@ -158,6 +143,25 @@ class TestQueue:
         answer = await visitor.ask("I want to talk to a person")
         assert "Nobody is available" in answer["message"]
         assert answer["ticket_id"]
+
+
+class TestColleagues:
+    async def test_who_has_least_to_do_comes_first_and_who_is_away_last(
+        self, product: Product, tenant: Tenant, ada: Headers, bert: Headers
+    ) -> None:
+        _, handoff = await waiting(product, tenant)
+        await do(product, ada, handoff, "claim")
+        away = await product.staff(tenant, Role.AGENT)
+        await product.http.patch("/api/v1/auth/me", headers=away, json={"is_available": False})
+        listed = (await product.http.get("/api/v1/handoffs/colleagues", headers=bert)).json()["items"]
+        ids = [
+            (await product.http.get("/api/v1/auth/me", headers=who)).json()["user"]["id"] for who in (bert, ada, away)
+        ]
+        assert [each["id"] for each in listed] == ids
+        assert [(each["conversations"], each["tickets"], each["is_available"]) for each in listed] == [
+            (0, 0, True), (1, 1, True), (0, 0, False),
+        ]  # fmt: skip
+        await do(product, ada, handoff, "reassign", user_id=listed[0]["id"])
 
 
 class TestTakeover:

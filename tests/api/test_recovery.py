@@ -16,11 +16,6 @@ from tests.product import Product, Visitor
 QUESTION = "How do I reset my mailbox password?"
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
 async def abandoned(
     product: Product, tenant: Tenant, visitor: Visitor, *, said: str = "", question: str = QUESTION
 ) -> Lease:

@@ -21,16 +21,6 @@ async def tenant(product: Product) -> Tenant:
     return await product.tenant(sla=SLA)
 
 
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
-
-
 class TestClocks:
     async def seen(self, product: Product, ada: Headers, ticket: Json) -> Json:
         found: Json = await call(product, "GET", f"/{ticket['id']}", ada)

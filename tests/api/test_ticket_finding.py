@@ -10,21 +10,6 @@ from tests.product import Product, Visitor
 from tests.ticket_desk import URL, Headers, Json, call, listed, me, opened
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
-
-
 class TestFinding:
     async def test_filters(self, product: Product, tenant: Tenant, ada: Headers, customer: Visitor) -> None:
         other = await product.visitor(tenant)

@@ -12,11 +12,6 @@ from tests.product import PASSWORD, Product
 from tests.ticket_desk import Headers, Json, call, events, opened
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
 class TestRouting:
     async def members(self, product: Product, tenant: Tenant, admin: Headers, *teams: list[str]) -> list[Json]:
         found = []

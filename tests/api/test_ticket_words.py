@@ -6,24 +6,8 @@ import secrets
 import pytest
 
 from memory.models import Tenant
-from memory.tenancy import Role
 from tests.product import Product, Visitor
 from tests.ticket_desk import URL, Headers, call, earlier, events, kinds, opened, server_of
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
 
 
 class TestTalking:
@@ -138,3 +122,54 @@ class TestTalking:
             texts += [event["text"] or event["type"] for event in answer.json()["items"]]
             cursor = answer.json()["next_cursor"]
         assert texts == ["created", "0", "1", "status_changed", "2", "3", "4"]
+
+
+class TestInTheConversation:
+    """A reply on the ticket of a conversation is heard there, and takes nothing over."""
+
+    async def test_who_asked_in_the_chat_reads_it_there(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        ticket = await opened(product, customer.headers, session_id=customer.session_id)
+        async with asyncio.timeout(10), customer.follow("1") as following:
+            await call(product, "POST", f"/{ticket['id']}/reply", ada, 201, message="Please try again.")
+            event = await anext(following)
+        assert (event.type, event.data["author"], event.data["text"]) == (
+            "message.created",
+            "agent",
+            "Please try again.",
+        )
+        last = (await customer.history())[-1]
+        assert (last["author"], last["content"], bool(last["name"])) == ("agent", "Please try again.", True)
+        answer = await customer.ask("How do I reset my mailbox password?")
+        assert answer["status"] == "complete"
+
+    async def test_notes_and_customers_own_words_stay_on_the_ticket(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        ticket = await opened(product, customer.headers, session_id=customer.session_id)
+        await call(product, "POST", f"/{ticket['id']}/notes", ada, 201, message="For us.")
+        await call(product, "POST", f"/{ticket['id']}/reply", customer.headers, 201, message="Any news?")
+        assert [message["author"] for message in await customer.history()] == ["bot"]
+
+    async def test_the_person_who_has_the_conversation_has_answered(
+        self, product: Product, tenant: Tenant, ada: Headers, bert: Headers, customer: Visitor
+    ) -> None:
+        asked = (await product.http.post(f"{customer.url}/escalate", headers=customer.headers)).json()
+        await product.http.post(f"/api/v1/handoffs/{asked['handoff_id']}/claim", headers=bert)
+        await call(product, "POST", f"/{asked['ticket_id']}/reply", ada, 201, message="I know this one.")
+        [handoff] = await product.rows(tenant, "select status, waiting_since from handoffs")
+        assert handoff == {"status": "claimed", "waiting_since": None}
+
+    @pytest.mark.parametrize(("ago", "heard"), [("1 day", True), ("8 days", False)])
+    async def test_an_ended_conversation_goes_on_if_it_is_not_long_over(
+        self, product: Product, tenant: Tenant, ada: Headers, customer: Visitor, ago: str, heard: bool
+    ) -> None:
+        ticket = await opened(product, customer.headers, session_id=customer.session_id)
+        await product.http.post(f"{customer.url}/close", headers=customer.headers)
+        async with product.owner.connection(tenant.id) as connection:
+            await connection.execute("update chat_sessions set closed_at = now() - %s::interval", (ago,))
+        await call(product, "POST", f"/{ticket['id']}/reply", ada, 201, message="It is done.")
+        session = (await product.http.get(customer.url, headers=customer.headers)).json()
+        assert session["status"] == ("open" if heard else "closed")
+        assert ((await customer.history())[-1]["content"] == "It is done.") is heard

@@ -12,21 +12,6 @@ from tests.ticket_desk import URL, Headers, Json, call, earlier, events, kinds, 
 from tools.tickets.status import STATUSES, TRANSITIONS
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
-
-
 class TestOpening:
     async def test_it_is_classified_and_its_customer_sees_it(
         self, product: Product, ada: Headers, customer: Visitor

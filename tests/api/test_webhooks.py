@@ -38,11 +38,6 @@ def _fresh(receiver: Receiver) -> None:
     receiver.reply = lambda got: answer(200)
 
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
 class Admin:
     """An admin of a tenant at their console."""
 

@@ -127,7 +127,7 @@ def shown(attachments: Collection[Attachment]) -> list[dict[str, Any]]:
 async def find(connection: Connection, principal: Principal, attachment_id: UUID) -> Attachment:
     """One attachment that this caller may see: one's own upload, or one of a conversation or ticket that is theirs.
     Colleagues see all that is bound, a server what its scopes reach; `internal` is for colleagues. Raises NotFound."""
-    colleague = principal.role.is_staff and not principal.is_server
+    colleague = principal.is_colleague
     values = {
         "id": attachment_id, "by": principal.key, "colleague": colleague, "server": principal.is_server,
         "chats": "chat" in principal.scopes, "tickets": "tickets" in principal.scopes,

@@ -14,15 +14,18 @@ from tools.conversations import seen_by
 from tools.handoffs.people import colleague
 from tools.tickets.editing import Edit, editing
 from tools.tickets.events import get_event
+from tools.tickets.in_chat import hold_session, say_in_chat
 
 
 async def reply(
     connection: Connection, principal: Principal, ticket_id: UUID, text: str, *, status: str | None = None,
     version: int | None = None, attachment_ids: Sequence[UUID] = (), **trace: Any,
 ) -> TicketEvent:  # fmt: skip
-    """Answer on a ticket, with the caller's own uploads. A colleague may set a status with it; a customer's words open
-    what had ended or waited for them. A tenant's server speaks for the customer. Raises NotFound, NotAllowed, Conflict.
+    """Answer on a ticket, with the caller's own uploads. A colleague may set a status with it, and is heard in the
+    ticket's conversation too; a customer's words open what had ended or waited for them. A tenant's server speaks for
+    the customer. Raises NotFound, NotAllowed, Conflict.
     """
+    session = await hold_session(connection, ticket_id) if principal.is_colleague else None
     files = await storing.claim(connection, principal, attachment_ids)
     sent = {"attachments": storing.shown(files)} if files else {}
     async with editing(
@@ -38,6 +41,8 @@ async def reply(
         else:
             by = await colleague(connection, principal.user_id)
             _as_colleague(edit, {"text": text, "author": "agent", "name": by.shown, **sent}, status)
+            if session:
+                await say_in_chat(connection, session, by, text, {**sent, "ticket_id": str(ticket_id)})
     if not speaks_as_customer(principal, edit.ticket):
         await audit.write(connection, principal, "ticket.replied", "ticket", ticket_id, **trace)
     return await _event(connection, edit, "reply", files)

@@ -1,23 +1,22 @@
-"""A message's body, as JSON or as a form with files, and an upload's; anything else is told what is taken."""
+"""Bodies that come as JSON or as a form with files, and an upload's; anything else is told what is taken."""
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from api.body_limit import MULTIPART
-from api.schemas.chat import MessageIn
 from memory.errors import Invalid, Unavailable
 from memory.files import PIECE
 from tools.attachments.storing import Upload
@@ -26,31 +25,69 @@ FIELDS = 20
 FORM = "application/x-www-form-urlencoded"
 _FILES = ("attachments", "attachments[]")
 _IDS = ("attachment_ids", "attachment_ids[]")
+_NUMBERS = ("version",)
+
+
+class TakesUploads(Protocol):
+    """A body that may name uploads, and may bring some as a form."""
+
+    attachment_ids: list[UUID]
+
+    @classmethod
+    def model_validate(cls, given: Any) -> Self: ...
+
+    def model_dump_json(self) -> str: ...
+
+
+B = TypeVar("B", bound=TakesUploads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A message as it was sent."""
+class Sent(Generic[B]):
+    """A body as it was sent."""
 
-    text: str
-    attachment_ids: list[UUID]
+    body: B
     uploads: list[Upload]
     raw: bytes
-    """What an idempotency key compares: the same for the same message, however it was written down."""
+    """What an idempotency key compares: the same for the same body, however it was written down."""
 
 
 @asynccontextmanager
-async def read_message(request: Request, most_files: int) -> AsyncIterator[Said]:
-    """The message; its files are open until the end of the block. Raises Invalid for too many."""
+async def read_body(request: Request, model: type[B], most_files: int) -> AsyncIterator[Sent[B]]:
+    """The body; its files are open until the end of the block. Raises Invalid for too many."""
     kind = _kind(request)
     if kind == "application/json":
-        yield await _said(_json(await request.body()), [], most_files)
+        yield await _sent(model, _json(await request.body()), [], most_files)
     elif kind in (MULTIPART, FORM):
         async with _form(request, most_files) as form:
             fields, files = _parted(form)
-            yield await _said(fields, files, most_files)
+            yield await _sent(model, fields, files, most_files)
     else:
         raise HTTPException(415)
+
+
+def taken_as(model: type[BaseModel]) -> dict[str, Any]:
+    """What the API's description says of such a body: JSON, or a form where files may also come along."""
+    schema = model.model_json_schema()
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    form = {**schema, "properties": {**schema["properties"], "attachments[]": files}}
+    content = {"application/json": {"schema": schema}, MULTIPART: {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def raw_of(request: Request, most_files: int) -> bytes:
+    """What an idempotency key compares of any body: a form's own marks between its parts differ with each try."""
+    if _kind(request) != MULTIPART:
+        return await request.body()
+    form = await request.form(max_files=most_files, max_fields=FIELDS)  # kept by the request, for whoever reads it next
+    digest = hashlib.sha256()
+    for name, value in form.multi_items():
+        digest.update(_sha(name.encode()))
+        if isinstance(value, UploadFile):
+            digest.update(await asyncio.to_thread(_sha_of_file, value.file))
+        else:
+            digest.update(_sha(value.encode()))
+    return digest.digest()
 
 
 @asynccontextmanager
@@ -95,35 +132,48 @@ def _parted(form: FormData) -> tuple[dict[str, Any], list[Upload]]:
         elif name in _IDS:
             fields.setdefault("attachment_ids", []).append(value)
         else:
-            fields[name] = value
+            fields[name] = _number(value) if name in _NUMBERS else value
     return fields, files
+
+
+def _number(value: Any) -> Any:
+    """A form knows only texts."""
+    digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
+    return int(value) if digits else value
 
 
 def _upload(file: UploadFile) -> Upload:
     return Upload(name=file.filename, file=file.file, size=file.size or 0)
 
 
-async def _said(fields: Any, uploads: list[Upload], most_files: int) -> Said:
+async def _sent(model: type[B], fields: Any, uploads: list[Upload], most_files: int) -> Sent[B]:
     try:
-        message = MessageIn.model_validate(fields)
+        body = model.model_validate(fields)
     except ValidationError as error:
         raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from None
-    if len(message.attachment_ids) + len(uploads) > most_files:
-        raise Invalid(f"a message takes at most {most_files} attachments")
-    raw = await asyncio.to_thread(_digest, message, uploads)
-    return Said(text=message.message, attachment_ids=message.attachment_ids, uploads=uploads, raw=raw)
+    if len(body.attachment_ids) + len(uploads) > most_files:
+        raise Invalid(f"at most {most_files} attachments go together")
+    raw = await asyncio.to_thread(_digest, body, uploads)
+    return Sent(body=body, uploads=uploads, raw=raw)
 
 
-def _digest(message: MessageIn, uploads: list[Upload]) -> bytes:
-    digest = hashlib.sha256(message.message.encode())
-    for each in message.attachment_ids:
-        digest.update(each.bytes)
+def _digest(body: TakesUploads, uploads: list[Upload]) -> bytes:
+    digest = hashlib.sha256(body.model_dump_json().encode())
     for upload in uploads:
-        upload.file.seek(0)
-        one = hashlib.sha256()
-        while piece := upload.file.read(PIECE):
-            one.update(piece)
-        digest.update(one.digest())
+        digest.update(_sha_of_file(upload.file))
+    return digest.digest()
+
+
+def _sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _sha_of_file(file: BinaryIO) -> bytes:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE):
+        digest.update(piece)
+    file.seek(0)
     return digest.digest()
 
 
