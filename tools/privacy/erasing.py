@@ -1,0 +1,91 @@
+"""A customer forgotten: rows, files, checkpoints, what was learned from their words, and what was told of them.
+
+Outside the database first, then the rows in one transaction: whatever breaks in between, the customer can still be
+found, and erasing again finishes it. The audit log keeps ids and what colleagues did, and one entry about this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+from uuid import UUID
+
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
+from kbs.index import KnowledgeIndex, Postgres, remove
+from memory import audit
+from memory.checkpoints import thread_id
+from memory.database import Connection, Database
+from memory.files import Files
+from memory.tenancy import Principal
+from tools.attachments import forgetting
+from tools.privacy.belongings import Row, belongings, one_person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everywhere that a customer may have left something."""
+
+    database: Database
+    knowledge: Postgres
+    index: KnowledgeIndex
+    files: Files
+    checkpointer: AsyncPostgresSaver
+
+
+async def erase_customer(stores: Stores, by: Principal, customer_id: UUID) -> int:
+    """Forget them and whoever was found to be the same person; how many rows went. Raises NotFound."""
+    tenant_id = by.tenant_id
+    async with stores.database.connection(tenant_id) as connection:
+        people = await one_person(connection, customer_id)
+        found = await belongings(connection, people)
+    await _forget_learned(stores, tenant_id, found.get("learned_replies", ()))
+    for person in people:
+        await forgetting.forget_customer(stores.database, stores.files, tenant_id, person)
+    async with stores.database.connection(tenant_id) as connection:
+        await _delete(connection, people, found)
+        counts = {table: len(rows) for table, rows in found.items()}
+        await audit.write(connection, by, "customer.erased", "customer", customer_id, changes=counts)
+    for session in found.get("chat_sessions", ()):  # after the rows: no turn can write one any more
+        await stores.checkpointer.adelete_thread(thread_id(tenant_id, cast(UUID, session["id"])))
+    return sum(counts.values())
+
+
+async def _forget_learned(stores: Stores, tenant_id: UUID, learned: Sequence[Row]) -> None:
+    """What was learned from their words is searched no more."""
+    kinds: tuple[Literal["example", "correction"], ...] = ("example", "correction")
+    for kind in kinds:
+        refs = [str(row["id"]) for row in learned if row["kind"] == kind]
+        if refs:
+            await remove(stores.index, stores.knowledge, tenant_id, kind, refs)
+
+
+async def _delete(connection: Connection, people: list[UUID], found: dict[str, list[Row]]) -> None:
+    """The rows that hang on nothing or outlive what they hang on, then the customers: the rest goes with them."""
+
+    def ids(table: str) -> list[str]:
+        return [str(row["id"]) for row in found.get(table, ())]
+
+    accounts = [row["user_id"] for row in found["customers"] if row["user_id"]]
+    about = [*map(str, people), *ids("chat_sessions"), *ids("tickets")]
+    keys = [f"customer:{person}" for person in people] + [f"user:{account}" for account in accounts]
+    await connection.execute(LEARNED, (ids("learned_replies"),))
+    await connection.execute(TOLD, {"ids": about})
+    await connection.execute(KEYS, {"keys": keys, "ids": [f"%{each}%" for each in about]})
+    await connection.execute(PEOPLE, (people,))
+    await connection.execute(ACCOUNTS, (accounts,))
+
+
+# Each names the tenant: a layer of its own besides row-level security.
+LEARNED = "delete from learned_replies where tenant_id = current_tenant() and id::text = any(%s)"
+TOLD = """
+delete from webhook_deliveries
+where tenant_id = current_tenant()
+      and (payload -> 'data' ->> 'session_id' = any(%(ids)s) or payload -> 'data' ->> 'ticket_id' = any(%(ids)s)
+           or payload -> 'data' ->> 'customer_id' = any(%(ids)s))
+"""
+KEYS = """
+delete from idempotency_keys
+where tenant_id = current_tenant() and (principal = any(%(keys)s) or route like any(%(ids)s))
+"""
+PEOPLE = "delete from customers where tenant_id = current_tenant() and id = any(%s)"
+ACCOUNTS = "delete from users where tenant_id = current_tenant() and id = any(%s) and role = 'customer'"
