@@ -15,6 +15,7 @@ from tools.numbers import whole
 from tools.ticket_rules import RoutingRule, Sla
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?$", max_length=200)]
+Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d{1,5})?$", max_length=200)]
 Pack = Literal["hosting", "cyber-training"]
 
 
@@ -29,10 +30,16 @@ class TenantOptions(BaseModel):
     )
     intent_packs: list[Pack] = Field(default=["hosting", "cyber-training"], max_length=10)
     allowed_origins: list[Origin] = Field(default=[], max_length=50, description="sites that may call the API")
+    link_hosts: list[Host] = Field(
+        default=[], max_length=50, description="hosts that the widget links to, besides those of an answer's sources"
+    )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")
     answerable_at: float = Field(default=0.42, ge=0, le=1, description="least answerability of an answer")
     clarify_at: float = Field(default=0.34, ge=0, le=1, description="below this the answer is an honest no")
+    replay_before_activation: bool = Field(
+        default=False, description="a prompt is activated only after a replay of it"
+    )
     people_available: bool = Field(default=True, description="false: say that nobody is there right now")
     business_hours: BusinessHours | None = Field(default=None, description="null: always open")
     sla: Sla = Field(default=Sla(), description="targets of tickets by priority; without any no clock runs")
@@ -41,6 +48,9 @@ class TenantOptions(BaseModel):
         default=600, ge=1, le=86_400, strict=True,
         description="seconds until a customer whom nobody answers is back in the queue",
     )  # fmt: skip
+    auto_draft: bool = Field(
+        default=False, description="write drafts for new tickets and new words of customers by itself"
+    )
 
 
 async def load_options(connection: Connection, tenant_id: UUID) -> TenantOptions:

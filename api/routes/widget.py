@@ -116,7 +116,7 @@ async def _config(resources: Res, tenant_id: UUID, widget_key: str) -> tuple[dic
         "name": row["name"] if row else "Support",
         "greeting": options.greeting,
         "allowedOrigins": origins,
-        "linkHosts": [],
+        "linkHosts": options.link_hosts,
         "locales": LOCALES,
         "questions": QUESTIONS if widget_key == DEMO else [],
         "attachments": {"count": settings.attachments.max_files, "bytes": settings.attachments.max_bytes},

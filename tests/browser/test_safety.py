@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import re
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -47,9 +48,11 @@ async def planted(one: Desk) -> str:
                 details=details,
             )  # fmt: skip
             author = ("agent", "customer", "system")[number % 3]
-            await chats.add_message(
-                entry, session, author=author, content=text, details={"name": text} if author == "agent" else None
-            )
+            file = {"id": str(new_id()), "name": text, "media_type": "text/plain", "size": 1}
+            sent: dict[str, Any] = {"attachments": [file]} if author != "system" else {}
+            if author == "agent":
+                sent["name"] = text
+            await chats.add_message(entry, session, author=author, content=text, details=sent)
     return json.dumps(
         {"session": visitor.session_id, "visitor": visitor.headers["Authorization"].removeprefix("Bearer ")}
     )
@@ -90,6 +93,23 @@ class TestHostileWords:
         await chat.shot("hostile")
         assert chat.ran == []
         assert chat.off_origin == []
+
+    async def test_a_link_leads_to_a_host_that_the_tenant_names_and_to_no_other(self, desk: OpenDesk) -> None:
+        one = await desk(options={"link_hosts": ["docs.example.org"]})
+        visitor = await one.product.visitor(one.tenant)
+        text = f"See [the guide](https://docs.example.org/a), {FAR}/b and https://docs.example.org.evil.example/c"
+        async with journal(one.product.resources.database, one.product.resources.streams, one.tenant.id) as entry:
+            await chats.add_message(entry, UUID(visitor.session_id), author="agent", content=text)
+        token = visitor.headers["Authorization"].removeprefix("Bearer ")
+        chat = await one.tab()
+        await carry(chat, one, json.dumps({"session": visitor.session_id, "visitor": token}))
+        await chat.page.reload()
+        await chat.open()
+        await chat.wait_for(".message.agent")
+        links = await chat.page.frames[-1].evaluate(
+            "[...document.querySelectorAll('.message a')].map((node) => [node.href, node.textContent, node.rel])"
+        )
+        assert links == [["https://docs.example.org/a", "the guide (docs.example.org)", "noopener noreferrer nofollow"]]
 
     async def test_a_model_that_writes_them_shows_them_as_words(self, desk: OpenDesk) -> None:
         one = await desk()

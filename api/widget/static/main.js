@@ -98,8 +98,7 @@ function unread(count) {
 async function setLocale(locale) {
   await words.use(locale, config.locales);
   if (view) {
-    view.translate();
-    view.setOpen(open);
+    view.translate(open);
     view.setUnread(open ? 0 : (storage.get("unread") ?? 0));
     draw();
   }

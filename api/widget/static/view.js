@@ -55,22 +55,31 @@ export class View {
 
   t = (name, values) => this.words.t(name, values);
 
-  /** Build anew in another language, keeping what is shown. */
-  translate() {
+  /** Build anew in another language, keeping what is shown, what is typed, and where the reader is. */
+  translate(open) {
+    const { value, selectionStart, selectionEnd } = this.input;
+    const attached = [...this.attached.children];
+    const reading = this.root.contains(document.activeElement);
     this.root.remove();
     this.#rows.clear();
     this.#liveRow = null;
     this.#build();
+    this.input.value = value;
+    this.input.setSelectionRange(selectionStart, selectionEnd);
+    this.attached.append(...attached);
+    this.setOpen(open, { focus: reading });
+    this.#grow();
   }
 
-  setOpen(open) {
+  setOpen(open, { focus = true } = {}) {
     this.panel.hidden = !open;
     this.launcher.hidden = open || !this.framed;
     if (open) {
       this.setUnread(0);
       this.scroll();
-      this.input.focus({ preventScroll: true });
-    } else if (document.activeElement === document.body || this.panel.contains(document.activeElement)) this.launcher.focus();
+      if (focus) this.input.focus({ preventScroll: true });
+    } else if (!focus) return;
+    else if (document.activeElement === document.body || this.panel.contains(document.activeElement)) this.launcher.focus();
   }
 
   setUnread(count) {
@@ -213,6 +222,9 @@ export class View {
       bubble.append(render(message.text, { hosts: new Set([...this.hosts, ...known]), cite }));
       row.append(bubble);
       if (cards) row.append(cards);
+    } else if (message.author === "agent") {
+      bubble.append(render(message.text, { hosts: this.hosts }));
+      row.append(bubble);
     } else {
       bubble.append(...message.text.split("\n").flatMap((line, at) => (at ? [h("br"), line] : [line])));
       row.append(bubble);
