@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from kbs.embeddings import Batched, ByteCache, Cached, Embedder, Encoder
 from kbs.minilm import open_minilm
+from kbs.shipped_vectors import Shipped, read_shipped
 
 
 @asynccontextmanager
@@ -14,8 +15,9 @@ async def open_embedder(
     """`minilm`, or the name of a model behind an OpenAI-compatible endpoint. Raises EmbeddingUnavailable."""
     async with _open_encoder(model, base_url, api_key) as encoder:
         batched = Batched(encoder)
+        shipped = read_shipped(encoder.id)
         try:
-            yield Cached(batched, cache)
+            yield Cached(Shipped(batched, shipped) if shipped else batched, cache)
         finally:
             await batched.aclose()
 
