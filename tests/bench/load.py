@@ -1,0 +1,92 @@
+"""Virtual customers: each asks, reads its answer to the end, and asks again."""
+
+import asyncio
+import itertools
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+QUESTIONS = (
+    "How do I reset my mailbox password?",
+    "How do I install a free SSL certificate?",
+    "How do I restore a backup of my website?",
+    "How do I point my domain to your name servers?",
+    "Why is my website slow?",
+    "How do I import a database with phpMyAdmin?",
+)
+DELTA = b"event: message.delta"
+
+
+@dataclass(slots=True)
+class Turn:
+    """One answer, by the machine's monotonic clock."""
+
+    mark: str
+    asked: float
+    first: float | None = None
+    ended: float | None = None
+    status: int = 0
+
+
+@dataclass(slots=True)
+class Customer:
+    """One conversation with the product, or one thread of the tutorial's app."""
+
+    http: aiohttp.ClientSession
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self, question: str) -> Turn:
+        turn = Turn(secrets.token_hex(4), time.monotonic())
+        body = {"message": f"{question} (ref {turn.mark})"}
+        async with self.http.post(self.url, json=body, headers=self.headers) as answer:
+            turn.status = answer.status
+            async for line in answer.content:
+                if turn.first is None and line.startswith(DELTA):
+                    turn.first = time.monotonic()
+        turn.ended = time.monotonic()
+        return turn
+
+
+async def ours(http: aiohttp.ClientSession, base: str) -> Customer:
+    async with http.post(f"{base}/api/v1/chat/sessions", headers={"X-Widget-Key": "demo"}) as answer:
+        opened: dict[str, Any] = await answer.json()
+    headers = {"Authorization": f"Bearer {opened['visitor_token']}", "Accept": "text/event-stream"}
+    return Customer(http, f"{base}/api/v1/chat/sessions/{opened['session_id']}/messages", headers)
+
+
+async def tutorials(http: aiohttp.ClientSession, base: str) -> Customer:
+    return Customer(http, f"{base}/chat/{secrets.token_hex(8)}")
+
+
+async def run(base: str, kind: str, streams: int, seconds: float, *, threads: int = 12) -> list[Turn]:
+    """Keep so many answers in the air for so long; a conversation is new after `threads` questions."""
+    turns: list[Turn] = []
+    until = time.monotonic() + seconds
+    opening = ours if kind == "ours" else tutorials
+    timeout = aiohttp.ClientTimeout(total=120)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2**18) as http:
+
+        async def customer(number: int) -> None:
+            await asyncio.sleep(number / streams * 0.84)  # not all at once, as the answers last
+            questions = itertools.cycle(QUESTIONS[number % 6 :] + QUESTIONS[: number % 6])
+            while time.monotonic() < until:
+                one = await opening(http, base)
+                for question in itertools.islice(questions, threads):
+                    if time.monotonic() >= until:
+                        break
+                    turns.append(await one.ask(question))
+
+        await asyncio.gather(*(customer(number) for number in range(streams)))
+    return turns
+
+
+async def one_thread(base: str, kind: str, length: int) -> list[Turn]:
+    """One conversation, turn after turn."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as http:
+        one = await (ours if kind == "ours" else tutorials)(http, base)
+        return [await one.ask(QUESTIONS[number % 6]) for number in range(length)]
