@@ -35,6 +35,8 @@ class Draft(Row, TenantOwned, table=True):
     status: str = Field(default="pending", description="pending | approved | rejected | superseded")
     version: int = Field(default=1, description="rises with every change; a decision about an older one is refused")
     content: str = long_text()
+    marked: str = long_text()
+    """The same with `[n]` where it rests on the n-th of its references."""
     question: str = long_text()
     """The customer's words that it answers, as they were."""
     answers_event_id: UUID | None = None
@@ -71,7 +73,13 @@ class ApprovedReply(Row, TenantOwned, table=True):
     __table_args__ = (
         Index("approved_replies_draft", "draft_id", unique=True),
         Index("approved_replies_newest", "tenant_id", "id"),
-        Index("approved_replies_sending", "sending", "id", postgresql_where=text("sending in ('pending', 'sending')")),
+        Index(
+            "approved_replies_sending",
+            "sending",
+            "id",
+            postgresql_where=text("sending in ('pending', 'sending', 'unknown')"),
+        ),
+        Index("approved_replies_ticket", "ticket_id", "id"),
         of_tenant("draft_id", "drafts"),
         of_tenant("ticket_id", "tickets"),
         named_by_tenant(),
@@ -87,7 +95,10 @@ class ApprovedReply(Row, TenantOwned, table=True):
     learned: str = Field(default="", description="example | correction | empty where nothing was learned from it")
     channel: str = Field(default="ticket", description="ticket | whmcs")
     sending: str = Field(default="pending", description="pending | sending | sent | unknown | failed")
+    ticket_status: str = Field(default="", description="what the ticket becomes with it; empty leaves it to the rules")
     attempts: int = 0
+    tried_at: datetime | None = optional_time()
+    """When the last attempt began, by the database's clock."""
     external_id: str | None = None
     error: str | None = None
     event_id: UUID | None = Field(default=None, description="the ticket's event that shows it")
@@ -102,6 +113,8 @@ class LearnedReply(Row, TenantOwned, table=True):
         Index("learned_replies_newest", "tenant_id", "kind", "id"),
         Index("learned_replies_reply", "approved_reply_id", unique=True,
               postgresql_where=text("approved_reply_id is not null")),
+        Index("learned_replies_customer", "tenant_id", "customer_id", postgresql_where=text("customer_id is not null")),
+        Index("learned_replies_unindexed", "id", postgresql_where=text("indexed_version <> version")),
         of_tenant("approved_reply_id", "approved_replies", "SET NULL"),
         of_tenant("ticket_id", "tickets", "SET NULL"),
         of_tenant("customer_id", "customers", "SET NULL"),
@@ -112,6 +125,8 @@ class LearnedReply(Row, TenantOwned, table=True):
     text: str = long_text()
     status: str = Field(default="active", description="active | removed")
     version: int = 1
+    indexed_version: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """The version that the index holds; another one than `version` is still to be brought there."""
     approved_reply_id: UUID | None = None
     ticket_id: UUID | None = None
     customer_id: UUID | None = None

@@ -32,19 +32,25 @@ class Article(Row, SharedRead, table=True):
     collection: str
     path: str = Field(default="", description="of its file below the ingested folder; empty if it has none")
     title: str
-    status: str = Field(default="published", description="draft | published | withdrawn")
+    status: str = Field(default="published", description="draft | published | withdrawn | deleted")
+    category: str = ""
     audience: list[str] = text_list()
     tags: list[str] = text_list()
     supersedes: list[str] = text_list()
     language: str = "en"
-    version: int = 1
+    version: int = Field(default=1, description="that holds: the published one, or the last that was")
+    latest: int = Field(default=1, description="number of the newest version")
+    draft: int | None = Field(default=None, description="the version that waits to be published")
     content_hash: str
+    file_hash: str = Field(default="", description="of its file at the last ingest; empty where none stands behind it")
     effective_from: datetime | None = optional_time()
     effective_until: datetime | None = optional_time()
     updated_at: datetime = timestamp()
 
 
 class ArticleVersion(Row, SharedRead, table=True):
+    """A text that the article had or is to have, with all that was said about it. Nothing changes it; erasing removes it."""
+
     __tablename__ = "kb_article_versions"
     __table_args__ = (
         Index("kb_article_versions_number", "article_id", "version", unique=True),
@@ -58,6 +64,15 @@ class ArticleVersion(Row, SharedRead, table=True):
     title: str
     body: str = long_text()
     content_hash: str
+    category: str = ""
+    audience: list[str] = text_list()
+    tags: list[str] = text_list()
+    supersedes: list[str] = text_list()
+    language: str = "en"
+    effective_from: datetime | None = optional_time()
+    effective_until: datetime | None = optional_time()
+    author: str = Field(default="", description="who wrote it, as the audit log names people; `file` for an ingest")
+    note: str = Field(default="", description="what the author says about the change")
 
 
 BY_TENANT = {"postgresql_partition_by": "HASH (tenant_id)"}
@@ -183,3 +198,5 @@ class RetrievalSettings(Row, TenantOwned, table=True):
     threshold: float = 0.0
     top_k: int = 6
     changed_by: UUID | None = None
+    kind: str = Field(default="set", description="set | reset | recommended")
+    reason: str = long_text()

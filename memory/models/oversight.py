@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Index
 
-from memory.models.base import Row, SharedRead, TenantOwned, json_object, long_text, of_tenant
+from memory.models.base import Row, TenantOwned, json_object, of_tenant
 
 
 class GuardrailEvent(Row, TenantOwned, table=True):
@@ -37,20 +37,3 @@ class AuditEntry(Row, TenantOwned, table=True):
     changes: dict[str, Any] = json_object()
     request_id: str | None = None
     address: str | None = None
-
-
-class PromptVersion(Row, SharedRead, table=True):
-    """A prompt in three parts; rows are never edited, an edit is the next version."""
-
-    __tablename__ = "prompt_versions"
-    __table_args__ = (
-        Index("prompt_versions_number", "tenant_id", "name", "version", unique=True),
-        Index("prompt_versions_active", "tenant_id", unique=True, postgresql_where="is_active"),
-    )
-
-    name: str
-    version: int = 1
-    system_prompt: str = long_text()
-    context_template: str = long_text()
-    task_template: str = long_text()
-    is_active: bool = False

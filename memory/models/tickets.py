@@ -40,12 +40,14 @@ class Ticket(Row, TenantOwned, table=True):
         Index("tickets_queue", "tenant_id", "status", "id"),
         Index("tickets_assignee", "tenant_id", "assignee_id", "id"),
         Index("tickets_clocks", "next_deadline", postgresql_where=text("next_deadline is not null")),
+        Index("tickets_external", "tenant_id", "source", "external_id", unique=True,
+              postgresql_where=text("external_id is not null")),
         of_tenant("session_id", "chat_sessions", "SET NULL"),
         of_tenant("assignee_id", "users", "SET NULL"),
         of_tenant("merged_into", "tickets", "SET NULL"),
         of_tenant("duplicate_of", "tickets", "SET NULL"),
         named_by_tenant(),
-    )
+    )  # fmt: skip
 
     number: int = Field(sa_type=BigInteger)
     customer_id: UUID
@@ -81,6 +83,22 @@ class Ticket(Row, TenantOwned, table=True):
     """Clocks that were found late, each once: first_response, resolution."""
     closed_at: datetime | None = optional_time()
     reopened: int = 0
+    source: str = Field(
+        default="helpdesk", sa_column_kwargs={"server_default": "helpdesk"}, description="helpdesk | whmcs"
+    )
+    external_id: str | None = Field(default=None, description="its id in the system that it came from")
+    external_number: str = Field(
+        default="", sa_column_kwargs={"server_default": ""}, description="as customers know it there"
+    )
+    external_status: str = Field(
+        default="", sa_column_kwargs={"server_default": ""}, description="there, when last looked"
+    )
+    external_client: str = Field(
+        default="", sa_column_kwargs={"server_default": ""}, description="id of the client there whose ticket it is"
+    )
+    external_mark: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """What the other system's list said of it when it was last taken over; another mark means that it has changed."""
+    external_seen_at: datetime | None = optional_time()
     tsv: Any = Field(
         default=None, sa_type=TSVECTOR, nullable=True, exclude=True,
         sa_column_args=[Computed("passage_words(coalesce(language, 'en'), subject || ' ' || content)", persisted=True)],
@@ -89,13 +107,19 @@ class Ticket(Row, TenantOwned, table=True):
 
 class TicketEvent(Row, TenantOwned, table=True):
     __tablename__ = "ticket_events"
-    __table_args__ = (Index("ticket_events_ticket", "ticket_id", "id"), of_tenant("ticket_id", "tickets"))
+    __table_args__ = (
+        Index("ticket_events_ticket", "ticket_id", "id"), Index("ticket_events_newest", "tenant_id", "id"),
+        Index("ticket_events_external", "tenant_id", "external_id", unique=True,
+              postgresql_where=text("external_id is not null")),
+        of_tenant("ticket_id", "tickets"),
+    )  # fmt: skip
 
     ticket_id: UUID
     type: str
     actor: str
     internal: bool = Field(default=True, sa_column_kwargs={"server_default": "true"}, description="not for customers")
     data: dict[str, Any] = json_object()
+    external_id: str | None = Field(default=None, description="of the words in the other system: `whmcs:<reply id>`")
 
 
 class Handoff(Row, TenantOwned, table=True):

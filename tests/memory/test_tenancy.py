@@ -24,11 +24,17 @@ from memory.models import (
     Draft,
     Fact,
     Feedback,
+    Gap,
+    GapQuestion,
     GuardrailEvent,
     Handoff,
+    ImportedFile,
+    KnowledgeImport,
     LearnedReply,
     PromptVersion,
     Reference,
+    Replay,
+    ReplayCase,
     SessionEvent,
     Ticket,
     TicketEvent,
@@ -182,8 +188,16 @@ def file_of() -> dict[str, Any]:
     return {"uploaded_by": "-", "name": "-", "media_type": "text/plain", "size": 1, "sha256": "-"}
 
 
+def asked() -> dict[str, Any]:
+    return {"reason": "no_answer"}
+
+
 def approval() -> dict[str, Any]:
     return {"approved_by": new_id(), "similarity": 1.0}
+
+
+def case_of() -> dict[str, Any]:
+    return {"ordinal": 1, "answer_id": new_id()}
 
 
 HANGS_ON: dict[tuple[type[SQLModel], str], tuple[type[SQLModel], Callable[[], dict[str, Any]]]] = {
@@ -220,9 +234,16 @@ HANGS_ON: dict[tuple[type[SQLModel], str], tuple[type[SQLModel], Callable[[], di
     (LearnedReply, "approved_reply_id"): (ApprovedReply, lambda: {"kind": "example", "title": "-"}),
     (LearnedReply, "ticket_id"): (Ticket, lambda: {"kind": "example", "title": "-"}),
     (LearnedReply, "customer_id"): (Customer, lambda: {"kind": "example", "title": "-"}),
+    (ReplayCase, "replay_id"): (Replay, case_of),
+    (ReplayCase, "session_id"): (ChatSession, case_of),
+    (ReplayCase, "ticket_id"): (Ticket, case_of),
     (GuardrailEvent, "session_id"): (
         ChatSession, lambda: {"action": "x", "category": "x", "rule": "x", "reason": "x"}
     ),
+    (ImportedFile, "import_id"): (KnowledgeImport, lambda: {"position": 1, "name": "-"}),
+    (GapQuestion, "gap_id"): (Gap, asked),
+    (GapQuestion, "session_id"): (ChatSession, asked),
+    (GapQuestion, "turn_id"): (Turn, asked),
     (ArticleVersion, "article_id"): (Article, lambda: {"version": 1, "title": "-", "content_hash": "-"}),
 }  # fmt: skip
 """Every column that names another row of the tenant, that row's table, and what else the row needs."""
@@ -237,7 +258,9 @@ async def one_of_each(database: Database, tenant_id: UUID) -> dict[type[SQLModel
     rows = [
         user, customer, session, ChatMessage(session_id=session.id, n=1, author="bot"), Turn(session_id=session.id),
         ticket, spare, draft, ApprovedReply(draft_id=spare.id, ticket_id=ticket.id, **approval()),
-        Article(ref="a", collection="", title="A", content_hash="-"), WebhookEndpoint(url="-", secret="-"),
+        Article(ref="a", collection="", title="A", content_hash="-"),
+        KnowledgeImport(kind="upload", requested_by="-"), Gap(embedder="-", centroid=b""),
+        WebhookEndpoint(url="-", secret="-"), Replay(),
     ]  # fmt: skip
     async with database.transaction(tenant_id) as transaction:
         for row in rows:
