@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.grounding import verify_sentence
-from agent.sentences import SentenceBuffer
+from agent.sentences import Kind, SentenceBuffer, kind_of, split
 from kbs.passages import Passage
 from memory.database import Database
 from memory.events import Event
@@ -24,12 +24,9 @@ _TRAILING_SPACE = re.compile(r"\s*\Z")
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
-    """What has been said in this turn so far, and where it goes."""
+class Wording:
+    """Text that is verified unit by unit and numbered by what it cites; who extends it says where it goes."""
 
-    database: Database
-    streams: Streams
-    lease: Lease
     verify: bool = True
     text: str = ""
     pending: str = ""
@@ -41,7 +38,7 @@ class Answer:
     withheld: int = 0
     incomplete: bool = False
     first_text_s: float | None = None
-    _started: float = field(default_factory=time.perf_counter)
+    """From the beginning to the first piece that went out."""
     _buffer: SentenceBuffer = field(default_factory=SentenceBuffer)
 
     async def feed(self, text: str, passages: Sequence[Passage]) -> None:
@@ -69,13 +66,23 @@ class Answer:
         """Words of our own: they claim nothing that a passage would have to support."""
         await self._release(f"\n\n{text}" if self.text.strip() else text)
 
+    async def _release(self, text: str) -> None:
+        """Let a piece of text go out."""
+        self.text += text
+
+    def _cites(self) -> None:
+        """One more source was cited."""
+
+    def _withhold(self, unit: str) -> None:
+        self.withheld += 1
+
     async def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
         if not unit.strip():
             await self._lead_up(unit)
             return
         support = verify_sentence(unit, [*passages, *self.told])
         if self.verify and not support.supported:
-            self.withheld += 1
+            self._withhold(unit)
         elif support.factual or not self.verify:
             self.supported += 1
             pending, self.pending = self.pending, ""
@@ -109,8 +116,18 @@ class Answer:
             if cited.digest == passage.digest:
                 return number
         self.cited.append(passage)
-        self._tell("sources", {"sources": sources(self.cited)})
+        self._cites()
         return len(self.cited)
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer(Wording):
+    """What has been said in this turn so far, and where it goes."""
+
+    database: Database
+    streams: Streams
+    lease: Lease
+    _started: float = field(default_factory=time.perf_counter)
 
     async def _release(self, text: str) -> None:
         if not text:
@@ -128,6 +145,9 @@ class Answer:
             )
         )  # fmt: skip
 
+    def _cites(self) -> None:
+        self._tell("sources", {"sources": sources(self.cited)})
+
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self.streams.publish(Event(session_id=self.lease.session_id, type=kind, data=data))
 
@@ -142,6 +162,16 @@ def _renumber(unit: str, numbers: dict[int, int]) -> str:
         return f"{found['space']}[{number}]" if number else ""
 
     return _CODE_OR_MARK.sub(replace, unit)
+
+
+def without_marks(text: str) -> str:
+    """The text without the numbers of its sources, for those who are not shown them; code is left as it is."""
+    kept = []
+    for unit in split(text):
+        bare = unit if kind_of(unit) is Kind.FENCE else _renumber(unit, {})
+        if bare.strip() or bare == unit:  # a line that was a mark and nothing else goes
+            kept.append(bare)
+    return "".join(kept).strip()
 
 
 def sources(passages: Sequence[Passage]) -> list[dict[str, Any]]:

@@ -1,95 +1,168 @@
-"""Before the graph runs: everything a turn needs from the database, read in one short transaction."""
+"""Before the graph runs: everything a turn needs from the database, read in one short transaction.
+
+A setting is what the tenant has decided, a scene is a conversation at one moment. A live turn reads both as they are;
+a rehearsal may change either, and then runs through the same graph.
+"""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from agent import metrics
-from agent.answering import Answer
+from agent.answering import Answer, Wording
 from agent.parts import Parts
 from agent.prompting import DEFAULT_PROMPT, PromptParts
 from agent.state import GraphContext
+from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
 from memory import chats, turns
 from memory.database import Connection
+from memory.errors import Unavailable
 from memory.events import Journal
-from memory.models import ChatMessage, Customer, Ticket
+from memory.models import Attachment, ChatMessage, ChatSession, Customer, Ticket
+from memory.patience import within
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.attachments.reading import files_of_session
-from tools.context import TurnContext
+from tools.context import Search, TurnContext
 from tools.handoffs.people import people_are_there
 from tools.handoffs.requesting import open_handoff
 from tools.recall import WINDOW
 from tools.search import load_retrieval_options, scope_of
-from tools.tenants import load_options
+from tools.tenants import TenantOptions, load_options
 from tools.tickets import escalation_ticket
 
 MODELS_S = 28.0
 """Of the 32 s that a turn may take: what is left is for saying that it failed."""
+SEARCH_S = 6.0
+"""One search, the question's embedding included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a tenant has decided about its answers."""
+
+    options: TenantOptions
+    prompt: PromptParts
+    ranking: RetrievalOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A conversation at the moment of a turn: who asks what, and what came before."""
+
+    session: ChatSession
+    principal: Principal
+    question: str
+    asked: frozenset[UUID] = frozenset()
+    history: tuple[ChatMessage, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    people_there: bool = True
+    waiting_ticket: Ticket | None = None
 
 
 async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     """The surroundings of one turn."""
     async with parts.database.connection(lease.tenant_id) as connection:
+        setting = await read_setting(connection, lease.tenant_id)
         session = await chats.get_session(connection, lease.session_id)
-        options = await load_options(connection, lease.tenant_id)
-        there = await people_are_there(connection, options)
-        ranking = await load_retrieval_options(connection, lease.tenant_id)
-        customer = await _customer(connection, session.customer_id)
-        asked = await turns.questions(connection, lease.turn_id)
-        question = "\n".join(message["content"] for message in asked)
-        window = await chats.window(connection, session.id, after=session.summary_upto, limit=WINDOW + len(asked))
-        prompt = await active_prompt(connection)
-        waiting = await _waiting_ticket(Journal(connection, lease.tenant_id), session.id)
-        attachments = await files_of_session(connection, session.id)
-    own = frozenset(message["id"] for message in asked)
-    principal = Principal(
-        tenant_id=lease.tenant_id, role=Role.CUSTOMER, customer_id=customer.id, user_id=customer.user_id,
-        audience=frozenset(customer.audience),
+        scene = await read_scene(
+            connection, session, lease.turn_id, people_there=await people_are_there(connection, setting.options),
+            waiting_ticket=await _waiting_ticket(Journal(connection, lease.tenant_id), session.id),
+        )  # fmt: skip
+    turn = TurnContext(
+        principal=scene.principal, lease=lease, database=parts.database, streams=parts.streams,
+        options=setting.options, search=searcher(parts, scene.principal, setting), people_there=scene.people_there,
     )  # fmt: skip
-    scope = scope_of(principal, options)
+    answer = Answer(database=parts.database, streams=parts.streams, lease=lease)
+    return surroundings(parts, scene, setting, turn=turn, answer=answer)
 
-    async def search(query: str) -> Retrieved:
-        found = await parts.retriever.search(query, scope, ranking)
-        metrics.retrieval_cache_total.labels("hit" if found.cached else "miss").inc()
-        return found
 
+def surroundings(parts: Parts, scene: Scene, setting: Setting, *, turn: TurnContext, answer: Wording) -> GraphContext:
+    """What the graph runs in: this scene under this setting, with the answer going where `answer` lets it."""
     return GraphContext(
-        turn=TurnContext(
-            principal=principal, lease=lease, database=parts.database, streams=parts.streams, options=options,
-            search=search, people_there=there,
-        ),
-        session=session,
-        question=question,
-        asked=own,
-        attachments=tuple(attachments),
+        turn=turn,
+        session=scene.session,
+        question=scene.question,
+        asked=scene.asked,
+        attachments=scene.attachments,
         files=parts.files,
-        history=tuple(message for message in window if message.id not in own and not _is_for_later(message, asked)),
-        prompt=prompt,
+        history=scene.history,
+        prompt=setting.prompt,
         models=parts.models,
         embedder=parts.embedder,
         judges=parts.judges,
-        answer=Answer(database=parts.database, streams=parts.streams, lease=lease),
-        waiting_ticket=waiting,
+        answer=answer,
+        waiting_ticket=scene.waiting_ticket,
         deadline=time.monotonic() + MODELS_S,
+    )
+
+
+def searcher(parts: Parts, principal: Principal, setting: Setting) -> Search:
+    """The knowledge base as this caller may see it, ranked as the setting says."""
+    scope = scope_of(principal, setting.options)
+
+    async def search(query: str) -> Retrieved:
+        try:
+            found = await within(SEARCH_S, parts.retriever.search(query, scope, setting.ranking))
+        except TimeoutError:
+            raise Unavailable("the knowledge base is too slow") from None
+        metrics.retrieval_cache_total.labels("hit" if found.cached else "miss").inc()
+        return found
+
+    return search
+
+
+async def read_setting(connection: Connection, tenant_id: UUID) -> Setting:
+    return Setting(
+        options=await load_options(connection, tenant_id),
+        prompt=await active_prompt(connection),
+        ranking=await load_retrieval_options(connection, tenant_id),
+    )
+
+
+async def read_scene(
+    connection: Connection, session: ChatSession, turn_id: UUID, *, people_there: bool, waiting_ticket: Ticket | None,
+    before: int | None = None,
+) -> Scene:  # fmt: skip
+    """The conversation as a turn finds it; with `before`, the number of its start, as it found it then."""
+    customer = await _customer(connection, session.customer_id)
+    asked = await turns.questions(connection, turn_id)
+    own = frozenset(message["id"] for message in asked)
+    window = await chats.window(
+        connection, session.id, after=session.summary_upto, limit=WINDOW + len(asked), before=before
+    )
+    return Scene(
+        session=session,
+        principal=Principal(
+            tenant_id=session.tenant_id, role=Role.CUSTOMER, customer_id=customer.id, user_id=customer.user_id,
+            audience=frozenset(customer.audience),
+        ),
+        question="\n".join(message["content"] for message in asked),
+        asked=own,
+        history=tuple(each for each in window if each.id not in own and not _is_for_later(each, asked[-1]["n"])),
+        attachments=tuple(await files_of_session(connection, session.id, before=before)),
+        people_there=people_there,
+        waiting_ticket=waiting_ticket,
     )  # fmt: skip
 
 
-def _is_for_later(message: ChatMessage, asked: list[dict[str, Any]]) -> bool:
+def _is_for_later(message: ChatMessage, last_asked: int) -> bool:
     """A customer's message that came after this turn's own: the next turn answers it."""
-    return message.author == "customer" and message.n > asked[-1]["n"]
+    return message.author == "customer" and message.n > last_asked
 
 
 async def active_prompt(connection: Connection) -> PromptParts:
     """The tenant's active prompt, else the global default, else the one that ships with the code."""
     row = await (await connection.execute(ACTIVE_PROMPT)).fetchone()
-    if row is None:
-        return DEFAULT_PROMPT
-    return PromptParts(
-        name=row["name"], version_id=str(row["id"]), system_prompt=row["system_prompt"],
-        context_template=row["context_template"], task_template=row["task_template"],
-    )  # fmt: skip
+    return prompt_of(row) if row else DEFAULT_PROMPT
+
+
+def prompt_of(row: dict[str, Any]) -> PromptParts:
+    """A stored version as the graph takes it."""
+    texts = {name: str(row[name]) for name in ("name", "system_prompt", "context_template", "task_template")}
+    return PromptParts(version_id=str(row["id"]), **texts)
 
 
 async def _customer(connection: Connection, customer_id: UUID) -> Customer:

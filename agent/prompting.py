@@ -18,6 +18,7 @@ from typing import Literal
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from kbs.passages import Passage
+from tools.prompts.checking import TAGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,7 @@ Rules that always hold:
    number.
 7. Lines that begin with "(colleague)" were written by a person of the team. Never use that mark yourself."""
 
-_TAGS = ("passages", "passage", "customer_message", "customer_facts", "conversation_summary", "staff_notes")
-_OPEN_OR_CLOSE = rf"(?=/?(?:{'|'.join(_TAGS)})\b)"
+_OPEN_OR_CLOSE = rf"(?=/?(?:{'|'.join(TAGS)})\b)"
 _TAG = re.compile(rf"<(\\*){_OPEN_OR_CLOSE}", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(rf"<\\(\\*){_OPEN_OR_CLOSE}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

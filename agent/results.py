@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from agent.answering import Answer, sources
-from agent.state import TurnState
+from agent.answering import Wording, sources
+from agent.state import GraphContext, Tokens, TurnState
 from memory.events import Journal
 from memory.models import new_id
 
 
-def result(state: TurnState, answer: Answer) -> dict[str, Any]:
+def result(state: TurnState, answer: Wording) -> dict[str, Any]:
     """The answer as the wire has it; the ids are added when it is stored."""
     confidence, found, verdict = state.get("confidence"), state["classification"], state["verdict"]
     ticket = state.get("ticket")
@@ -27,18 +27,29 @@ def result(state: TurnState, answer: Answer) -> dict[str, Any]:
     }
 
 
-def details(state: TurnState, answer: Answer) -> dict[str, Any]:
+def details(state: TurnState, context: GraphContext) -> dict[str, Any]:
     """What staff see beside the answer: the parts of the decision, never shown to customers as text."""
-    kept = result(state, answer)
+    kept = result(state, context.answer)
     kept.pop("message")
-    found = state["classification"]
+    found, spent = state["classification"], state.get("tokens", Tokens())
     return {
-        **kept, "outcome": state.get("outcome"), "withheld": answer.withheld, "language": found.language,
+        **kept, "outcome": state.get("outcome"), "withheld": context.answer.withheld, "language": found.language,
         "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
+        "tokens": {"input": spent.input, "output": spent.output}, "inputs": inputs(state, context),
     }  # fmt: skip
 
 
-async def keep_references(entry: Journal, message_id: UUID, answer: Answer) -> None:
+def inputs(state: TurnState, context: GraphContext) -> dict[str, Any]:
+    """What the turn found that no other row tells later: with it the same turn can be replayed."""
+    before, waiting = state["before"], context.waiting_ticket
+    return {
+        "failed_attempts": before.failed_attempts, "clarifying": before.clarifying,
+        "people_there": context.turn.people_there, "waiting_ticket": str(waiting.id) if waiting else None,
+        "audience": sorted(context.turn.principal.audience), "summary_upto": context.session.summary_upto,
+    }  # fmt: skip
+
+
+async def keep_references(entry: Journal, message_id: UUID, answer: Wording) -> None:
     for rank, passage in enumerate(answer.cited, 1):
         await entry.connection.execute(
             REFERENCE,

@@ -1,4 +1,5 @@
-"""What every installation starts with: the default prompt, the global knowledge base, and where it is embedded a tenant."""
+"""What every installation starts with: the default prompt and a library of others, the global knowledge base, and where
+it is embedded a tenant."""
 
 from dataclasses import asdict
 
@@ -9,6 +10,7 @@ from kbs.ingest import Report, ingest_folder
 from memory.database import open_owner
 from memory.models import GLOBAL_TENANT
 from tools import provisioning
+from tools.prompts.library import templates
 
 
 async def seed_all(resources: Resources) -> dict[str, Report]:
@@ -17,6 +19,9 @@ async def seed_all(resources: Resources) -> dict[str, Report]:
     urls = resources.urls
     async with open_owner(urls.owner) as owner, open_owner(urls.knowledge_owner) as knowledge:
         await provisioning.seed_prompt(owner, prompt_parts())
+        for name, description, texts in templates():
+            parts = {"name": name, "description": description, **asdict(texts)}
+            await provisioning.seed_prompt(owner, parts, default=False)
         if resources.settings.embedded:
             await provisioning.seed_demo(owner)
         await provisioning.mirror_tenants(owner, knowledge)
@@ -37,4 +42,4 @@ def prompt_parts() -> dict[str, str]:
     """The default prompt as its row holds it."""
     parts = asdict(DEFAULT_PROMPT)
     parts.pop("version_id")
-    return parts
+    return {**parts, "description": "Answers where a tenant has chosen no prompt of its own."}

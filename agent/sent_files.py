@@ -22,7 +22,8 @@ async def read_files(context: GraphContext) -> reading.Reading:
     )
     for verdict in found.refused:
         await record_verdict(context.turn, verdict)
-        metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
+        if context.turn.rehearsal is None:
+            metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     return found
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from langchain_core.messages import BaseMessage
 from langgraph.channels import UntrackedValue
 
-from agent.answering import Answer
+from agent.answering import Wording
 from agent.confidence import Confidence
 from agent.llm import Models, ToolCall
 from agent.prompting import PromptParts
@@ -31,6 +31,22 @@ from tools.recall import Recollection
 Outcome = Literal["answered", "honest_no", "clarified", "refused", "escalated", "smalltalk", "model_failed"]
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """As the provider counts them."""
+
+    input: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How the turns before left the conversation."""
+
+    failed_attempts: int = 0
+    clarifying: bool = False
+
+
 class TurnState(TypedDict, total=False):
     failed_attempts: int
     """Turns in a row that ended without an answer."""
@@ -39,6 +55,8 @@ class TurnState(TypedDict, total=False):
     last_intent: str | None
     last_turn: str
 
+    before: Annotated[Before, UntrackedValue]
+    """The first two fields as the turn found them."""
     verdict: Annotated[Verdict, UntrackedValue]
     recollection: Annotated[Recollection, UntrackedValue]
     retrieved: Annotated[Retrieved, UntrackedValue]
@@ -52,6 +70,8 @@ class TurnState(TypedDict, total=False):
     messages: Annotated[list[BaseMessage], UntrackedValue]
     calls: Annotated[tuple[ToolCall, ...], UntrackedValue]
     rounds: Annotated[int, UntrackedValue]
+    tokens: Annotated[Tokens, UntrackedValue]
+    """What the answer's model read and wrote in this turn."""
     outcome: Annotated[Outcome, UntrackedValue]
     ticket: Annotated[Ticket, UntrackedValue]
 
@@ -82,7 +102,7 @@ class GraphContext:
     models: Models
     embedder: Embedder
     judges: Judges
-    answer: Answer
+    answer: Wording
     waiting_ticket: Ticket | None
     """Of the handoff that is open already."""
     deadline: float

@@ -81,9 +81,13 @@ async def messages_after(connection: Connection, session_id: UUID, *, after: int
     return [ChatMessage(**row) for row in await rows.fetchall()]
 
 
-async def window(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
-    """The newest `limit` messages past `after`, oldest first: what a turn reads of the history."""
-    rows = await connection.execute(WINDOW, (session_id, after, limit))
+async def window(
+    connection: Connection, session_id: UUID, *, after: int, limit: int, before: int | None = None
+) -> list[ChatMessage]:
+    """The newest `limit` messages past `after`, oldest first: what a turn reads of the history, or read of it when
+    `before` was the next number."""
+    values = {"session": session_id, "after": after, "limit": limit, "before": before}
+    rows = await connection.execute(WINDOW, values)
     return [ChatMessage(**row) for row in await rows.fetchall()]
 
 
@@ -146,8 +150,10 @@ select * from chat_messages where turn_id = %s and tenant_id = current_tenant() 
 """
 WINDOW = """
 select * from (
-    select * from chat_messages where session_id = %s and n > %s and tenant_id = current_tenant()
-    order by n desc limit %s) newest
+    select * from chat_messages
+    where session_id = %(session)s and n > %(after)s and tenant_id = current_tenant()
+          and (%(before)s::int is null or n < %(before)s)
+    order by n desc limit %(limit)s) newest
 order by n
 """
 CLOSE = """

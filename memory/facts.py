@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from uuid import UUID
 
 from memory.database import Connection
@@ -27,9 +28,11 @@ async def remember(
     return kept
 
 
-async def recall(connection: Connection, customer_id: UUID, *, limit: int = 20) -> list[str]:
-    """The newest facts of a customer, oldest of them first."""
-    rows = await connection.execute(RECALL, (customer_id, limit))
+async def recall(
+    connection: Connection, customer_id: UUID, *, limit: int = 20, before: datetime | None = None
+) -> list[str]:
+    """The newest facts of a customer, oldest of them first; with `before` only what was known then."""
+    rows = await connection.execute(RECALL, {"customer": customer_id, "limit": limit, "before": before})
     return [row["text"] for row in await rows.fetchall()]
 
 
@@ -53,6 +56,9 @@ delete from facts where tenant_id = current_tenant() and id in (
 """
 RECALL = """
 select text from (
-    select id, text from facts where customer_id = %s and tenant_id = current_tenant() order by id desc limit %s) newest
+    select id, text from facts
+    where customer_id = %(customer)s and tenant_id = current_tenant()
+          and (%(before)s::timestamptz is null or created_at < %(before)s)
+    order by id desc limit %(limit)s) newest
 order by id
 """

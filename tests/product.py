@@ -23,7 +23,7 @@ from api.logging import configure
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
-from memory.models import Tenant
+from memory.models import Tenant, User
 from memory.tenancy import Role
 from tools import provisioning
 
@@ -142,6 +142,14 @@ class Product:
         email = f"{secrets.token_hex(6)}@example.com"
         await provisioning.add_first_user(self.owner, tenant.slug, email=email, password=PASSWORD, role=role)
         return await self.sign_in(email)
+
+    async def colleague(self, tenant: Tenant, role: Role) -> dict[str, str]:
+        """As `staff`, without the price of a password."""
+        user = User(email=f"{secrets.token_hex(6)}@example.com", role=role, password_hash="-")
+        async with self.owner.transaction(tenant.id) as session:
+            session.add(user)
+        token = self.app.state.tokens.issue("access", tenant_id=tenant.id, subject=user.id, epoch=0)
+        return {"Authorization": f"Bearer {token}"}
 
     async def sign_in(self, email: str, **headers: str) -> dict[str, str]:
         answer = await self.http.post(

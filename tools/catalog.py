@@ -7,6 +7,7 @@ instruction, not as a trace.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -15,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kbs.passages import Passage
 from memory import turns
 from memory.errors import HelpdeskError, LeaseLost
+from memory.events import Journal
 from memory.models import Ticket
 from memory.tenancy import Role
 from tools import recall, tickets
-from tools.context import TurnContext
+from tools.context import Deed, OnlyRehearsed, TurnContext
 from tools.escalation_policy import EscalationReason
 from tools.handoffs.requesting import Request, request_handoff
 
@@ -87,11 +89,18 @@ class Tool:
 
     def schema(self) -> dict[str, Any]:
         """The tool as an OpenAI-compatible endpoint wants it declared."""
-        parameters = self.arguments.model_json_schema()
         return {
             "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": parameters},
-        }
+            "function": {
+                "name": self.name, "description": self.description, "parameters": _parameters(self.arguments),
+            },
+        }  # fmt: skip
+
+
+@cache
+def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
+    """Made once: a turn declares the same tools as the one before."""
+    return arguments.model_json_schema()
 
 
 async def search_knowledge(context: TurnContext, arguments: SearchArguments) -> Outcome:
@@ -113,13 +122,17 @@ async def list_my_tickets(context: TurnContext, arguments: Nothing) -> Outcome:
 
 async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outcome:
     ordinal = next(context.ordinals)
-    async with context.effect() as entry:
-        ticket = await tickets.open_ticket(
+
+    async def do(entry: Journal) -> Ticket:
+        opened = await tickets.open_ticket(
             entry.connection, tenant_id=context.principal.tenant_id, customer_id=context.customer_id,
             subject=arguments.subject, content=arguments.content, opened_by="model", actor=context.principal.key,
             session_id=context.session_id,
         )  # fmt: skip
-        await _record(context, entry.connection, ordinal, "open_ticket", {"ticket_id": str(ticket.id)})
+        await _record(context, entry.connection, ordinal, "open_ticket", {"ticket_id": str(opened.id)})
+        return opened
+
+    ticket = await context.act("open_ticket", arguments.model_dump(), do, rehearsed=lambda scene: scene.ticket)
     return Outcome(text=f"Ticket #{ticket.number} is open. Tell the customer its number.", evidence=True, ticket=ticket)
 
 
@@ -129,9 +142,13 @@ async def request_human(context: TurnContext, arguments: HumanArguments) -> Outc
         session_id=context.session_id, customer_id=context.customer_id, reason=EscalationReason.AGENT_DECISION,
         summary=arguments.reason, turn_id=context.lease.turn_id, findings={"reason": arguments.reason},
     )  # fmt: skip
-    async with context.effect() as entry:
-        _, ticket, _ = await request_handoff(entry, request)
-        await _record(context, entry.connection, ordinal, "request_human", {"ticket_id": str(ticket.id)})
+
+    async def do(entry: Journal) -> Ticket:
+        _, opened, _ = await request_handoff(entry, request)
+        await _record(context, entry.connection, ordinal, "request_human", {"ticket_id": str(opened.id)})
+        return opened
+
+    ticket = await context.act("request_human", arguments.model_dump(), do, rehearsed=lambda scene: scene.ticket)
     return Outcome(
         text=f"A person was asked for; the ticket is #{ticket.number}. Tell the customer, and promise no time.",
         evidence=True,
@@ -195,6 +212,11 @@ async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Ou
         return Outcome(text=f"The arguments do not fit ({wrong}). Correct them or answer without the tool.", ok=False)
     except LeaseLost:
         raise
+    except OnlyRehearsed:
+        assert context.rehearsal is not None  # nobody else raises it
+        context.rehearsal.deeds.append(Deed(what=name, data=arguments))
+        context.done.add(name)
+        return Outcome(text="This is a rehearsal: nothing was done. Go on as if it had been.")
     except psycopg.DataError:
         return Outcome(text="The arguments hold characters that can't be stored. Correct them.", ok=False)
     except HelpdeskError as error:

@@ -1,21 +1,50 @@
-"""Everything a tool may touch during a turn, with the tenant and customer from here and never from a model."""
+"""Everything a tool may touch during a turn, with the tenant and customer from here and never from a model.
+
+A turn may also be rehearsed, to see what would come of it: then whatever it would do to the world is noted instead.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from kbs.retrieval_cache import Retrieved
 from memory.database import Database
-from memory.events import Event, Journal, journal
-from memory.streams import Streams
+from memory.errors import Conflict
+from memory.events import Event, Journal, Publisher, journal
+from memory.models import Ticket
 from memory.tenancy import Principal
 from memory.turns import Lease, hold
 from tools.tenants import TenantOptions
 
 Search = Callable[[str], Awaitable[Retrieved]]
+Done = TypeVar("Done")
+
+
+class OnlyRehearsed(Conflict):
+    """An effect was asked for in a rehearsal that does not know what could stand in for it."""
+
+    code = "only_rehearsed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a rehearsed turn would have done."""
+
+    what: str
+    data: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Rehearsal:
+    """Marks a turn that must change nothing, and keeps what it would have done."""
+
+    ticket: Ticket
+    """Stands for the ticket that the turn would open; no row."""
+    deeds: list[Deed] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +54,7 @@ class TurnContext:
     principal: Principal
     lease: Lease
     database: Database
-    streams: Streams
+    streams: Publisher
     options: TenantOptions
     search: Search
     """The knowledge base as this caller may see it."""
@@ -35,6 +64,9 @@ class TurnContext:
     """Numbers the effects of this turn, so that none happens twice."""
     done: set[str] = field(default_factory=set)
     """Tools that were run in this turn."""
+    rehearsal: Rehearsal | None = None
+    as_of: datetime | None = None
+    """What was learned of the customer since then is not known to a turn that is replayed."""
 
     @property
     def session_id(self) -> UUID:
@@ -52,9 +84,27 @@ class TurnContext:
     def journal(self) -> AbstractAsyncContextManager[Journal]:
         return journal(self.database, self.streams, self.principal.tenant_id)
 
+    async def act(
+        self,
+        what: str,
+        data: dict[str, Any],
+        do: Callable[[Journal], Awaitable[Done]],
+        *,
+        rehearsed: Callable[[Rehearsal], Done],
+    ) -> Done:
+        """Have an effect. A rehearsal notes it, and goes on with `rehearsed` in place of what would have come of it."""
+        if self.rehearsal is not None:
+            self.rehearsal.deeds.append(Deed(what=what, data=data))
+            return rehearsed(self.rehearsal)
+        async with self.effect() as entry:
+            return await do(entry)
+
     @asynccontextmanager
     async def effect(self) -> AsyncIterator[Journal]:
-        """A transaction in which a tool may act: it fails when the turn is no longer ours to act for."""
+        """A transaction in which a tool may act: it fails when the turn is no longer ours to act for. Raises
+        OnlyRehearsed where it is not to act at all."""
+        if self.rehearsal is not None:
+            raise OnlyRehearsed("nothing is done in a rehearsal")
         async with self.journal() as entry:
             await hold(entry.connection, self.lease)
             yield entry

@@ -1,12 +1,13 @@
 """Every refusal leaves a row: what was stopped, by which rule, in which session; never the words themselves."""
 
+from memory.events import Journal
 from memory.models import new_id
 from tools.context import TurnContext
 from tools.guardrails import Verdict
 
 
 async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
-    async with context.effect() as entry:
+    async def keep(entry: Journal) -> None:
         await entry.connection.execute(
             INSERT,
             (
@@ -14,6 +15,9 @@ async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
                 verdict.rule, verdict.reason,
             ),
         )  # fmt: skip
+
+    told = {"action": verdict.action, "category": verdict.category, "rule": verdict.rule}
+    await context.act("record_refusal", told, keep, rehearsed=lambda _: None)
 
 
 INSERT = """

@@ -91,22 +91,22 @@ async def take_back_account(owner: Database, slug: str, *, email: str) -> None:
         session.add(user)
 
 
-async def seed_prompt(owner: Database, parts: dict[str, Any]) -> bool:
-    """The global default prompt: a changed text becomes the next version. True when something was written."""
+async def seed_prompt(owner: Database, parts: dict[str, Any], *, default: bool = True) -> bool:
+    """A global prompt, the default one or a template: a changed text becomes the next version. True when something was
+    written."""
     async with owner.transaction(GLOBAL_TENANT) as session:
         query = (
             select(PromptVersion).where(PromptVersion.name == parts["name"]).order_by(col(PromptVersion.version).desc())
         )
         versions = list(await session.exec(query.with_for_update()))
-        texts = ("system_prompt", "context_template", "task_template")
-        if versions and all(getattr(versions[0], text) == parts[text] for text in texts):
+        if versions and all(getattr(versions[0], name) == text for name, text in parts.items()):
             return False
         for version in versions:
             version.is_active = False
             session.add(version)
         await session.flush()
         number = versions[0].version + 1 if versions else 1
-        session.add(PromptVersion(**parts, version=number, is_active=True, tenant_id=GLOBAL_TENANT))
+        session.add(PromptVersion(**parts, version=number, is_active=default, tenant_id=GLOBAL_TENANT))
     return True
 
 

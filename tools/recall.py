@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memory import chats, facts
 from memory.database import Connection
+from memory.events import Journal
 from memory.models import ChatMessage, ChatSession
 from tools.context import TurnContext
 
@@ -40,7 +41,7 @@ class Recollection:
 async def recall(context: TurnContext, session: ChatSession) -> Recollection:
     """The customer's facts, and what the conversation was about before the window."""
     async with context.database.connection(context.principal.tenant_id) as connection:
-        known = await facts.recall(connection, context.customer_id)
+        known = await facts.recall(connection, context.customer_id, before=context.as_of)
     return Recollection(facts=tuple(known), summary=session.summary)
 
 
@@ -62,11 +63,14 @@ def facts_in(text: str) -> list[str]:
 
 async def remember(context: TurnContext, text: str) -> bool:
     """Keep a fact about this turn's customer, once."""
-    async with context.effect() as entry:
+
+    async def keep(entry: Journal) -> bool:
         return await facts.remember(
             entry.connection, tenant_id=context.principal.tenant_id, customer_id=context.customer_id, text=text,
             turn_id=context.lease.turn_id,
         )  # fmt: skip
+
+    return await context.act("remember", {"fact": text}, keep, rehearsed=lambda _: True)
 
 
 async def keep_summary(connection: Connection, session: ChatSession) -> bool:

@@ -13,11 +13,12 @@ from agent.llm import Finished, ModelUnavailable, Text, ToolCall, stream_model
 from agent.nodes.common import Run, step
 from agent.nodes.concluding import conclude, fail
 from agent.prompting import Turn, build_messages, render_passages
-from agent.state import GraphContext, TurnState
+from agent.state import GraphContext, Tokens, TurnState
 from kbs.passages import Passage, Source
 from memory.models import new_id
 from memory.tenancy import Role
 from tools import catalog
+from tools.learning.texts import staff_words
 
 log = structlog.get_logger()
 MAX_ROUNDS = 4
@@ -52,10 +53,10 @@ async def respond(state: TurnState, runtime: Run) -> TurnState:
         except ModelUnavailable as error:
             metrics.model_requests_total.labels("answer", error.kind).inc()
             log.warning("model unavailable", kind=error.kind)
-            return await fail(state, context)
+            return {**await fail(state, context), "messages": messages}
     assert finished is not None  # a stream ends with one
     metrics.model_requests_total.labels("answer", finished.finish).inc()
-    _count_tokens(finished)
+    spent = _count_tokens(state.get("tokens", Tokens()), finished)
     calls = tuple(replace(call, arguments=catalog.storable(call.arguments)) for call in finished.tool_calls)
     if calls and not last:
         await answer.flush(passages)
@@ -63,11 +64,12 @@ async def respond(state: TurnState, runtime: Run) -> TurnState:
             "messages": [*messages, _asked(said, calls)],
             "calls": calls,
             "rounds": state["rounds"] + 1,
+            "tokens": spent,
         }
     if finished.finish in ("length", "truncated"):
-        return await fail(state, context)
+        return {**await fail(state, context), "messages": messages, "tokens": spent}
     await answer.flush(passages)
-    return await conclude(state, context)
+    return {**await conclude(state, context), "messages": messages, "tokens": spent}
 
 
 async def use_tools(state: TurnState, runtime: Run) -> TurnState:
@@ -111,7 +113,7 @@ def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
     return build_messages(
         context.prompt, passages=state["passages"], history=history, question=context.question,
         facts=recollection.facts, summary=recollection.summary or None,
-        notes=[*(p.text for p in learned), *([UNREAD] if state["files"].unread else [])],
+        notes=[*(words for p in learned if (words := staff_words(p.text))), *([UNREAD] if state["files"].unread else [])],
         language=state["classification"].language,
     )  # fmt: skip
 
@@ -141,6 +143,7 @@ def _known(name: str) -> str:
     return name if any(tool.name == name for tool in catalog.tools_for(Role.ADMIN)) else "unknown"
 
 
-def _count_tokens(finished: Finished) -> None:
+def _count_tokens(before: Tokens, finished: Finished) -> Tokens:
     metrics.tokens_total.labels("answer", "input").inc(finished.input_tokens)
     metrics.tokens_total.labels("answer", "output").inc(finished.output_tokens)
+    return Tokens(before.input + finished.input_tokens, before.output + finished.output_tokens)

@@ -5,6 +5,7 @@ from agent.nodes.common import Run, phrase, step
 from agent.nodes.judging import CLARIFY_TITLES
 from agent.phrases import Phrase
 from agent.state import GraphContext, Outcome, TurnState
+from memory.events import Journal
 from memory.models import Ticket
 from tools.escalation_policy import EscalationReason
 from tools.handoffs.requesting import Request, request_handoff
@@ -101,8 +102,13 @@ async def _hand_over(state: TurnState, context: GraphContext, reason: str, summa
         findings=this_turn, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,
         intent=found.intent, language=found.language,
     )  # fmt: skip
-    async with context.turn.effect() as entry:
-        _, ticket, new = await request_handoff(entry, request)
+
+    async def do(entry: Journal) -> tuple[Ticket, bool]:
+        _, opened, new = await request_handoff(entry, request)
+        return opened, new
+
+    told = {"reason": reason, "summary": summary}
+    ticket, new = await context.turn.act("request_handoff", told, do, rehearsed=lambda scene: (scene.ticket, False))
     if new:
         metrics.handoffs_total.labels(reason).inc()
     return ticket

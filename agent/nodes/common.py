@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from agent.phrases import Phrase, say
 from agent.state import GraphContext, TurnState
 from tools.classification import Classification
+from tools.classification.own import packs_with
 from tools.intents import Packs, load_packs
 
 Run = Runtime[GraphContext]
@@ -16,7 +17,8 @@ Run = Runtime[GraphContext]
 
 def packs(context: GraphContext) -> Packs:
     packs = load_packs()
-    return [packs[name] for name in context.turn.options.intent_packs if name in packs]
+    options = context.turn.options
+    return packs_with([packs[name] for name in options.intent_packs if name in packs], options.intents)
 
 
 def phrase(state: TurnState, phrase: Phrase, **values: object) -> str:

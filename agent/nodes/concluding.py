@@ -40,6 +40,8 @@ async def fail(state: TurnState, context: GraphContext) -> TurnState:
     answer = context.answer
     answer.discard()
     await answer.say(phrase(state, "broken_off" if answer.text.strip() else "model_away"))
+    if ticket := state.get("ticket"):  # a tool had opened it before the model failed
+        await _name_ticket(state, context, ticket, handed_over=state.get("outcome") == "escalated")
     answer.incomplete = True
     decision = policy(state, context, state["classification"], answered=False)
     return {"outcome": "model_failed", "decision": decision, "calls": ()}

@@ -6,21 +6,27 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
+import structlog
+
 from agent import followups, metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
 from agent.sent_files import asks_only_what_files_say, read_files
-from agent.state import GraphContext, TurnState
+from agent.state import Before, GraphContext, TurnState
 from kbs.passages import Passage
+from kbs.retrieval_cache import Retrieved
+from memory.errors import Unavailable
 from tools import guardrails
 from tools.classification import classify as classify_text
 from tools.classification import says_yes
+from tools.classification.own import prototypes_with
 from tools.guard_log import record_verdict
 from tools.intents import find_intent
 from tools.recall import recall as recall_customer
 
+log = structlog.get_logger()
 CLARIFY_TITLES = 3
 """Articles that a short message may mean equally well before we ask back."""
 
@@ -35,16 +41,22 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
             role=principal.role.value,
             audience=principal.audience,
             rules=context.judges.rules,
+            vector=await guardrails.local_vector(context.embedder, context.question),
         )
         if verdict.action != "allow":
             await record_verdict(context.turn, verdict)
-            metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
+            if context.turn.rehearsal is None:
+                metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     found = classify_text(context.question, packs=packs(context))
     if context.has_new_files and found.kind != "question":
         found = replace(found, kind="question")  # "hello, see the file" wants the file read
     if state.get("failed_attempts") and says_yes(context.question):
         found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
-    return {"verdict": verdict, "classification": found, "rounds": 0, "last_turn": str(context.turn.lease.turn_id)}
+    before = Before(state.get("failed_attempts", 0), state.get("clarifying", False))
+    return {
+        "before": before, "verdict": verdict, "classification": found, "rounds": 0,
+        "last_turn": str(context.turn.lease.turn_id),
+    }  # fmt: skip
 
 
 def after_guard(state: TurnState) -> list[str] | str:
@@ -70,24 +82,37 @@ async def recall(state: TurnState, runtime: Run) -> TurnState:
 
 
 async def retrieve(state: TurnState, runtime: Run) -> TurnState:
-    """The four sources, for the question in the light of the turn before."""
+    """The four sources, for the question in the light of the turn before. One that is away or slow gives none: the
+    customer hears that nothing was found and is offered a person, instead of nothing at all."""
     async with step(runtime.context, "retrieve"), _timed():
-        return {"retrieved": await followups.search(runtime.context, clarifying=state.get("clarifying", False))}
+        try:
+            return {"retrieved": await followups.search(runtime.context, clarifying=state.get("clarifying", False))}
+        except Unavailable as error:
+            log.warning("the knowledge base was not searched", reason=error.detail)
+            return {"retrieved": Retrieved(passages=(), vector=None)}
 
 
 async def classify(state: TurnState, runtime: Run) -> TurnState:
     context = runtime.context
     async with step(context, "classify"):
-        vector = await context.embedder.embed_query(context.question)
-        found = classify_text(
-            context.question, packs=packs(context), embedding=vector, prototypes=context.judges.prototypes
-        )
+        try:
+            vector = await context.embedder.embed_query(context.question)
+        except Unavailable:
+            return {}  # by its words it was classified before
+        known = context.judges.prototypes
+        prototypes = await prototypes_with(context.embedder, known, context.turn.options.intents) if known else None
+        found = classify_text(context.question, packs=packs(context), embedding=vector, prototypes=prototypes)
     return {"classification": found}
 
 
 async def assess(state: TurnState, runtime: Run) -> TurnState:
     """How well this can be answered, and whether a person is needed."""
-    context, found, retrieved = runtime.context, state["classification"], state["retrieved"]
+    async with step(runtime.context, "assess"):
+        return _assessed(state, runtime.context)
+
+
+def _assessed(state: TurnState, context: GraphContext) -> TurnState:
+    found, retrieved = state["classification"], state["retrieved"]
     intent = find_intent(found.intent, packs(context))
     confidence = score(
         evidence(retrieved, found.certainty, needs_tenant=bool(intent and intent.needs_tenant_knowledge))

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api.dependencies import Res, Searcher
 from api.errors import responses
-from api.schemas.chat import HitOut, SearchIn, SearchOut
+from api.schemas.chat import HitOut, SearchIn, SearchOut, SourceOfHits
 from kbs.passages import Source
 from memory.tenancy import Principal
 from tools.search import search_sources
@@ -34,7 +34,7 @@ async def search_unified(body: SearchIn, principal: Searcher, resources: Res) ->
 
 async def _search(resources: Res, principal: Principal, body: SearchIn, sources: set[Source]) -> SearchOut:
     started = time.perf_counter()
-    passages = await search_sources(
+    retrieved = await search_sources(
         resources.database, resources.retriever, principal, body.query, sources=frozenset(sources), mode=body.mode,
         limit=body.limit,
     )  # fmt: skip
@@ -44,6 +44,14 @@ async def _search(resources: Res, principal: Principal, body: SearchIn, sources:
             content=found.text, score=found.score, similarity=found.similarity, collection=found.collection,
             version=found.version,
         )
-        for found in passages
+        for found in retrieved.passages
     ]  # fmt: skip
-    return SearchOut(items=items, took_ms=round((time.perf_counter() - started) * 1000, 1))
+    scores = {source: [hit.score for hit in items if hit.source == source] for source in sorted(sources)}
+    by_source = {
+        source: SourceOfHits(
+            hits=len(scores[source]), best_score=max(scores[source], default=None),
+            best_similarity=retrieved.best(source) if source in retrieved.similarities else None,
+        )
+        for source in scores
+    }  # fmt: skip
+    return SearchOut(items=items, sources=by_source, took_ms=round((time.perf_counter() - started) * 1000, 1))

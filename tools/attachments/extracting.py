@@ -31,6 +31,7 @@ READ_AS = {
     "application/pdf": "pdf", DOCX: "docx", "image/png": "image", "image/jpeg": "image", "image/gif": "image",
     "image/webp": "image",
 }  # fmt: skip
+ARTICLES = {"html": "article-html", "pdf": "article-pdf", "docx": "article-docx"}
 _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -43,9 +44,12 @@ class Extracted:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-async def extract(path: Path, media_type: str, *, time_s: float = TIME_S) -> Extracted:
-    """The text of a stored file. Never raises for what is in it: a file that can't be read is `failed`."""
+async def extract(path: Path, media_type: str, *, time_s: float = TIME_S, as_article: bool = False) -> Extracted:
+    """The text of a stored file, or the article that it makes. Never raises for what is in it: a file that can't be
+    read is `failed`."""
     kind = READ_AS.get(media_type)
+    if as_article and kind is not None:
+        kind = ARTICLES.get(kind)
     if kind is None:
         return Extracted(state="unsupported")
     try:

@@ -6,7 +6,8 @@ product. The answer is one line of JSON on standard output:
 
     {"state": done | empty | failed, "text", "details": {pages, width, height, format, truncated, reason}}
 
-KIND is pdf, docx, html, text or image. An image is measured by its header and never decoded.
+KIND is pdf, docx, html, text or image. An image is measured by its header and never decoded. With `article-` before
+it, a pdf, docx or html becomes an article in Markdown, with links and tables, and `details.title` as the document has it.
 """
 
 import json
@@ -30,6 +31,20 @@ SMALL = 2**20
 MOST_NESTED = 200
 MOST_PIXELS = 100_000_000
 MOST_MARKUP = 4 * 2**20
+
+DECORATION = frozenset(
+    ["script", "style", "template", "noscript", "head", "svg", "iframe", "object", "select", "textarea", "nav", "form",
+     "button"]
+)  # fmt: skip
+"""What of a page is no part of its article."""
+CLOSED_BY_NEXT = {
+    "li": (["li"], ["ul", "ol"]),
+    "p": (["p"], ["div", "li", "td", "th", "blockquote", "section", "article", "body"]),
+    "td": (["td", "th"], ["tr", "table"]),
+    "th": (["td", "th"], ["tr", "table"]),
+    "tr": (["tr"], ["table"]),
+}
+"""Tags that end where the next such begins: which ones they end, and inside of which they may stand."""
 
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufffe\uffff]"
@@ -93,11 +108,49 @@ def read_html(file: BinaryIO) -> Answer:
 
 
 def read_pdf(file: BinaryIO) -> Answer:
+    return _pdf_text(_open_pdf(file))
+
+
+def read_docx(file: BinaryIO) -> Answer:
+    return told(_html_text(_docx_html(_checked_docx(file))))
+
+
+def article_of_html(file: BinaryIO) -> Answer:
+    markup = file.read(MOST_MARKUP + 1)
+    if len(markup) > MOST_MARKUP:
+        raise Refused("too long")
+    return _article(decoded(markup))
+
+
+def article_of_docx(file: BinaryIO) -> Answer:
+    """Its own title, where the author gave one, else its first heading."""
+    content = _checked_docx(file)
+    answer = _article(_docx_html(content))
+    named = _core_title(content)
+    return {**answer, "details": {**answer["details"], **({"title": named} if named else {})}}
+
+
+def article_of_pdf(file: BinaryIO) -> Answer:
+    reader = _open_pdf(file)
+    answer = _pdf_text(reader)
+    named = one_line(str((reader.metadata and reader.metadata.title) or ""))
+    return {**answer, "details": {**answer["details"], **({"title": named} if named else {})}}
+
+
+def one_line(text: str) -> str:
+    return " ".join(clean(text[:2000]).split())[:200]
+
+
+def _open_pdf(file: BinaryIO) -> Any:
     from pypdf import PdfReader
 
     reader = PdfReader(_whole(file), strict=False)
     if reader.is_encrypted and not reader.decrypt(""):
         raise Refused("encrypted")
+    return reader
+
+
+def _pdf_text(reader: Any) -> Answer:
     pages = len(reader.pages)
     found: list[str] = []
     length = 0
@@ -110,14 +163,64 @@ def read_pdf(file: BinaryIO) -> Answer:
     return told("\n\n".join(found), pages=pages, **cut)
 
 
-def read_docx(file: BinaryIO) -> Answer:
-    import mammoth  # type: ignore[import-untyped]
-
+def _checked_docx(file: BinaryIO) -> Any:
     content = _whole(file)
     _check_archive(content)
     content.seek(0)
+    return content
+
+
+def _docx_html(content: Any) -> str:
+    import mammoth  # type: ignore[import-untyped]
+
     pictures = mammoth.images.img_element(lambda image: {"src": ""})
-    return told(_html_text(mammoth.convert_to_html(content, convert_image=pictures).value))
+    styles = "p[style-name='Title'] => h1:fresh"
+    return str(mammoth.convert_to_html(content, convert_image=pictures, style_map=styles).value)
+
+
+def _core_title(content: Any) -> str:
+    """What the document's properties say; its parts were checked before."""
+    import html
+    import zipfile
+
+    content.seek(0)
+    with zipfile.ZipFile(content) as archive:
+        if "docProps/core.xml" not in archive.namelist():
+            return ""
+        found = re.search(r"<dc:title>([^<]{1,2000})</dc:title>", decoded(archive.read("docProps/core.xml")))
+    return one_line(html.unescape(found.group(1))) if found else ""
+
+
+def _article(markup: str) -> Answer:
+    """Markup as Markdown, without what is hidden, runs or only decorates; the title is the page's or its first heading."""
+    from bs4 import BeautifulSoup
+    from markdownify import MarkdownConverter
+
+    page = BeautifulSoup(markup, "html.parser")
+    _close_open_items(page)
+    headed = page.find(re.compile("^h[12]$")) or page.find("title")
+    named = one_line(headed.get_text(" ")) if headed else ""
+    for tag in page.find_all(True):
+        if not tag.decomposed and (tag.name in DECORATION or _is_hidden(tag)):
+            tag.decompose()
+    for link in page.find_all("a"):
+        if not re.match(r"(?:https?|mailto|tel):|#", str(link.get("href") or "").strip(), re.IGNORECASE):
+            del link["href"]
+    text = MarkdownConverter(heading_style="ATX", bullets="-", strip=["img"]).convert_soup(page)
+    return told(text, **({"title": named} if named else {}))
+
+
+def _close_open_items(page: Any) -> None:
+    """An item, paragraph or cell that was not closed ends where the next begins; the parser would nest them."""
+    for tag in page.find_all(list(CLOSED_BY_NEXT)):
+        ended, around = CLOSED_BY_NEXT[tag.name]
+        above = tag.find_parent([*ended, *around])
+        if above is not None and above.name in ended:
+            above.insert_after(tag)
+
+
+def _is_hidden(tag: Any) -> bool:
+    return tag.has_attr("hidden") or bool(_Text.HIDDEN.search(str(tag.get("style") or "")[:2000]))
 
 
 def read_image(file: BinaryIO) -> Answer:
@@ -143,6 +246,9 @@ READERS: dict[str, Callable[[BinaryIO], Answer]] = {
     "pdf": read_pdf,
     "docx": read_docx,
     "image": read_image,
+    "article-html": article_of_html,
+    "article-pdf": article_of_pdf,
+    "article-docx": article_of_docx,
 }
 
 

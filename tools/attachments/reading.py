@@ -44,9 +44,11 @@ class Reading:
     """Files without a text that could be read: pictures, scans, encrypted and broken ones."""
 
 
-async def files_of_session(connection: Connection, session_id: UUID) -> list[Attachment]:
-    """The newest files of a conversation, oldest first; never an internal one."""
-    rows = await (await connection.execute(OF_SESSION, (session_id, MOST_FILES))).fetchall()
+async def files_of_session(connection: Connection, session_id: UUID, *, before: int | None = None) -> list[Attachment]:
+    """The newest files of a conversation, oldest first; never an internal one. With `before` those that came with
+    messages of smaller numbers."""
+    values = {"session": session_id, "limit": MOST_FILES, "before": before}
+    rows = await (await connection.execute(OF_SESSION, values)).fetchall()
     return [Attachment(**row) for row in rows]
 
 
@@ -137,7 +139,10 @@ def _passage(ranked: Ranked, attachment: Attachment) -> Passage:
 OF_SESSION = """
 select * from (
     select * from attachments
-    where session_id = %s and tenant_id = current_tenant() and message_id is not null and not internal
-    order by id desc limit %s) newest
+    where session_id = %(session)s and tenant_id = current_tenant() and message_id is not null and not internal
+          and (%(before)s::int is null or message_id in (
+              select id from chat_messages
+              where session_id = %(session)s and tenant_id = current_tenant() and n < %(before)s))
+    order by id desc limit %(limit)s) newest
 order by id
 """
