@@ -28,8 +28,11 @@ class Cipher:
             raise Misconfigured("a stored secret fits none of ENCRYPTION_KEYS: an older key is missing") from error
 
     def rotate(self, token: str) -> str:
-        """The same secret under the newest key."""
-        return self._fernet.rotate(token.encode()).decode()
+        """The same secret under the newest key. Raises Misconfigured where it fits none."""
+        try:
+            return self._fernet.rotate(token.encode()).decode()
+        except InvalidToken as error:
+            raise Misconfigured("a stored secret fits none of ENCRYPTION_KEYS: an older key is missing") from error
 
     @staticmethod
     def new_key() -> str:

@@ -46,6 +46,12 @@ class NoAnswer(Unavailable):
     code = "no_answer"
 
 
+class NotConnected(NoAnswer):
+    """There was no connection, so nothing was asked."""
+
+    code = "not_connected"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A URL as it was understood; nothing else is made of it later."""
@@ -153,7 +159,7 @@ class Outbound:
     ) -> Answer:
         """One request, checked anew. A body of more than `most_bytes` is an error; with 0 none is read.
 
-        Raises Refused before anything was connected to, NoAnswer otherwise.
+        Raises Refused before anything was connected to, NoAnswer otherwise; NotConnected where nothing was sent.
         """
         target = self.check(url)
         try:
@@ -161,6 +167,8 @@ class Outbound:
                 return await _read(response, most_bytes)
         except TimeoutError:
             raise NoAnswer(f"no answer within {timeout_s:g} s") from None
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            raise NotConnected(_in_words(error)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             raise NoAnswer(_in_words(error)) from None
         except (ssl.SSLError, OSError) as error:
@@ -189,11 +197,11 @@ class Outbound:
             try:
                 found = [ipaddress.ip_address(address) for address in await self.resolve(target.host, target.port)]
             except (OSError, UnicodeError):
-                raise NoAnswer("its name does not resolve") from None
+                raise NotConnected("its name does not resolve") from None
         else:
             found = [written]
         if not found:
-            raise NoAnswer("its name does not resolve")
+            raise NotConnected("its name does not resolve")
         if not target.exempt and not all(map(is_public, found)):
             raise Refused("its name resolves to an address that is not public")
         return found[:ADDRESSES]

@@ -17,7 +17,7 @@ from memory.errors import HelpdeskError
 COMMANDS = {
     "serve": "serving", "worker": "serving", "ask": "talking", "chat": "talking", "ingest": "knowledge",
     "reindex": "knowledge", "migrate": "setup", "seed": "setup", "tenant": "setup", "user": "setup",
-    "demo": "demo", "customer": "privacy",
+    "rotate-keys": "keys", "demo": "demo", "customer": "privacy",
 }  # fmt: skip
 
 

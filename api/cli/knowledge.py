@@ -51,6 +51,8 @@ def ingest(
         console.print("done by the server that holds the index")
         return
     console.print(in_words(report))
+    for conflict in report.conflicts:
+        console.print(f"  [yellow]to decide[/yellow] {conflict.detail}", highlight=False)
     for bad in report.failed:
         console.print(f"  [red]not taken[/red] {bad.detail}", highlight=False)
     if report.failed:
@@ -139,7 +141,12 @@ async def _reindex(settings: Settings, only: str) -> None:
                     bar.update(task, completed=done, total=total)
 
                 passages = await reindex_all(
-                    knowledge, resources.index, resources.embedder, tenant_id=tenant_id, progress=show
+                    knowledge,
+                    resources.index,
+                    resources.embedder,
+                    tenant_id=tenant_id,
+                    progress=show,
+                    lessons=owner,
                 )
                 bar.update(task, description=f"{name}: {passages} passages")
         await _tune(settings, resources)

@@ -22,7 +22,7 @@ from tools.tickets.events import add_event
 from tools.tickets.reading import COLUMNS
 from tools.tickets.status import ENDED, REOPEN_WITHIN, TRANSITIONS
 
-BOOKKEEPING = frozenset({"missed", "next_deadline"})
+BOOKKEEPING = frozenset({"missed", "next_deadline", "external_mark", "external_seen_at"})
 ASIDE = frozenset({"note", "sla_missed"})
 
 

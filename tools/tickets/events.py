@@ -32,12 +32,14 @@ SEEN_BY_CUSTOMERS = frozenset({"created", "status_changed", "reopened", "reply",
 
 async def add_event(
     connection: Connection, tenant_id: UUID, ticket_id: UUID, kind: str, *, actor: str, data: dict[str, Any],
-    at: datetime | None = None,
+    at: datetime | None = None, external_id: str | None = None,
 ) -> UUID:  # fmt: skip
-    """Write an event; whether customers see it follows from its kind."""
+    """Write an event; whether customers see it follows from its kind. `external_id` names words of another system."""
     event_id = new_id()
     internal = kind not in SEEN_BY_CUSTOMERS
-    await connection.execute(EVENT, (event_id, tenant_id, ticket_id, kind, actor, internal, Jsonb(data), at))
+    await connection.execute(
+        EVENT, (event_id, tenant_id, ticket_id, kind, actor, internal, Jsonb(data), at, external_id)
+    )
     return event_id
 
 
@@ -59,8 +61,8 @@ async def get_event(connection: Connection, event_id: UUID) -> TicketEvent:
 
 # Each names the tenant: a layer of its own besides row-level security.
 EVENT = """
-insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data, created_at)
-values (%s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()))
+insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data, created_at, external_id)
+values (%s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()), %s)
 """
 LIST = """
 select * from ticket_events

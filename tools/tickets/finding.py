@@ -38,6 +38,7 @@ class Wanted:
     assignee_id: UUID | None = None
     unassigned: bool = False
     session_id: UUID | None = None
+    source: str | None = None
     late: bool | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
@@ -145,6 +146,7 @@ CONDITIONS = {
     "team": "t.team = %(team)s",
     "assignee_id": "t.assignee_id = %(assignee_id)s",
     "session_id": "t.session_id = %(session_id)s",
+    "source": "t.source = %(source)s",
     "created_from": "t.created_at >= %(created_from)s",
     "created_to": "t.created_at < %(created_to)s",
     "updated_from": "t.updated_at >= %(updated_from)s",

@@ -43,8 +43,12 @@ async def open_ticket(
     tier: int | None = None,
     intent: str | None = None,
     language: str | None = None,
+    as_it_was: Mapping[str, Any] | None = None,
 ) -> Ticket:
-    """Open a ticket under the tenant's next number. What is not given is classified from its words."""
+    """Open a ticket under the tenant's next number. What is not given is classified from its words.
+
+    `as_it_was` are columns of a ticket that comes from another system with a past: `created_at` and what happened since.
+    """
     options = await load_options(connection, tenant_id)
     subject = " ".join(subject.split())[:SUBJECT_LENGTH] or "Request"
     given = {"intent": intent, "severity": severity, "tier": tier, "language": language}
@@ -57,7 +61,7 @@ async def open_ticket(
         tenant_id=tenant_id, number=0, customer_id=customer_id, session_id=session_id, subject=subject,
         content=content, department=department, opened_by=opened_by, priority=priority, **judged, classified=classified,
         team=found.team if found else "", assignee_id=found.assignee_id if found else None,
-        routed_because=_reason(found, options),
+        routed_because=_reason(found, options), **(as_it_was or {}),
     )  # fmt: skip
     await _insert(connection, ticket, options)
     await _tell(connection, ticket, found, actor)
@@ -86,8 +90,9 @@ async def _insert(connection: Connection, ticket: Ticket, options: TenantOptions
     """Last in line for the tenant's number, which others wait for until the transaction ends."""
     row = await (await connection.execute(NUMBER, (ticket.tenant_id,))).fetchone()
     assert row is not None  # an upsert always returns its row
-    ticket.number, ticket.created_at, ticket.updated_at = row["last_number"], row["at"], row["at"]
-    ticket.sqlmodel_update(clocks.restarted(ticket, options, row["at"]))
+    ticket.number, ticket.updated_at = row["last_number"], row["at"]
+    ticket.created_at = ticket.created_at or row["at"]
+    ticket.sqlmodel_update(clocks.restarted(ticket, options, ticket.created_at))
     ticket.next_deadline = clocks.next_deadline(ticket)
     await connection.execute(INSERT, {**ticket.model_dump(), "classified": Jsonb(ticket.classified)})
 
@@ -99,7 +104,8 @@ async def _tell(connection: Connection, ticket: Ticket, found: Route | None, act
         *([("routed", found.data(), "system")] if found else []),
     ]
     for kind, data, by in told:
-        await add_event(connection, ticket.tenant_id, ticket.id, kind, actor=by, data=data)
+        at = ticket.created_at if kind == "created" else None
+        await add_event(connection, ticket.tenant_id, ticket.id, kind, actor=by, data=data, at=at)
 
 
 NUMBER = """

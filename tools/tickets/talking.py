@@ -83,6 +83,10 @@ def speaks_as_customer(principal: Principal, ticket: Ticket) -> bool:
 
 
 def _as_colleague(edit: Edit, data: dict[str, Any], status: str | None) -> None:
+    if edit.ticket.source != "helpdesk" and edit.ticket.external_id:
+        raise Conflict(
+            "its customer reads this ticket elsewhere: have a reply drafted and approve it, so that it is sent"
+        )
     if edit.ticket.status == "closed":
         raise Conflict("this ticket is closed; reopen it first")
     edit.answered()
