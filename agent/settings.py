@@ -73,7 +73,7 @@ class HttpSettings(_Area):
 
     @property
     def reachable(self) -> frozenset[str]:
-        """Hosts as `host:port` that webhooks may go to although they are not public."""
+        """Hosts as `host:port` that webhooks may go to, and a WHMCS may be at, although they are not public."""
         return frozenset(host.strip().lower() for host in self.outbound_allowed_hosts.split(",") if host.strip())
 
 
@@ -89,6 +89,8 @@ class ModelSettings(_Area):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openrouter_api_key: SecretStr | None = Field(default=None, validation_alias="OPENROUTER_API_KEY")
+    input_price: float = Field(default=0, ge=0, validation_alias="TOKEN_PRICE_INPUT")
+    output_price: float = Field(default=0, ge=0, validation_alias="TOKEN_PRICE_OUTPUT")
 
     @property
     def api_key(self) -> str | None:

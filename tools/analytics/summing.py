@@ -1,0 +1,235 @@
+"""What figures come to: rates, means and shares. Pure functions of what was counted.
+
+A rate without anything to divide by is None, never 0: nobody asked is not the same as nobody was helped.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.analytics.counting import Figure
+from tools.analytics.questions import ANSWER_S
+
+EXPECTED_MS = {
+    "embed": 100,
+    "retrieve": 200,
+    "rerank": 200,
+    "classify": 5,
+    "confidence": 5,
+    "prompt": 5,
+    "generate": 5000,
+}
+"""Typical times of a draft's steps that the specification gives, the longest of each range."""
+LEVELS = ("high", "medium", "low", "very_low")
+TOP_INTENTS = 20
+
+
+@dataclass(slots=True)
+class Sums:
+    """Counts and totals by name and key."""
+
+    counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    totals: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+
+    @classmethod
+    def of(cls, figures: Iterable[Figure]) -> "Sums":
+        sums = cls()
+        for each in figures:
+            sums.counts[each.name, each.key] += each.count
+            sums.totals[each.name, each.key] += each.total
+        return sums
+
+    def by(self, name: str) -> dict[str, int]:
+        """Counts of a figure by key, most frequent first."""
+        found = {key: count for (figure, key), count in self.counts.items() if figure == name}
+        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+
+    def count(self, name: str, *keys: str) -> int:
+        """Of these keys; of all without any."""
+        return sum(
+            count for (figure, key), count in self.counts.items() if figure == name and (not keys or key in keys)
+        )
+
+    def total(self, name: str, *keys: str) -> float:
+        return sum(
+            total for (figure, key), total in self.totals.items() if figure == name and (not keys or key in keys)
+        )
+
+    def mean(self, name: str, *keys: str) -> float | None:
+        return ratio(self.total(name, *keys), self.count(name, *keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Of a million tokens, in whatever currency the operator counts."""
+
+    input: float = 0.0
+    output: float = 0.0
+
+
+def ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def summary(sums: Sums, before: Sums, prices: Prices) -> dict[str, Any]:
+    """Everything of a range; `before` is the range of the same length that precedes it."""
+    return {
+        "conversations": conversations(sums),
+        "answers": answers(sums),
+        "handoffs": {
+            "requested": sums.count("handoffs"), "by_reason": sums.by("handoffs"), "by_state": sums.by("handoff_outcomes"),
+            "claimed_after_s": sums.mean("handoff_wait_s"),
+        },
+        "tickets": tickets(sums),
+        "feedback": feedback(sums),
+        "guardrails": sums.by("guardrails"),
+        "intents": intents(sums, before),
+        "drafts": drafts(sums),
+        "sources": sources(sums),
+        "cost": cost(sums, prices),
+    }  # fmt: skip
+
+
+def conversations(sums: Sums) -> dict[str, Any]:
+    """Deflected: settled without a person, by the customer's word or in silence. Handed over counts also those that a
+    person then settled."""
+    outcomes = sums.by("session_outcomes")
+    asked = sum(outcomes.values()) - outcomes.get("nothing_asked", 0)
+    people = outcomes.get("handed_over", 0) + outcomes.get("confirmed_by_person", 0)
+    settled = outcomes.get("confirmed", 0) + outcomes.get("silent", 0)
+    return {
+        "sessions": sums.count("sessions"), "asked": asked, "messages": sums.by("messages"), "outcomes": outcomes,
+        "deflection_rate": ratio(settled, asked), "handoff_rate": ratio(people, asked),
+        "confirmed_rate": ratio(outcomes.get("confirmed", 0) + outcomes.get("confirmed_by_person", 0), asked),
+    }  # fmt: skip
+
+
+def answers(sums: Sums) -> dict[str, Any]:
+    levels = {
+        level: {
+            "answers": sums.count("confidence", level), "mean_score": sums.mean("confidence", level),
+            "thumbs_up": sums.count("confidence_thumbs", f"{level}:up"),
+            "thumbs_down": sums.count("confidence_thumbs", f"{level}:down"),
+        }
+        for level in LEVELS
+    }  # fmt: skip
+    outcomes = sums.by("answers")
+    return {
+        "by_outcome": outcomes, "honest_no_rate": ratio(outcomes.get("honest_no", 0), sum(outcomes.values())),
+        "withheld_sentences": int(sums.total("withheld")), "by_confidence": levels, "turns": sums.by("turns"),
+        "duration_s": {"mean": sums.mean("answer_s"), "p50": _quantile(sums, 0.5), "p95": _quantile(sums, 0.95)},
+    }  # fmt: skip
+
+
+def tickets(sums: Sums) -> dict[str, Any]:
+    clocks = {}
+    for clock in ("first_response", "resolution"):
+        met, missed = sums.count("targets", f"{clock}:met"), sums.count("targets", f"{clock}:missed")
+        clocks[clock] = {
+            "met": met, "missed": missed, "running": sums.count("targets", f"{clock}:open"),
+            "met_rate": ratio(met, met + missed),
+        }  # fmt: skip
+    return {
+        "opened": sums.count("tickets"), "by_origin": sums.by("tickets"), "by_severity": sums.by("ticket_severity"),
+        "resolved": sums.count("resolution_s"), "reopened": sums.count("tickets_reopened"),
+        "first_reply_s": sums.mean("first_reply_s"), "resolution_s": sums.mean("resolution_s"), "targets": clocks,
+    }  # fmt: skip
+
+
+def feedback(sums: Sums) -> dict[str, Any]:
+    thumbs, stars = sums.by("thumbs"), sums.by("csat")
+    return {
+        "thumbs_up": thumbs.get("up", 0), "thumbs_down": thumbs.get("down", 0),
+        "csat": {"count": sum(stars.values()), "mean": sums.mean("csat"), "by_stars": dict(sorted(stars.items()))},
+    }  # fmt: skip
+
+
+def intents(sums: Sums, before: Sums) -> list[dict[str, Any]]:
+    """The most frequent, each with how often it went to a person and how often it came in the range before."""
+    return [
+        {
+            "intent": intent or None, "answers": count, "escalated": sums.count("intents_escalated", intent),
+            "before": before.count("intents", intent),
+        }
+        for intent, count in list(sums.by("intents").items())[:TOP_INTENTS]
+    ]  # fmt: skip
+
+
+def drafts(sums: Sums) -> dict[str, Any]:
+    levels = {}
+    for level in LEVELS:
+        unchanged, edited = sums.count("approved", f"{level}:unchanged"), sums.count("approved", f"{level}:edited")
+        rejected = sums.count("drafts", f"{level}:rejected")
+        levels[level] = {
+            "unchanged": unchanged, "edited": edited, "rejected": rejected,
+            "unchanged_rate": ratio(unchanged, unchanged + edited + rejected),
+        }  # fmt: skip
+    steps = {
+        step: {"mean_ms": sums.mean("draft_steps_ms", step), "expected_ms": EXPECTED_MS.get(step)}
+        for step in sums.by("draft_steps_ms")
+    }
+    return {
+        "written": sums.count("drafts"), "approved": sums.count("approved"), "by_confidence": levels,
+        "mean_similarity": sums.mean("approved"), "mean_edit_distance": sums.mean("edit_distance"),
+        "learned": sums.by("edit_distance"), "steps": steps,
+    }  # fmt: skip
+
+
+def sources(sums: Sums) -> list[dict[str, Any]]:
+    """How often each source was cited, what customers thought of it, and what became of the drafts that rest on it."""
+    names = sums.by("sources") | {key.split(":")[0]: 0 for key in sums.by("draft_sources")}
+    found = []
+    for name in sorted(names):
+        unchanged, edited = (
+            sums.count("draft_sources", f"{name}:unchanged"),
+            sums.count("draft_sources", f"{name}:edited"),
+        )
+        found.append({
+            "source": name, "answers": sums.count("sources", name), "thumbs": int(sums.total("sources", name)),
+            "drafts": unchanged + edited, "unchanged_rate": ratio(unchanged, unchanged + edited),
+            "mean_similarity": sums.mean("draft_sources", f"{name}:unchanged", f"{name}:edited"),
+        })  # fmt: skip
+    return found
+
+
+def cost(sums: Sums, prices: Prices) -> dict[str, Any]:
+    read = sums.total("input_tokens") + sums.total("draft_input_tokens")
+    written = sums.total("output_tokens") + sums.total("draft_output_tokens")
+    spent = (read * prices.input + written * prices.output) / 1_000_000
+    chats = (sums.total("input_tokens") * prices.input + sums.total("output_tokens") * prices.output) / 1_000_000
+    return {
+        "input_tokens": int(read), "output_tokens": int(written), "cost": round(spent, 4),
+        "cost_per_conversation": ratio(chats, conversations(sums)["asked"]),
+    }  # fmt: skip
+
+
+def line(sums: Sums, prices: Prices) -> dict[str, Any]:
+    """One row of a history: a flat choice of what a curve is drawn of."""
+    chat, desk, said = conversations(sums), tickets(sums), feedback(sums)
+    written = drafts(sums)
+    return {
+        "sessions": chat["sessions"], "asked": chat["asked"], "customer_messages": chat["messages"].get("customer", 0),
+        "answers": sums.count("answers"), "honest_no": sums.count("answers", "honest_no"),
+        "deflection_rate": chat["deflection_rate"], "handoffs": sums.count("handoffs"), "handoff_rate": chat["handoff_rate"],
+        "answer_mean_s": sums.mean("answer_s"), "confidence_mean": sums.mean("confidence"),
+        "tickets_opened": desk["opened"], "tickets_resolved": desk["resolved"], "tickets_reopened": desk["reopened"],
+        "first_reply_s": desk["first_reply_s"], "resolution_s": desk["resolution_s"],
+        "targets_missed": sum(clock["missed"] for clock in desk["targets"].values()),
+        "thumbs_up": said["thumbs_up"], "thumbs_down": said["thumbs_down"], "csat": said["csat"]["mean"],
+        "guardrails": sums.count("guardrails"), "drafts": written["written"], "drafts_approved": written["approved"],
+        "draft_similarity": written["mean_similarity"], "edit_distance": written["mean_edit_distance"],
+        "failed_turns": sum(count for key, count in sums.by("turns").items() if key.startswith("failed")),
+        **cost(sums, prices),
+    }  # fmt: skip
+
+
+def _quantile(sums: Sums, share: float) -> float | None:
+    """The upper bound of the bucket in which this share of the answers ends."""
+    buckets: Mapping[str, int] = sums.by("answer_s")
+    wanted, seen = share * sum(buckets.values()), 0
+    for number in sorted(map(int, buckets)):
+        seen += buckets[str(number)]
+        if seen >= wanted:
+            return ANSWER_S[min(number, len(ANSWER_S) - 1)]
+    return None
