@@ -8,6 +8,8 @@ from uuid import UUID
 import structlog
 from procrastinate import App
 
+from agent.analytics_jobs import define_analytics_jobs
+from agent.knowledge_jobs import KnowledgeJobs, define_knowledge_jobs
 from agent.parts import Parts
 from kbs.ingest import ingest_folder
 from memory import chats, checkpoints
@@ -31,6 +33,7 @@ class Jobs:
     app: App
     tidy_session: Any
     sweep: Any
+    knowledge: KnowledgeJobs
 
     async def tidy(self, tenant_id: UUID, session_id: UUID) -> None:
         """Have a session tidied some time soon."""
@@ -44,6 +47,8 @@ async def _ingest(parts: Parts, database: Database, folder: Path, tenant_id: UUI
     )
     for bad in report.failed:
         log.warning("an article was not taken", reason=bad.detail, collection=collection, tenant_id=str(tenant_id))
+    for conflict in report.conflicts:
+        log.warning("a person has to decide", what=conflict.detail, collection=collection, tenant_id=str(tenant_id))
     if report.failed:
         count = len(report.failed)
         what = "1 article was" if count == 1 else f"{count} articles were"
@@ -90,4 +95,5 @@ def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
                 await log_of_deliveries.forget_old(connection)
             await forget_unsent(parts.database, parts.files, row["id"])
 
-    return Jobs(app=app, tidy_session=tidy_session, sweep=sweep)
+    define_analytics_jobs(app, parts)
+    return Jobs(app=app, knowledge=define_knowledge_jobs(app, parts), tidy_session=tidy_session, sweep=sweep)

@@ -1,19 +1,23 @@
 """The parts that a turn is made with: what the composition root opens and hands to those who run turns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from agent.drafts.lesson_vectors import LessonVectors
 from agent.graph import TurnGraph
 from agent.llm import Models
 from agent.state import Judges
 from kbs.embeddings import Embedder
 from kbs.index import KnowledgeIndex
+from kbs.publishing import Library
 from kbs.retrieval import Retriever
 from memory.database import Database
 from memory.files import Files
 from memory.redis import Redis
 from memory.streams import Streams
+from tools.articles.shelf import Shelf
+from tools.drafts.channel import Channel
 
 
 @dataclass(kw_only=True)
@@ -36,3 +40,16 @@ class Parts:
     graph: TurnGraph
     process: str
     """Names this process in leases and events."""
+    channels: dict[str, Channel] = field(default_factory=dict)
+    """Where approved replies to tickets of other systems go, by the tickets' `source`."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where articles are kept, for those who work on them."""
+        library = Library(database=self.knowledge, index=self.index, embedder=self.embedder)
+        return Shelf(database=self.database, knowledge=self.knowledge, library=library)
+
+    lesson_vectors: LessonVectors = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lesson_vectors = LessonVectors(self.embedder)

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent.settings import Settings
 from api import PREFIX
 from api.errors import too_large
+from tools.articles.uploading import MOST_BYTES
 
 MULTIPART = "multipart/form-data"
 _ONE_FILE = re.compile(rf"{PREFIX}/attachments")
 _WITH_FILES = re.compile(rf"{PREFIX}/(?:chat/sessions/[^/]+/messages|tickets(?:/[^/]+/(?:reply|notes))?)")
+_ARTICLES = re.compile(rf"{PREFIX}/kb/articles/upload")
 _AROUND_A_FILE = 65_536
 
 
@@ -56,4 +58,6 @@ class BodyLimit:
             return self.most
         if _ONE_FILE.fullmatch(scope["path"]):
             return max(self.most, self.most_of_one)
+        if _ARTICLES.fullmatch(scope["path"]):
+            return MOST_BYTES + self.most
         return self.most_of_message if _WITH_FILES.fullmatch(scope["path"]) else self.most

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Generic, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -39,7 +39,14 @@ class TakesUploads(Protocol):
     def model_dump_json(self) -> str: ...
 
 
+class FormFields(BaseModel):
+    """What a form of files says besides them; the fields in `LISTS` may come more than once."""
+
+    LISTS: ClassVar[frozenset[str]] = frozenset()
+
+
 B = TypeVar("B", bound=TakesUploads)
+Fields = TypeVar("Fields", bound=FormFields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,31 @@ async def read_upload(request: Request) -> AsyncIterator[Upload]:
         yield _upload(file)
 
 
+@asynccontextmanager
+async def read_files(
+    request: Request, fields: type[Fields], most_files: int
+) -> AsyncIterator[tuple[Fields, list[Upload]]]:
+    """The other fields of a form, and the files of its field `files`, open until the end of the block."""
+    if _kind(request) != MULTIPART:
+        raise HTTPException(415)
+    async with _form(request, most_files) as form:
+        given: dict[str, list[Any]] = {}
+        files: list[Upload] = []
+        for name, value in form.multi_items():
+            if name in ("files", "files[]") and isinstance(value, UploadFile):
+                files.append(_upload(value))
+            else:
+                given.setdefault(name.removesuffix("[]"), []).append(value)
+        read = {name: values if name in fields.LISTS else values[-1] for name, values in given.items()}
+        try:
+            wish = fields.model_validate(read)
+        except ValidationError as error:
+            raise _not_fitting(error) from None
+        if not files:
+            raise _refused("missing", "files", "send one file or more in the field `files`")
+        yield wish, files
+
+
 def _kind(request: Request) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind if kind == "application/json" or _is_utf8(request) else ""
@@ -150,11 +182,15 @@ async def _sent(model: type[B], fields: Any, uploads: list[Upload], most_files: 
     try:
         body = model.model_validate(fields)
     except ValidationError as error:
-        raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from None
+        raise _not_fitting(error) from None
     if len(body.attachment_ids) + len(uploads) > most_files:
         raise Invalid(f"at most {most_files} attachments go together")
     raw = await asyncio.to_thread(_digest, body, uploads)
     return Sent(body=body, uploads=uploads, raw=raw)
+
+
+def _not_fitting(error: ValidationError) -> RequestValidationError:
+    return RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()])
 
 
 def _digest(body: TakesUploads, uploads: list[Upload]) -> bytes:

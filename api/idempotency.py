@@ -40,6 +40,9 @@ def key_of(request: Request) -> str | None:
 class IdempotentRoute(APIRoute):
     """A route whose POSTs happen once per key and caller; without a key, or a caller, nothing changes."""
 
+    most_files: int | None = None
+    """That a form may have; as many as a message, unless a kind of route says otherwise."""
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if "POST" in options["methods"]:
             extra = options.get("openapi_extra") or {}
@@ -62,7 +65,7 @@ class IdempotentRoute(APIRoute):
             if principal.role.is_staff:  # a colleague's first session or ticket makes them a customer: the same caller
                 principal = replace(principal, customer_id=None)
             route = f"{request.method} {request.url.path}"
-            raw = await raw_of(request, resources.attachment_limits.most_files)
+            raw = await raw_of(request, self.most_files or resources.attachment_limits.most_files)
             try:
                 return await _once(request, idempotency.Key.of(principal, route, given, raw), handle)
             finally:

@@ -1,6 +1,6 @@
 """Reads articles from a folder: Markdown with optional front matter, or lines of JSON with `id`, `title` and `text`.
 
-Front matter: `id, title, version, last_updated, tags, audience, supersedes, language, effective_from,
+Front matter: `id, title, version, last_updated, category, tags, audience, supersedes, language, effective_from,
 effective_until`, all optional. Without an `id` the path below the folder is the article's id, without a `title` its
 first heading is. A file that cannot be read is reported by name, and the others still go in.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from frontmatter.default_handlers import YAMLHandler
 
-from kbs.chunking import plain
+from kbs.chunking import heading_words, plain
 from kbs.language import rank_languages
 from memory.errors import Invalid
 
@@ -28,13 +28,18 @@ MAX_BYTES = 2 * 2**20
 MAX_JSONL_BYTES = 256 * 2**20
 MARKDOWN = (".md", ".markdown")
 JSON_LINES = ".jsonl"
+MAX_FRONT_MATTER = 16_384
+"""Characters; YAML is read at some 100 KB a second."""
+MAX_CATEGORY = 60
+MAX_MARKS = 30
+"""Combining marks in a row, as the stream-safe format of UAX #15 has it: normalising takes quadratic time in them."""
 ENOUGH_TO_TELL = 200
 """Characters of prose below which the language is not guessed."""
 
 _FRONT_MATTER = YAMLHandler()
 _REF = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-_HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
-_FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+)$", re.MULTILINE)
+_FENCED = re.compile(r"^(`{3,20}|~{3,20}).*?^\1", re.MULTILINE | re.DOTALL)
 _NOT_PROSE = re.compile(r"`[^`\n]+`|https?://\S+|<[^>]{1,200}>|[^\w\s]|\d")
 
 
@@ -60,6 +65,7 @@ class ArticleFile:
     label: str = ""
     """The author's own name of the version."""
     last_updated: date | None = None
+    category: str = ""
     tags: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
     """Empty: for everyone."""
@@ -70,8 +76,10 @@ class ArticleFile:
 
     @property
     def content_hash(self) -> str:
-        """sha256 hex of everything that an edit can change."""
-        fields = {name: value for name, value in asdict(self).items() if name != "path"}
+        """sha256 hex of everything that an edit can change; without a category as it was before there were any."""
+        fields = {
+            name: value for name, value in asdict(self).items() if name != "path" and (value or name != "category")
+        }
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -118,12 +126,14 @@ def replacing_each_other(articles: Iterable[ArticleFile]) -> tuple[str, ...]:
 
 def parse(text: str, *, path: str) -> ArticleFile:
     """One Markdown file; raises BadArticle."""
-    fields, body = _front_matter(_clean(text, path), path)
+    fields, body = _front_matter(tidy(text, path), path)
     if fields.get("id") is None:
         fields["id"] = re.sub(r"\s+", "-", path.rsplit(".", 1)[0])
     if not fields.get("title"):
         heading = _HEADING.search(_FENCED.sub("", body))
-        fields["title"] = plain(heading.group(1)) if heading else path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        fields["title"] = (
+            plain(heading_words(heading.group(1))) if heading else path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        )
     return _article(fields, body, path)
 
 
@@ -135,6 +145,8 @@ def _front_matter(text: str, path: str) -> tuple[dict[str, Any], str]:
         block, body = _FRONT_MATTER.split(text)
     except ValueError:  # one ruler alone
         return {}, text
+    if len(block) > MAX_FRONT_MATTER:
+        raise BadArticle(f"{path}: the front matter is longer than {MAX_FRONT_MATTER} characters")
     try:
         fields = _FRONT_MATTER.load(block)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -176,7 +188,7 @@ def _parse_line(line: str, *, path: str) -> ArticleFile:
     ref, body = fields.get("id", fields.get("_id")), fields.get("text", fields.get("body"))
     if not isinstance(body, str) or ref is None:
         raise BadArticle(f"{path}: an article needs `id` and `text`")
-    return _article({"title": str(ref), **fields, "id": ref}, _clean(body, path), path)
+    return _article({"title": str(ref), **fields, "id": ref}, tidy(body, path), path)
 
 
 def _article(fields: Mapping[str, Any], body: str, path: str) -> ArticleFile:
@@ -184,19 +196,21 @@ def _article(fields: Mapping[str, Any], body: str, path: str) -> ArticleFile:
     if not body.strip():
         raise BadArticle(f"{path}: the article has no text")
     known = {name: value for name, value in fields.items() if value is not None}
-    ref, title = str(known["id"]).strip(), _line(known.get("title", ""), path)
+    ref, title = _words(known["id"], "id", path).strip(), _line(known.get("title", ""), "title", path)
     if not _REF.fullmatch(ref):
         raise BadArticle(f"{path}: the id must be 1 to 200 characters without spaces")
     starts, ends = (_moment(known.get(name), name, path) for name in ("effective_from", "effective_until"))
     if starts and ends and ends <= starts:
         raise BadArticle(f"{path}: effective_until is not after effective_from")
     return ArticleFile(
-        path=path, ref=_line(ref, path), title=title, body=body, label=_line(known.get("version", ""), path),
+        path=path, ref=_line(ref, "id", path), title=title, body=body,
+        label=_line(known.get("version", ""), "version", path),
         last_updated=_day(known.get("last_updated"), "last_updated", path),
+        category=_line(known.get("category", ""), "category", path)[:MAX_CATEGORY],
         tags=_names(known.get("tags"), "tags", path),
         audience=tuple(name.lower() for name in _names(known.get("audience"), "audience", path)),
         supersedes=tuple(name for name in _names(known.get("supersedes"), "supersedes", path) if name != ref),
-        language=_line(known["language"], path).lower() if "language" in known else language_of(body),
+        language=_line(known["language"], "language", path).lower() if "language" in known else language_of(body),
         effective_from=starts, effective_until=ends,
     )  # fmt: skip
 
@@ -234,19 +248,40 @@ def _read(root: Path, path: Path, name: str) -> str:
         raise BadArticle(f"{name}: {error.strerror or 'cannot be read'}") from error
 
 
-def _clean(text: str, path: str) -> str:
-    """One form for every text (NFC, line feeds); refuses what Postgres or a browser would choke on."""
+def tidy(text: str, path: str) -> str:
+    """One form for every text (NFC, line feeds). Raises BadArticle for what Postgres or a browser would choke on."""
     if len(text) > MAX_BYTES:
         raise BadArticle(f"{path}: the article is larger than {MAX_BYTES >> 20} MB")
     if "\0" in text:
         raise BadArticle(f"{path}: the text holds a NUL character")
     if re.search("[\ud800-\udfff]", text):
         raise BadArticle(f"{path}: the text holds half a character (a lone surrogate)")
+    if not text.isascii() and _piles_up_marks(text):
+        raise BadArticle(f"{path}: more than {MAX_MARKS} accents stand on one letter")
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _line(value: Any, path: str) -> str:
-    return " ".join(_clean(str(value), path).split())[:300]
+def _piles_up_marks(text: str) -> bool:
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MAX_MARKS:
+            return True
+    return False
+
+
+def _words(value: Any, field: str, path: str) -> str:
+    """The text of one value; that of a list may be of any length, since YAML's aliases repeat what they name."""
+    if not isinstance(value, str | int | float | date):
+        raise BadArticle(f"{path}: `{field}` is not one line of text")
+    try:
+        return str(value)
+    except ValueError as error:  # a number of thousands of digits
+        raise BadArticle(f"{path}: `{field}` is not one line of text") from error
+
+
+def _line(value: Any, field: str, path: str) -> str:
+    return " ".join(tidy(_words(value, field, path), path).split())[:300]
 
 
 def _names(value: Any, field: str, path: str) -> tuple[str, ...]:
@@ -255,7 +290,7 @@ def _names(value: Any, field: str, path: str) -> tuple[str, ...]:
         return ()
     if not isinstance(values, list) or not all(isinstance(name, str | int | float) for name in values):
         raise BadArticle(f"{path}: `{field}` is not a list of names")
-    return tuple(dict.fromkeys(name for value in values if (name := _line(value, path))))
+    return tuple(dict.fromkeys(name for value in values if (name := _line(value, field, path))))
 
 
 def _day(value: Any, field: str, path: str) -> date | None:

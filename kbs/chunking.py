@@ -120,7 +120,14 @@ def _heading(token: Token, text: str) -> tuple[str, str]:
     start, end = token.map or (0, 1)
     own, rest = text.split("\n")[: end - start], text.split("\n")[end - start :]
     words = own[0] if token.markup.startswith("#") else " ".join(own[:-1])
-    return plain(re.sub(r"^\s*#{1,6}\s*|\s+#+\s*$", "", words)), "\n".join(rest).strip("\n")
+    return plain(heading_words(words)), "\n".join(rest).strip("\n")
+
+
+def heading_words(line: str) -> str:
+    """A heading's line without the marks before it and the closing ones after it: `## C# ##` is "C#"."""
+    words = re.sub(r"^\s*#{1,6}\s*", "", line).rstrip()
+    inner = words.rstrip("#")
+    return inner.rstrip() if not inner or inner[-1].isspace() else words
 
 
 def _path(path: list[tuple[int, str]]) -> str:

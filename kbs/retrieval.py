@@ -5,13 +5,14 @@ tenant's own, approved examples, corrections. What the caller may not see (anoth
 superseded or dated article) is never fetched: the filter is in the query. The steps:
 
     1. revision    of the tenant's and the global knowledge; with it in the key, a cached result is never stale
-    2. embed       the question, unless the caller has its vector
-    3. candidates  the nearest and the best by words of every source, in one statement
-    4. fuse        dense and lexical score of each candidate
-    5. merge       the four sources by their weights
-    6. spread      places between articles, and between what may be quoted and what may not
-    7. mmr         against repetition
-    8. rerank      optional, with its threshold; then the first k
+    2. spelling    typing errors put right, with the knowledge base's own words
+    3. embed       the question, unless the caller has its vector
+    4. candidates  the nearest and the best by words of every source, in one statement
+    5. fuse        dense and lexical score of each candidate
+    6. merge       the four sources by their weights
+    7. spread      places between articles, and between what may be quoted and what may not
+    8. mmr         against repetition
+    9. rerank      optional, with its threshold; then the first k
 """
 
 import time
@@ -27,6 +28,7 @@ from kbs.passages import Passage, Source
 from kbs.ranking import DIVERSITY, LEXICAL_WEIGHT, fuse, merge, mmr, rerank, spread
 from kbs.retrieval_cache import ByteStore, Retrieved, SearchCache, knowledge_state
 from kbs.sources import Weights
+from kbs.vocabularies import Vocabularies
 from memory.errors import Invalid
 
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -48,6 +50,8 @@ class RetrievalOptions:
     threshold: float = 0.0
     """Least similarity that `rerank` lets through."""
     top_k: int = 6
+    spelling: bool = True
+    """Whether typing errors are put right."""
 
 
 class Retriever:
@@ -60,6 +64,7 @@ class Retriever:
         self._embedder = embedder
         self._database = database
         self.cache = SearchCache(cache) if cache else None
+        self._vocabularies = Vocabularies(database)
 
     async def search(
         self,
@@ -94,6 +99,10 @@ class Retriever:
         self, query: str, scope: Scope, options: RetrievalOptions, mode: Mode, k: int, vector: Vectors | None
     ) -> Retrieved:
         clock = _Clock()
+        if options.spelling:
+            spelled = await self._vocabularies.correct(query, scope)
+            query, vector = spelled, vector if spelled == query else None
+        clock.mark("spelling")
         if mode == "lexical":
             vector = None
         elif vector is None:

@@ -1,12 +1,14 @@
 """Reading a folder: what an author wrote, and a clear word about what cannot be read."""
 
 import json
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from kbs.articles import MAX_BYTES, BadArticle, language_of, parse, read_folder
+from kbs.chunking import split
 
 FULL = """---
 id: refund-policy
@@ -35,6 +37,43 @@ def test_front_matter_says_what_an_article_is() -> None:
     assert article.supersedes == ("refund-policy-2024",)
     assert article.effective_from == datetime(2026, 4, 1, tzinfo=UTC)
     assert article.body == "New plans are refundable within 45 days."
+
+
+def test_a_category_is_part_of_what_an_edit_can_change() -> None:
+    plain, sorted_ = parse(FULL, path="a.md"), parse(FULL.replace("tags:", "category: billing\ntags:"), path="a.md")
+    assert (plain.category, sorted_.category) == ("", "billing")
+    assert plain.content_hash != sorted_.content_hash
+    # As it was before there were categories: or the next ingest would write every article anew.
+    assert plain.content_hash == "1e50f988dc4504877d20473be546b6befefdcd2b5c8f9cda77a7fba65e1acc54"
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["title: [a, b]", "title: {a: b}", "version: 0x" + "f" * 9000, "category: [x]", "language: [en]", "id: [a]"],
+    ids=lambda field: field[:14],
+)
+def test_what_is_not_one_line_is_no_title(field: str) -> None:
+    with pytest.raises(BadArticle, match="is not one line of text"):
+        parse(f"---\n{field}\n---\nText.", path="a.md")
+
+
+def test_accents_that_pile_up_are_refused() -> None:
+    assert parse("e" + "\u0301" * 30, path="a.md").body
+    with pytest.raises(BadArticle, match="accents"):
+        parse("e" + "\u0301" * 31, path="a.md")
+
+
+@pytest.mark.parametrize(("line", "title"), [("## C# ##", "C#"), ("# A #", "A"), ("#  Two  words ", "Two words")])
+def test_a_heading_loses_its_marks_and_nothing_else(line: str, title: str) -> None:
+    assert parse(f"{line}\n\nText.", path="a.md").title == title
+
+
+def test_a_heading_of_many_spaces_is_read_at_once() -> None:
+    text = "# a" + " " * 100_000 + "b\n\nText."
+    language_of(text)  # its model is loaded once
+    started = time.process_time()
+    assert split(text, title=parse(text, path="a.md").title)
+    assert time.process_time() - started < 1
 
 
 class TestWithoutFrontMatter:

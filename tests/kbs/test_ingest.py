@@ -1,18 +1,23 @@
 """A folder becomes a collection, and stays one: by checksum, in versions, with what replaces what."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 import pytest_asyncio
+from numpy.typing import NDArray
 
+from kbs.article_rows import add_draft, article_text, keep_article, set_state, stored_articles
 from kbs.global_content import global_collections, open_global_content
 from kbs.index import Scope
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.ingest import Report, ingest_folder
 from kbs.passages import Source
+from kbs.publishing import Library, embedded, make_edition, publishing, withdrawing
 from kbs.reindex import check_embedder, reindex
 from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
@@ -48,6 +53,38 @@ class Desk:
             scope, vector=await self.embedder.embed_query(question), text=question, k=20
         )
         return {each.passage.ref for each in found}
+
+    @property
+    def library(self) -> Library:
+        return Library(database=self.database, index=self.index, embedder=self.embedder)
+
+    async def edit(self, ref: str, body: str, *, publish: bool = True) -> None:
+        """What a person does to an article by hand."""
+        async with self.database.connection(self.tenant_id) as connection:
+            [stored] = (await stored_articles(connection, self.tenant_id, [ref])).values()
+            text = await article_text(connection, self.tenant_id, stored.id, stored.newest)
+        assert text
+        article = replace(text, body=body, path=stored.path)
+        if not publish:
+            async with self.database.connection(self.tenant_id) as connection:
+                await add_draft(connection, self.tenant_id, stored, article, author="user:1")
+            return
+        cut = await make_edition(article, "house", article_id=stored.id, version=stored.latest + 1)
+        [edition], _ = await embedded(self.library, self.tenant_id, [cut], [ref])
+        async with publishing(self.library, self.tenant_id, edition) as connection:
+            await keep_article(
+                connection, self.tenant_id, "house", article, article_id=stored.id, version=edition.version,
+                author="user:1", file_hash=stored.file_hash,
+            )  # fmt: skip
+
+    async def take_back(self, ref: str, status: str = "withdrawn") -> None:
+        async with withdrawing(self.library, self.tenant_id, ref) as connection:
+            await set_state(connection, self.tenant_id, ref, status=status)
+
+    async def texts(self) -> list[str]:
+        return [
+            str(row["text"]) for row in await self.rows("select text from passages where tenant_id = %s order by 1")
+        ]
 
     async def rows(self, statement: str) -> list[dict[str, object]]:
         async with self.database.connection(self.tenant_id) as connection:
@@ -252,6 +289,109 @@ class TestGlobalCollections:
         assert {each.passage.source for each in ours} == {Source.TENANT_KB}
         theirs = await desk.index.candidates(other, vector=vector, text="refunds", k=5)
         assert {each.passage.ref for each in theirs} == {shared}
+
+
+class TestByHand:
+    """A person's work is never lost to a file."""
+
+    async def test_an_edit_holds_as_long_as_the_file_stays(self, desk: Desk) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.edit("mail", "A person says two.")
+        assert await desk.ingest() == Report(unchanged=1)
+        assert await desk.texts() == ["A person says two."]
+
+    @pytest.mark.parametrize("publish", [True, False], ids=["published", "draft"])
+    async def test_both_changed_keeps_both_and_says_so(self, desk: Desk, publish: bool) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.edit("mail", "A person says two.", publish=publish)
+        desk.put("mail", "The file says three.")
+        report = await desk.ingest()
+        assert (report.changed, report.unchanged, report.failed) == (0, 1, ())
+        assert [error.detail for error in report.conflicts] == [
+            "mail.md: changed here and by hand; the file's text waits as draft version 3"
+        ]
+        assert await desk.texts() == ["A person says two." if publish else "The file says one."]
+        (article,) = await desk.rows("select status, version, latest, draft from kb_articles where tenant_id = %s")
+        assert article == {"status": "published", "version": 2 if publish else 1, "latest": 3, "draft": 3}
+        versions = await desk.rows("select body, author from kb_article_versions where tenant_id = %s order by version")
+        assert [tuple(row.values()) for row in versions] == [
+            ("The file says one.", "file"), ("A person says two.", "user:1"), ("The file says three.", "file"),
+        ]  # fmt: skip
+        assert await desk.ingest() == Report(unchanged=1)
+
+    async def test_after_the_person_took_the_files_text_it_governs_again(self, desk: Desk) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.edit("mail", "A person says two.")
+        desk.put("mail", "Both say three.")
+        await desk.ingest()
+        await desk.edit("mail", "Both say three.")
+        desk.put("mail", "The file says four.")
+        assert (await desk.ingest()).changed == 1
+        assert await desk.texts() == ["The file says four."]
+
+    async def test_what_a_person_withdrew_stays_withdrawn(self, desk: Desk) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.take_back("mail")
+        assert await desk.ingest() == Report(unchanged=1)
+        desk.put("mail", "The file says two.")
+        assert len((await desk.ingest()).conflicts) == 1
+        assert await desk.texts() == []
+
+    async def test_what_a_person_deleted_stays_deleted(self, desk: Desk) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.take_back("mail", "deleted")
+        assert await desk.ingest() == Report(unchanged=1)
+        desk.put("mail", "The file says two.")
+        report = await desk.ingest()
+        assert "was deleted by hand" in report.conflicts[0].detail
+        assert await desk.texts() == []
+
+    async def test_when_the_file_goes_the_edited_article_stays(self, desk: Desk) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        await desk.edit("mail", "A person says two.")
+        (desk.folder / "mail.md").unlink()
+        report = await desk.ingest()
+        assert (report.removed, len(report.conflicts)) == (0, 1)
+        assert await desk.texts() == ["A person says two."]
+        assert await desk.ingest() == Report()
+
+    async def test_an_edit_during_the_ingest_wins(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        desk.put("mail", "The file says two.")
+        embed = desk.embedder.embed_texts
+
+        async def meanwhile(texts: Sequence[str]) -> NDArray[np.float32]:
+            monkeypatch.setattr(desk.embedder, "embed_texts", embed)
+            await desk.edit("mail", "A person says three.")
+            return await embed(texts)
+
+        monkeypatch.setattr(desk.embedder, "embed_texts", meanwhile)
+        report = await desk.ingest()
+        assert "by hand while this ran" in report.conflicts[0].detail
+        assert await desk.texts() == ["A person says three."]
+
+    async def test_a_rebuild_does_not_bring_an_older_text_back(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk.put("mail", "The file says one.")
+        await desk.ingest()
+        embed = desk.embedder.embed_texts
+
+        async def meanwhile(texts: Sequence[str]) -> NDArray[np.float32]:
+            monkeypatch.setattr(desk.embedder, "embed_texts", embed)
+            await desk.edit("mail", "A person says two.")
+            return await embed(texts)
+
+        monkeypatch.setattr(desk.embedder, "embed_texts", meanwhile)
+        assert await reindex(desk.database, desk.index, desk.embedder, tenant_id=desk.tenant_id) == 0
+        assert await desk.texts() == ["A person says two."]
 
 
 class TestTogether:
