@@ -83,6 +83,9 @@ webhook_attempt_duration_seconds = _histogram(
     "webhook_attempt_duration_seconds", "One attempt to deliver a webhook.", WEBHOOK_S
 )
 
+# WHMCS. outcome: succeeded | failed.
+whmcs_syncs_total = _counter("whmcs_syncs_total", "Synchronisations with WHMCS ended, by what came of them.", "outcome")
+
 # The process. Streams count as requests, but only their time to the headers is a duration.
 http_requests_total = _counter("http_requests_total", "Requests answered.", "method", "route", "status")
 http_request_duration_seconds = _histogram(
@@ -97,6 +100,8 @@ for _result in ("hit", "miss"):
     retrieval_cache_total.labels(result=_result)
 for _result in ("delivered", "again", "failed"):
     webhook_deliveries_total.labels(result=_result)
+for _outcome in ("succeeded", "failed"):
+    whmcs_syncs_total.labels(outcome=_outcome)
 
 
 def watch_pool(in_use: Callable[[], float], size: int) -> None:

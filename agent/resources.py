@@ -18,15 +18,19 @@ from uuid import UUID
 
 from agent.conversations import Conversations
 from agent.deliveries import Deliveries
+from agent.drafts.desk import Desk
+from agent.drafts.jobs import define_draft_jobs
 from agent.graph import build_graph
 from agent.handoffs import Handoffs
 from agent.jobs import Jobs, define_jobs
 from agent.llm import ModelConfig, Models, build_models
 from agent.parts import Parts
+from agent.replays.jobs import Replays, define_replay_jobs
 from agent.settings import Settings
 from agent.state import Judges
 from agent.turns import Turns
 from agent.urls import Urls, open_urls
+from agent.whmcs import Syncs, define_sync_jobs
 from kbs.embedders import open_embedder
 from kbs.embeddings import Embedder
 from kbs.indexes.opening import open_index
@@ -46,6 +50,7 @@ from tools.classification import build_prototypes, detect_language
 from tools.guardrails import load_rules
 from tools.intents import load_packs
 from tools.outbound import Outbound
+from tools.whmcs.replying import WhmcsChannel
 
 SECRET_SECONDS = 30.0
 """How long a tenant's identity secret is kept in memory."""
@@ -63,12 +68,18 @@ class Resources(Parts):
     turns: Turns = field(init=False)
     conversations: Conversations = field(init=False)
     handoffs: Handoffs = field(init=False)
+    syncs: Syncs = field(init=False)
+    desk: Desk = field(init=False)
+    replays: Replays = field(init=False)
     _secrets: dict[UUID, tuple[float, str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        Parts.__post_init__(self)
         self.turns = Turns(self)
         self.conversations = Conversations(self, self.turns)
         self.handoffs = Handoffs(self, self.turns)
+        self.syncs = Syncs(self.database, self.cipher, self.outbound)
+        self.channels["whmcs"] = WhmcsChannel(database=self.database, cipher=self.cipher, outbound=self.outbound)
 
     @property
     def attachment_limits(self) -> Limits:
@@ -151,6 +162,10 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             await stack.enter_async_context(open_jobs(database)), resources, knowledge_owner=urls.knowledge_owner
         )
         resources.turns.tidy = resources.jobs.tidy
+        define_sync_jobs(resources.jobs.app, resources.syncs)
+        resources.desk = Desk(resources, define_draft_jobs(resources.jobs.app, resources))
+        resources.replays = define_replay_jobs(resources.jobs.app, resources)
+        stack.push_async_callback(resources.syncs.aclose)
         yield resources
 
 

@@ -149,7 +149,7 @@ class Turns:
         async with self._journal(lease.tenant_id) as entry:
             message_id = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
-                details=details(state, answer), prompt_version_id=_prompt_id(context),
+                details=details(state, context), prompt_version_id=_prompt_id(context),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
             await keep_references(entry, message_id, answer)

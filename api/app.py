@@ -15,16 +15,28 @@ from api.limits import Limiter
 from api.middleware import RequestContext
 from api.routes import (
     admin,
+    analytics,
     attachments,
     audit,
     auth,
     chat,
+    corrections,
+    examples,
     feedback,
+    gaps,
     handoffs,
     health,
+    kb,
+    kb_work,
+    playground,
+    prompts,
+    replays,
+    replies,
     search,
     tickets,
     webhooks,
+    weights,
+    whmcs,
     widget,
 )
 from api.sse import GRACE_S
@@ -68,6 +80,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     app.add_middleware(RequestContext)
     v1 = APIRouter(prefix=PREFIX)
     for router in (
+        analytics.router,
         attachments.router,
         auth.router,
         admin.router,
@@ -75,9 +88,21 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         chat.router,
         feedback.router,
         handoffs.router,
+        playground.router,
+        prompts.router,
+        replays.router,
+        kb_work.uploads,
+        kb_work.router,
+        kb.router,
+        gaps.router,
         search.router,
+        replies.router,
+        examples.router,
+        corrections.router,
         tickets.router,
         webhooks.router,
+        weights.router,
+        whmcs.router,
         audit.router,
     ):
         v1.include_router(router)

@@ -11,7 +11,9 @@ HelpdeskError
 ├── Conflict              the state does not allow it now
 │   ├── AlreadyTaken      a colleague was faster; names them
 │   ├── SessionClosed     the conversation ended too long ago to be reopened
-│   └── TurnBusy          a turn is running and the caller asked not to queue
+│   ├── TurnBusy          a turn is running and the caller asked not to queue
+│   ├── OutOfDate         the customer has written since; approving it takes a word that says so
+│   └── ReplayRequired    this prompt must be replayed before it may be activated
 ├── Unavailable           a part that this needs is away; try again later
 ├── TooMany               a limit of the caller was reached
 ├── NoTenant              a query without a tenant: a defect, never a customer's fault
@@ -73,6 +75,14 @@ class SessionClosed(Conflict):
 
 class TurnBusy(Conflict):
     code = "turn_busy"
+
+
+class OutOfDate(Conflict):
+    code = "out_of_date"
+
+
+class ReplayRequired(Conflict):
+    code = "replay_required"
 
 
 class Unavailable(HelpdeskError):

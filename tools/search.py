@@ -5,8 +5,9 @@ from dataclasses import replace
 from uuid import UUID
 
 from kbs.index import Scope
-from kbs.passages import Passage, Source
+from kbs.passages import Source
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
+from kbs.retrieval_cache import Retrieved
 from kbs.sources import Weights
 from memory.database import Connection, Database
 from memory.errors import Invalid
@@ -48,13 +49,13 @@ async def search_sources(
     sources: frozenset[Source],
     mode: Mode,
     limit: int,
-) -> tuple[Passage, ...]:
-    """Ranked passages of some sources, as this caller may see them."""
+) -> Retrieved:
+    """Ranked passages of some sources, as this caller may see them, and how near each source came."""
     async with database.connection(principal.tenant_id) as connection:
         options = await load_options(connection, principal.tenant_id)
         ranking = await load_retrieval_options(connection, principal.tenant_id)
     scope = replace(scope_of(principal, options), sources=sources)
-    return (await retriever.search(query, scope, ranking, mode=mode, k=limit)).passages
+    return await retriever.search(query, scope, ranking, mode=mode, k=limit)
 
 
 NEWEST = "select * from retrieval_settings where tenant_id = %s order by id desc limit 1"

@@ -11,6 +11,7 @@ from memory.database import Connection, Database
 from memory.models import TenantSettings
 from memory.tenancy import Principal
 from tools.business_hours import BusinessHours
+from tools.classification.own import MOST_INTENTS, OwnIntent
 from tools.numbers import whole
 from tools.ticket_rules import RoutingRule, Sla
 
@@ -29,17 +30,18 @@ class TenantOptions(BaseModel):
         default=["hosting", "cyber-training"], max_length=20, description="global collections that this tenant uses"
     )
     intent_packs: list[Pack] = Field(default=["hosting", "cyber-training"], max_length=10)
+    intents: list[OwnIntent] = Field(
+        default=[], max_length=MOST_INTENTS, description="intents of the tenant's own, taught by examples"
+    )
     allowed_origins: list[Origin] = Field(default=[], max_length=50, description="sites that may call the API")
     link_hosts: list[Host] = Field(
         default=[], max_length=50, description="hosts that the widget links to, besides those of an answer's sources"
     )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")
-    answerable_at: float = Field(default=0.42, ge=0, le=1, description="least answerability of an answer")
-    clarify_at: float = Field(default=0.34, ge=0, le=1, description="below this the answer is an honest no")
-    replay_before_activation: bool = Field(
-        default=False, description="a prompt is activated only after a replay of it"
-    )
+    answerable_at: float = Field(default=0.46, ge=0, le=1, description="least answerability of an answer")
+    clarify_at: float = Field(default=0.40, ge=0, le=1, description="below this the answer is an honest no")
+    replay_before_activation: bool = Field(default=False, description="a prompt is activated only after a replay of it")
     people_available: bool = Field(default=True, description="false: say that nobody is there right now")
     business_hours: BusinessHours | None = Field(default=None, description="null: always open")
     sla: Sla = Field(default=Sla(), description="targets of tickets by priority; without any no clock runs")

@@ -64,6 +64,11 @@ class StaffTicketOut(TicketOut):
     routed_because: str
     classified: dict[str, Any] = Field(description="the machine's word, whatever people corrected it to")
     duplicate_of: UUID | None
+    source: Literal["helpdesk", "whmcs"] = Field(description="where it came from, and is answered")
+    external_id: str | None = Field(description="its id there")
+    external_number: str = Field(description="its number there, as its customer knows it")
+    external_status: str = Field(description="its status there, when last looked")
+    external_client: str = Field(description="id of the client there whose ticket it is; empty: nobody's")
     first_response_due: Time | None
     first_responded_at: Time | None
     resolution_due: Time | None

@@ -1,4 +1,4 @@
-"""The people of most tests: a tenant of its own, two colleagues, and a customer."""
+"""The people of most tests: a tenant of its own, two colleagues, an admin, and a customer."""
 
 import pytest
 
@@ -20,6 +20,11 @@ async def ada(product: Product, tenant: Tenant) -> dict[str, str]:
 @pytest.fixture
 async def bert(product: Product, tenant: Tenant) -> dict[str, str]:
     return await product.staff(tenant, Role.AGENT)
+
+
+@pytest.fixture
+async def admin(product: Product, tenant: Tenant) -> dict[str, str]:
+    return await product.colleague(tenant, Role.ADMIN)
 
 
 @pytest.fixture

@@ -16,9 +16,14 @@ import pytest
 import pytest_asyncio
 
 from api.tokens import _derive
-from memory.models import Tenant, new_id
+from memory.models import Alert, Gap, GapQuestion, Tenant, Turn, new_id
 from memory.tenancy import Role
 from tests.product import PASSWORD, SECRET, Product, Visitor
+from tests.reply_desk import placed, sent_badly, taught
+from tests.ticket_desk import opened
+from tests.whmcs_server import IDENTIFIER, WhmcsServer, whmcs_server
+from tests.whmcs_server import SECRET as WHMCS_SECRET
+from tools.outbound import Outbound
 
 OK = "2xx"
 PRINCIPALS = (
@@ -79,6 +84,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/attachments"): OWN_LIST,
     ("get", "/api/v1/attachments/{attachment_id}"): OWN,
     ("get", "/api/v1/handoffs"): STAFF,
+    **{("get", f"/api/v1/analytics/{name}"): STAFF
+       for name in ("dashboard", "metrics", "history", "guardrails", "sources", "alerts")},
+    ("post", "/api/v1/analytics/alerts/{alert_id}/acknowledge"): STAFF_OBJECT,
     ("get", "/api/v1/handoffs/colleagues"): STAFF,
     ("get", "/api/v1/handoffs/{handoff_id}"): STAFF_OBJECT,
     ("post", "/api/v1/handoffs/{handoff_id}/claim"): STAFF_OBJECT,
@@ -99,6 +107,48 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/tickets/{ticket_id}/notes"): STAFF_OBJECT,
     ("post", "/api/v1/tickets/{ticket_id}/escalate"): STAFF_OBJECT,
     ("post", "/api/v1/tickets/{ticket_id}/merge"): STAFF_OBJECT,
+    ("get", "/api/v1/replies"): STAFF,
+    ("post", "/api/v1/replies/generate"): STAFF_OBJECT,
+    ("get", "/api/v1/replies/pending"): STAFF,
+    ("post", "/api/v1/replies/approve"): STAFF_OBJECT,
+    ("get", "/api/v1/replies/{draft_id}"): STAFF_OBJECT,
+    ("post", "/api/v1/replies/{draft_id}/reject"): STAFF_OBJECT,
+    ("post", "/api/v1/replies/{draft_id}/regenerate"): STAFF_OBJECT,
+    ("post", "/api/v1/replies/{draft_id}/sending"): STAFF_OBJECT,
+    ("get", "/api/v1/examples"): STAFF,
+    ("post", "/api/v1/examples/rebuild"): ADMIN_LIST,
+    ("get", "/api/v1/examples/{example_id}"): STAFF_OBJECT,
+    ("patch", "/api/v1/examples/{example_id}"): ADMIN,
+    ("delete", "/api/v1/examples/{example_id}"): ADMIN,
+    ("post", "/api/v1/examples/{example_id}/convert"): ADMIN,
+    ("get", "/api/v1/corrections"): STAFF,
+    ("post", "/api/v1/corrections/rebuild"): ADMIN_LIST,
+    ("get", "/api/v1/corrections/{correction_id}"): STAFF_OBJECT,
+    ("patch", "/api/v1/corrections/{correction_id}"): ADMIN,
+    ("delete", "/api/v1/corrections/{correction_id}"): ADMIN,
+    ("post", "/api/v1/corrections/{correction_id}/convert"): ADMIN,
+    ("post", "/api/v1/playground"): STAFF,
+    ("get", "/api/v1/prompts"): STAFF,
+    ("post", "/api/v1/prompts"): ADMIN_LIST,
+    ("get", "/api/v1/prompts/active"): STAFF,
+    ("get", "/api/v1/prompts/{version_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/prompts/{version_id}/versions"): STAFF_OBJECT,
+    ("post", "/api/v1/prompts/{version_id}/versions"): ADMIN,
+    ("get", "/api/v1/prompts/{version_id}/diff"): STAFF_OBJECT,
+    ("post", "/api/v1/prompts/{version_id}/duplicate"): ADMIN,
+    ("post", "/api/v1/prompts/{version_id}/activate"): ADMIN,
+    ("post", "/api/v1/prompts/{version_id}/deactivate"): ADMIN,
+    ("get", "/api/v1/replays"): STAFF,
+    ("post", "/api/v1/replays"): ADMIN_LIST,
+    ("get", "/api/v1/replays/{replay_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/replays/{replay_id}/cases"): STAFF_OBJECT,
+    ("post", "/api/v1/replays/{replay_id}/cancel"): ADMIN,
+    ("get", "/api/v1/weights"): STAFF,
+    ("put", "/api/v1/weights"): ADMIN_LIST,
+    ("get", "/api/v1/weights/history"): STAFF,
+    ("get", "/api/v1/weights/recommend"): STAFF,
+    ("post", "/api/v1/weights/reset"): ADMIN_LIST,
+    ("post", "/api/v1/weights/apply"): {**ADMIN_LIST, "admin": 409, "foreign_admin": 409},  # nothing is recommended
     ("get", "/api/v1/webhooks"): ADMIN_LIST,
     ("post", "/api/v1/webhooks"): ADMIN_LIST,
     ("get", "/api/v1/webhooks/{endpoint_id}"): ADMIN,
@@ -110,6 +160,40 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/api/v1/webhooks/{endpoint_id}/deliveries"): ADMIN,
     ("get", "/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}"): ADMIN,
     ("post", "/api/v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay"): ADMIN,
+    ("get", "/api/v1/whmcs/config"): ADMIN,
+    ("put", "/api/v1/whmcs/config"): ADMIN_LIST,
+    ("delete", "/api/v1/whmcs/config"): ADMIN,
+    ("post", "/api/v1/whmcs/config/test"): ADMIN,
+    ("get", "/api/v1/whmcs/sync"): STAFF,
+    ("post", "/api/v1/whmcs/sync"): STAFF_OBJECT,
+    ("get", "/api/v1/whmcs/sync/{sync_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/whmcs/tickets"): STAFF,
+    ("get", "/api/v1/whmcs/clients/{client_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/whmcs/clients/{client_id}/invoices"): STAFF_OBJECT,
+    ("get", "/api/v1/kb/articles"): STAFF,
+    ("post", "/api/v1/kb/articles"): ADMIN_LIST,
+    ("post", "/api/v1/kb/articles/upload"): ADMIN_LIST,
+    ("get", "/api/v1/kb/articles/{article_id}"): STAFF_OBJECT,
+    ("patch", "/api/v1/kb/articles/{article_id}"): ADMIN,
+    ("delete", "/api/v1/kb/articles/{article_id}"): ADMIN,
+    ("post", "/api/v1/kb/articles/{article_id}/publish"): ADMIN,
+    ("post", "/api/v1/kb/articles/{article_id}/withdraw"): ADMIN,
+    ("post", "/api/v1/kb/articles/{article_id}/discard"): ADMIN,
+    ("get", "/api/v1/kb/articles/{article_id}/versions"): STAFF_OBJECT,
+    ("get", "/api/v1/kb/articles/{article_id}/diff"): STAFF_OBJECT,
+    ("get", "/api/v1/kb/articles/{article_id}/relied-on"): STAFF_OBJECT,
+    ("post", "/api/v1/kb/index"): ADMIN_LIST,
+    ("post", "/api/v1/kb/rebuild"): ADMIN_LIST,
+    ("get", "/api/v1/kb/status"): STAFF,
+    ("get", "/api/v1/kb/imports"): STAFF,
+    ("get", "/api/v1/kb/imports/{import_id}"): STAFF_OBJECT,
+    ("get", "/api/v1/kb/imports/{import_id}/files"): STAFF_OBJECT,
+    ("get", "/api/v1/kb/gaps"): STAFF,
+    ("get", "/api/v1/kb/gaps/{gap_id}"): STAFF_OBJECT,
+    ("post", "/api/v1/kb/gaps/{gap_id}/dismiss"): ADMIN,
+    ("post", "/api/v1/kb/gaps/{gap_id}/resolve"): ADMIN,
+    ("post", "/api/v1/kb/gaps/{gap_id}/reopen"): ADMIN,
+    ("post", "/api/v1/kb/gaps/{gap_id}/draft"): ADMIN,
     ("get", "/api/v1/audit"): ADMIN_LIST,
     ("get", "/api/v1/audit/export"): ADMIN_LIST,
 }
@@ -141,12 +225,37 @@ BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
     ("post", "/api/v1/tickets/{ticket_id}/notes"): lambda: {"message": "a note"},
     ("post", "/api/v1/tickets/{ticket_id}/escalate"): lambda: {"reason": "too hard"},
     ("post", "/api/v1/tickets/{ticket_id}/merge"): lambda: {"into": World.ticket},
+    ("post", "/api/v1/replies/generate"): lambda: {"ticket_id": World.ticket},
+    ("post", "/api/v1/replies/approve"): lambda: {"draft_id": World.draft, "version": 1},
+    ("post", "/api/v1/replies/{draft_id}/reject"): lambda: {"reason": "no"},
+    ("post", "/api/v1/replies/{draft_id}/regenerate"): lambda: {"instruction": "shorter"},
+    ("post", "/api/v1/replies/{draft_id}/sending"): lambda: {"outcome": "arrived"},
+    ("patch", "/api/v1/examples/{example_id}"): lambda: {"reply": "Something else."},
+    ("post", "/api/v1/examples/{example_id}/convert"): lambda: {"reply": "Something else."},
+    ("patch", "/api/v1/corrections/{correction_id}"): lambda: {"reply": "Something else."},
+    ("post", "/api/v1/corrections/{correction_id}/convert"): lambda: {"reply": "Something else."},
+    ("post", "/api/v1/playground"): lambda: {"message": "How do I pay an invoice?"},
+    ("post", "/api/v1/prompts"): lambda: {
+        "name": secrets.token_hex(6),
+        "system_prompt": "Be kind.",
+        "context_template": "{context}",
+        "task_template": "{content}",
+    },
+    ("post", "/api/v1/prompts/{version_id}/versions"): lambda: {"system_prompt": "Be brief."},
+    ("post", "/api/v1/replays"): lambda: {"threads": 1, "drafts": 0},
+    ("put", "/api/v1/weights"): lambda: {"rerank": False},
+    ("post", "/api/v1/kb/articles"): lambda: {"title": "Vouchers", "body": "Ten euros.", "publish": True},
+    ("patch", "/api/v1/kb/articles/{article_id}"): lambda: {"body": "Twenty euros."},
     ("post", "/api/v1/webhooks"): lambda: {"url": "https://hooks.acme.example/x", "events": ["ticket.linked"]},
     ("patch", "/api/v1/webhooks/{endpoint_id}"): lambda: {"description": "changed"},
     ("post", "/api/v1/webhooks/{endpoint_id}/replay"): lambda: {"since": "2026-01-01T00:00:00Z"},
+    ("put", "/api/v1/whmcs/config"): lambda: {"url": World.whmcs.url, "identifier": IDENTIFIER, "secret": WHMCS_SECRET},
 }
 
-FILES: dict[tuple[str, str], dict[str, Any]] = {("post", "/api/v1/attachments"): {"file": ("note.txt", b"a note")}}
+FILES: dict[tuple[str, str], dict[str, Any]] = {
+    ("post", "/api/v1/attachments"): {"file": ("note.txt", b"a note")},
+    ("post", "/api/v1/kb/articles/upload"): {"files": ("note.md", b"a note")},
+}
 
 
 @dataclass
@@ -161,6 +270,9 @@ class World:
     colleague: ClassVar[str]
     ticket: ClassVar[str]
     """One that stays as it is, of the owner."""
+    draft: ClassVar[str]
+    """Made anew for each who may approve it."""
+    whmcs: ClassVar[WhmcsServer]
     sign_in: ClassVar[Iterator[str]]
     """Addresses of colleagues, in turn: one alone would soon have signed in too often."""
 
@@ -186,10 +298,61 @@ class World:
             sent = await self.product.http.post(f"{url}/{self.ids['endpoint_id']}/test", headers=admin)
             self.ids["delivery_id"] = sent.json()["id"]
 
+        if "{alert_id}" in template:
+            async with self.product.resources.database.transaction(self.tenant.id) as session:
+                alert = Alert(kind="model_errors", subject=secrets.token_hex(4))
+                session.add(alert)
+            self.ids["alert_id"] = str(alert.id)
+        if "{article_id}" in template:
+            url, admin = "/api/v1/kb/articles", self.headers["admin"]
+            made = await self.product.http.post(url, json=BODIES["post", url](), headers=admin)
+            self.ids["article_id"] = made.json()["id"]
+            await self.product.http.patch(f"{url}/{made.json()['id']}", json={"body": "Five euros."}, headers=admin)
+        if "{import_id}" in template:
+            made = await self.product.http.post("/api/v1/kb/index", headers=self.headers["admin"])
+            self.ids["import_id"] = made.json()["id"]
+        if "{gap_id}" in template:
+            session_id = UUID(self.owner.session_id)
+            turn = Turn(session_id=session_id, status="completed")
+            gap = Gap(embedder="-", centroid=b"", members=1)
+            question = GapQuestion(turn_id=turn.id, session_id=session_id, gap_id=gap.id, reason="no_answer")
+            async with self.product.resources.database.transaction(self.tenant.id) as session:
+                for row in (turn, gap, question):
+                    session.add(row)
+                    await session.flush()
+            self.ids["gap_id"] = str(gap.id)
+        if "{version_id}" in template:
+            url = "/api/v1/prompts"
+            made = await self.product.http.post(url, json=BODIES["post", url](), headers=self.headers["admin"])
+            self.ids["version_id"] = made.json()["id"]
+
+        if "/replays" in template:  # a tenant has one under way
+            url, admin = "/api/v1/replays", self.headers["admin"]
+            for each in (await self.product.http.get(url, headers=admin)).json()["items"]:
+                await self.product.http.post(f"{url}/{each['id']}/cancel", headers=admin)
+            if "{replay_id}" in template:
+                made = await self.product.http.post(url, json=BODIES["post", url](), headers=admin)
+                self.ids["replay_id"] = made.json()["id"]
+
+        if "/whmcs/" in template:  # connected at home alone
+            url = "/api/v1/whmcs/config"
+            await self.product.http.delete(url, headers=self.headers["foreign_admin"])
+            await self.product.http.put(url, json=BODIES["put", url](), headers=self.headers["admin"])
+            if "{sync_id}" in template:
+                made = await self.product.http.post("/api/v1/whmcs/sync", headers=self.headers["admin"])
+                self.ids["sync_id"] = made.json()["id"]
+
         if "{ticket_id}" in template:
-            body = {"subject": "Again", "content": "x"}
-            opened = await self.product.http.post("/api/v1/tickets", json=body, headers=self.owner.headers)
-            self.ids["ticket_id"] = opened.json()["id"]
+            self.ids["ticket_id"] = (await opened(self.product, self.owner.headers))["id"]
+
+        if "{draft_id}" in template or template.endswith("/approve"):
+            ticket = await opened(self.product, self.owner.headers)
+            World.draft = self.ids["draft_id"] = str(await placed(self.product, self.tenant, ticket["id"]))
+            if template.endswith("/sending"):
+                await sent_badly(self.product, self.tenant, UUID(World.draft))
+        for kind in ("example", "correction"):
+            if f"{{{kind}_id}}" in template:
+                self.ids[f"{kind}_id"] = str(await taught(self.product, self.tenant, kind))
 
     async def call(self, method: str, template: str, principal: str, ids: dict[str, str] | None = None) -> int:
         body, files = BODIES.get((method, template)), FILES.get((method, template))
@@ -205,7 +368,18 @@ class World:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(product: Product) -> AsyncIterator[World]:
+async def whmcs(product: Product) -> AsyncIterator[WhmcsServer]:
+    """A WHMCS that the product may call as long as this module runs."""
+    resources, before = product.resources, product.resources.outbound
+    async with whmcs_server() as server:
+        resources.outbound = resources.syncs.outbound = Outbound(allowed=frozenset({server.host}))
+        yield server
+        resources.outbound = resources.syncs.outbound = before
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(product: Product, whmcs: WhmcsServer) -> AsyncIterator[World]:
+    World.whmcs = whmcs
     home, abroad = await product.tenant(), await product.tenant()
     owner, other, foreign = await product.visitor(home), await product.visitor(home), await product.visitor(abroad)
     admin = await product.staff(home, Role.ADMIN)
@@ -260,6 +434,7 @@ async def world(product: Product) -> AsyncIterator[World]:
             "key_id": doomed.json()["id"],
             "ticket_id": ticket.json()["id"],
             "attachment_id": sent["attachments"][0]["id"],
+            "client_id": "1",
         },
     )
 

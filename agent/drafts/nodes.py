@@ -1,0 +1,146 @@
+"""The boxes of a draft: each takes what it needs from the state, calls one function, writes one finding."""
+
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+from langchain_core.messages import BaseMessage
+from langgraph.runtime import Runtime
+
+from agent import metrics
+from agent.assessment import answerability, evidence
+from agent.confidence import score
+from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, notes_of
+from agent.drafts.prompt import as_letter
+from agent.drafts.state import DraftContext, DraftState, Steps, timed
+from agent.drafts.wording import DraftWording
+from agent.extractive import ExtractiveChat
+from agent.llm import Finished, ModelUnavailable, Text, stream_model
+from agent.prompting import build_messages
+from memory.errors import Unavailable
+from tools import guardrails
+from tools.classification import classify as classify_text
+from tools.intents import find_intent
+from tools.tickets.opening import READ_AT_MOST
+
+log = structlog.get_logger()
+Run = Runtime[DraftContext]
+
+
+async def embed(state: DraftState, runtime: Run) -> DraftState:
+    context, steps = runtime.context, Steps()
+    with timed(steps, "embed"):
+        vector = await context.parts.embedder.embed_query(context.query)
+    return {"vector": vector, "steps": steps}
+
+
+async def retrieve(state: DraftState, runtime: Run) -> DraftState:
+    """The four sources by the tenant's ranking, and what was learned from tickets like this one."""
+    context, steps, parts = runtime.context, Steps(), runtime.context.parts
+    with timed(steps, "retrieve"):
+        found = await parts.retriever.search(context.query, context.scope, context.ranking, vector=state["vector"])
+        lessons = await near_lessons(
+            parts.retriever,
+            parts.lesson_vectors,
+            parts.database,
+            context.scope,
+            context.request,
+            found,
+            state["vector"],
+        )
+    steps["rerank"] = found.timings_ms.get("rank", 0.0)
+    steps["retrieve"] = round(max(0.0, steps["retrieve"] - steps["rerank"]), 2)
+    return {"retrieved": found, "lessons": lessons, "steps": steps}
+
+
+async def classify(state: DraftState, runtime: Run) -> DraftState:
+    """Intent, severity and the rest, and what the guard has against the words."""
+    context, steps = runtime.context, Steps()
+    asked = context.request.asked[:READ_AT_MOST]
+    with timed(steps, "classify"):
+        found = classify_text(
+            asked, packs=context.packs, embedding=state["vector"], prototypes=context.parts.judges.prototypes
+        )
+        verdict = guardrails.check_message(
+            context.request.asked, role="customer", audience=context.scope.audience, rules=context.parts.judges.rules
+        )
+    return {
+        "classification": replace(found, language=context.request.language or found.language),
+        "verdict": verdict, "steps": steps,
+    }  # fmt: skip
+
+
+async def assess(state: DraftState, runtime: Run) -> DraftState:
+    """The confidence, and what the draft may draw on."""
+    context, found, steps = runtime.context, state["classification"], Steps()
+    with timed(steps, "confidence"):
+        intent = find_intent(found.intent, context.packs)
+        needs_tenant = bool(intent and intent.needs_tenant_knowledge)
+        confidence = score(evidence(state["retrieved"], found.certainty, needs_tenant=needs_tenant))
+        quotable = tuple(passage for passage in state["retrieved"].passages if passage.source.quotable)
+        learned = evidence_of(state["lessons"], found.language)
+        sure = answerability(context.request.asked, quotable)
+    known = quotable if sure >= context.options.clarify_at else ()
+    return {"confidence": confidence, "answerability": sure, "passages": (*known, *learned), "steps": steps}
+
+
+async def respond(state: DraftState, runtime: Run) -> DraftState:
+    """The model's text; without a model the reply that was approved in the same matter, as it stands."""
+    context, steps = runtime.context, Steps()
+    with timed(steps, "prompt"):
+        messages = _messages(state, context)
+    model = context.parts.models.draft
+    learned = next((passage for passage in state["passages"] if is_lesson(passage)), None)
+    if isinstance(model, ExtractiveChat) and learned and not context.request.instruction:
+        return {
+            "messages": messages, "raw": learned.text, "finish": "stop", "usage": {},
+            "steps": {**steps, "generate": 0.0},
+        }  # fmt: skip
+    with timed(steps, "generate"):
+        raw, finished = await _generate(context, messages)
+    usage = {"input": finished.input_tokens, "output": finished.output_tokens}
+    return {"messages": messages, "raw": raw, "finish": finished.finish, "usage": usage, "steps": steps}
+
+
+async def verify(state: DraftState, runtime: Run) -> DraftState:
+    """Keep what a passage says or what claims nothing; the rest is withheld and shown beside the draft."""
+    steps = Steps()
+    with timed(steps, "verify"):
+        wording = DraftWording(mistakes=mistakes_in(state["lessons"]))
+        await wording.read(state["raw"], state["passages"])
+    body = wording.text.strip() if wording.supported else ""
+    return {"body": body, "cited": tuple(wording.cited), "left_out": tuple(wording.left_out), "steps": steps}
+
+
+def _messages(state: DraftState, context: DraftContext) -> list[BaseMessage]:
+    request = context.request
+    return build_messages(
+        as_letter(context.prompt, request.instruction), passages=state["passages"], history=request.history,
+        question=request.asked, facts=(), summary=None, notes=notes_of(state["lessons"]), subject=request.subject,
+        department=request.department, language=state["classification"].language,
+    )  # fmt: skip
+
+
+async def _generate(context: DraftContext, messages: list[BaseMessage]) -> tuple[str, Finished]:
+    """Raises Unavailable where the model is away or breaks off: half a draft is none."""
+    said: list[str] = []
+    finished: Finished | None = None
+    try:
+        stream = stream_model(context.parts.models.draft, messages, deadline_s=context.seconds_left)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Text):
+                    said.append(piece.text)
+                else:
+                    finished = piece
+    except ModelUnavailable as error:
+        metrics.model_requests_total.labels("draft", error.kind).inc()
+        log.warning("no model for a draft", kind=error.kind)
+        raise Unavailable("the model that writes drafts is away", retry_after=10) from error
+    assert finished is not None  # a stream ends with one
+    metrics.model_requests_total.labels("draft", finished.finish).inc()
+    metrics.tokens_total.labels("draft", "input").inc(finished.input_tokens)
+    metrics.tokens_total.labels("draft", "output").inc(finished.output_tokens)
+    if finished.finish not in ("stop", "length"):
+        raise Unavailable("the model that writes drafts broke off", retry_after=10)
+    return "".join(said), finished

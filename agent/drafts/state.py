@@ -1,0 +1,89 @@
+"""What one run of the draft graph finds out, and its surroundings. Nothing of it is checkpointed."""
+
+import operator
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, TypedDict
+
+from langchain_core.messages import BaseMessage
+
+from agent.confidence import Confidence
+from agent.drafts.shapes import DraftRequest, NearLesson, Withheld
+from agent.llm import Finish
+from agent.parts import Parts
+from agent.prompting import PromptParts
+from kbs.index import Scope, Vectors
+from kbs.passages import Passage
+from kbs.retrieval import RetrievalOptions
+from kbs.retrieval_cache import Retrieved
+from tools.classification import Classification
+from tools.guardrails import Verdict
+from tools.intents import Packs, load_packs
+from tools.rewriting import rewrite
+from tools.tenants import TenantOptions
+
+Steps = dict[str, float]
+
+
+class DraftState(TypedDict, total=False):
+    vector: Vectors
+    retrieved: Retrieved
+    lessons: tuple[NearLesson, ...]
+    classification: Classification
+    verdict: Verdict
+    confidence: Confidence
+    answerability: float
+    passages: tuple[Passage, ...]
+    """What the draft may draw on, in the order of its numbers."""
+    messages: list[BaseMessage]
+    """The prompt."""
+    raw: str
+    """As the model wrote it."""
+    finish: Finish
+    usage: dict[str, int]
+    body: str
+    """Verified, with its numbers, before greeting and closing."""
+    cited: tuple[Passage, ...]
+    left_out: tuple[Withheld, ...]
+    steps: Annotated[Steps, operator.or_]
+    """Milliseconds of each step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftContext:
+    """The surroundings of one run: the graph's `context_schema`."""
+
+    parts: Parts
+    request: DraftRequest
+    options: TenantOptions
+    scope: Scope
+    ranking: RetrievalOptions
+    prompt: PromptParts
+    deadline: float
+    """When the model must have ended, on the monotonic clock."""
+
+    @property
+    def packs(self) -> Packs:
+        packs = load_packs()
+        return [packs[name] for name in self.options.intent_packs if name in packs]
+
+    @property
+    def query(self) -> str:
+        """What is searched for: the ticket's words, and those before them where a follow-up leans on them."""
+        earlier = [turn.text for turn in self.request.history if turn.author == "customer"]
+        words = rewrite(self.request.content, earlier)
+        return replace(self.request, content=words).asked
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.5, self.deadline - time.monotonic())
+
+
+@contextmanager
+def timed(steps: Steps, name: str) -> Iterator[None]:
+    """Adds the time of a step to those that are known."""
+    started = time.perf_counter()
+    yield
+    steps[name] = round(steps.get(name, 0.0) + (time.perf_counter() - started) * 1000, 2)

@@ -1,0 +1,150 @@
+"""Bodies of drafts: what colleagues see of one, and what they decide."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from api.schemas.common import Body, CleanText, MessageText, Out, Time
+from api.schemas.tickets import Version
+from tools.ticket_rules import SeverityName
+from tools.tickets.status import Status
+
+DraftStatus = Literal["pending", "approved", "rejected", "superseded"]
+Level = Literal["high", "medium", "low", "very_low"]
+Sending = Literal["pending", "sending", "sent", "unknown", "failed"]
+Instruction = Annotated[CleanText, StringConstraints(max_length=1000)]
+Wish = Annotated[MessageText, StringConstraints(max_length=1000)]
+DraftVersion = Annotated[Version, Field(description="of the draft as read before; 409 where it has changed")]
+
+
+class GenerateIn(Body):
+    ticket_id: UUID
+    instruction: Instruction = Field(default="", description="what you want to be different from the draft that waits")
+
+
+class RegenerateIn(Body):
+    instruction: Wish = Field(description="what you want to be different")
+    version: DraftVersion | None = None
+
+
+class ApproveIn(Body):
+    draft_id: UUID
+    version: DraftVersion
+    content: MessageText | None = Field(default=None, description="the reply as you want it sent; null: as it stands")
+    edit_notes: Annotated[CleanText, StringConstraints(max_length=2000)] = Field(
+        default="", description="why you changed it; else the difference is summed up"
+    )
+    status: Literal["in_progress", "waiting_customer", "resolved"] | None = Field(
+        default=None, description="what the ticket becomes with it"
+    )
+    even_though_outdated: bool = Field(default=False, description="you know that the customer has written since")
+    learn: bool = Field(default=True, description="false: nothing is learned from this one")
+
+
+class RejectIn(Body):
+    reason: Wish
+    version: DraftVersion | None = None
+
+
+class SettleIn(Body):
+    outcome: Literal["arrived", "send_again"] = Field(
+        description="what you have seen in the other system: it stands there, or it does not and goes out again"
+    )
+
+
+class TicketOfDraft(Out):
+    id: UUID
+    number: int
+    subject: str
+    status: Status
+    department: str
+    team: str
+    customer_id: UUID
+
+
+class SentReply(Out):
+    """What was approved, and whether it arrived."""
+
+    id: UUID
+    content: str
+    similarity: float = Field(description="Levenshtein similarity of draft and reply, 0 to 1")
+    distance: int
+    edit_notes: str
+    learned: Literal["example", "correction", ""] = Field(description="what it taught")
+    channel: str
+    sending: Sending = Field(description="`unknown`: please check the ticket in the other system")
+    attempts: int
+    error: str | None
+    sent_at: Time | None
+
+
+class DraftOut(Out):
+    """A draft as it stands in a list."""
+
+    id: UUID
+    ticket: TicketOfDraft
+    status: DraftStatus
+    version: int
+    content: str = Field(description="as it would be sent")
+    outdated: bool = Field(description="the customer has written since")
+    language: str | None
+    intent: str | None
+    severity: SeverityName
+    tier: int
+    confidence: dict[str, Any] = Field(description="score, level and parts, and what was found")
+    warnings: dict[str, Any]
+    instruction: str
+    replaces: UUID | None
+    created_by: str
+    created_at: Time
+    decided_by: UUID | None
+    decided_by_name: str | None
+    decided_at: Time | None
+    reason: str
+    reply: SentReply | None
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "DraftOut":
+        return cls.model_validate(_parts(row))
+
+
+class SourceOut(Out):
+    """What the draft rests on; `number` is that of its marks."""
+
+    number: int = Field(validation_alias="rank")
+    source: str
+    id: str = Field(validation_alias="ref")
+    article_id: UUID | None
+    title: str
+    version: int
+    content: str = Field(validation_alias="quoted")
+    score: float
+
+
+class DraftDetail(DraftOut):
+    """One draft with all that led to it."""
+
+    marked: str = Field(description="the text with `[n]` where it rests on the n-th of its sources")
+    question: str = Field(description="the words that it answers")
+    sources: list[SourceOut]
+    model: str
+    prompt_version_id: UUID | None
+    prompt_name: str | None
+    steps_ms: dict[str, float]
+    usage: dict[str, int]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "DraftDetail":
+        return cls.model_validate({**_parts(row), "sources": row["references"]})
+
+
+def _parts(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of drafts joined with its ticket and its reply, as the three that it is."""
+    ticket = {name: row[name] for name in ("department", "team", "customer_id")}
+    ticket |= {"id": row["ticket_id"], **{name: row[f"ticket_{name}"] for name in ("number", "subject", "status")}}
+    reply = None
+    if row["reply_id"]:
+        names = SentReply.model_fields.keys() - {"id", "content"}
+        reply = {"id": row["reply_id"], "content": row["reply_content"], **{name: row[name] for name in names}}
+    return {**row, "ticket": ticket, "reply": reply}

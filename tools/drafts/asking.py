@@ -1,0 +1,104 @@
+"""What a ticket's draft is to answer: its customer's last word, what was said before, and who may see the answer.
+
+A ticket that began in a conversation goes on there too, so the last word may be a message. A draft stands until another
+one has come: its `answers_event_id` names the word that it answers.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from memory.database import Connection
+from memory.errors import Conflict
+from memory.models import Ticket
+from tools.tickets.reading import get_ticket
+from tools.tickets.status import ENDED
+
+REMEMBERED = 30
+"""Words of the ticket, oldest first, that a draft is told of."""
+LONGEST = 8000
+Author = Literal["customer", "bot", "agent", "system"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """Something that was said on a ticket or in its conversation."""
+
+    id: UUID
+    author: Author
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A ticket as a draft meets it."""
+
+    ticket: Ticket
+    last: Word
+    """Of the customer."""
+    before: tuple[Word, ...]
+    answered: bool
+    """A person has spoken since."""
+    customer_name: str
+    audience: frozenset[str]
+
+
+async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
+    """Raises NotFound, and Conflict for a ticket that goes on elsewhere."""
+    ticket = await get_ticket(connection, ticket_id)
+    if ticket.merged_into:
+        raise Conflict("this ticket was merged into another; go on there")
+    said = await _words(connection, ticket)
+    place = max((n for n, word in enumerate(said) if word.author == "customer"), default=0)
+    row = await (await connection.execute(CUSTOMER, (ticket.customer_id,))).fetchone()
+    assert row is not None  # a ticket can't outlive its customer
+    return Asked(
+        ticket=ticket, last=said[place], before=tuple(said[:place]),
+        answered=any(word.author == "agent" for word in said[place + 1 :]), customer_name=row["name"],
+        audience=frozenset(row["audience"]),
+    )  # fmt: skip
+
+
+def may_be_answered(ticket: Ticket) -> bool:
+    return ticket.status not in ENDED and ticket.merged_into is None
+
+
+async def _words(connection: Connection, ticket: Ticket) -> list[Word]:
+    """The first is the ticket's own text: it is the customer's, whoever wrote it down."""
+    values = {"ticket": ticket.id, "session": ticket.session_id, "limit": REMEMBERED}
+    rows: list[dict[str, Any]] = await (await connection.execute(WORDS, values)).fetchall()
+    said = [Word(id=row["id"], author=row["author"], text=row["text"][:LONGEST]) for row in reversed(rows)]
+    opened = await (await connection.execute(OPENED, (ticket.id,))).fetchone()
+    assert opened is not None  # every ticket begins with `created`
+    first = Word(id=opened["id"], author="customer", text=ticket.content[:LONGEST])
+    place = next((n for n, row in enumerate(reversed(rows)) if row["created_at"] > opened["created_at"]), len(said))
+    return [*said[:place], first, *said[place:]]
+
+
+# Each names the tenant: a layer of its own besides row-level security.
+SAID = """
+select e.id, e.data ->> 'author' as author, e.data ->> 'text' as text, e.created_at from ticket_events e
+where e.ticket_id = %(ticket)s and e.tenant_id = current_tenant() and e.type = 'reply'
+union all
+select m.id, m.author, m.content, m.created_at from chat_messages m
+where m.session_id = %(session)s and m.tenant_id = current_tenant() and m.author <> 'system' and m.content <> ''
+      and m.details ->> 'ticket_id' is distinct from %(ticket)s::text
+"""
+"""A reply on the ticket is said in its conversation, too."""
+WORDS = f"select * from ({SAID}) said order by created_at desc, id desc limit %(limit)s"
+OPENED = """
+select id, created_at from ticket_events
+where ticket_id = %s and tenant_id = current_tenant() and type = 'created' order by id limit 1
+"""
+CUSTOMER = "select name, audience from customers where id = %s and tenant_id = current_tenant()"
+LAST_WORD = """
+(select said.id from (
+    select e.id, e.created_at from ticket_events e
+    where e.ticket_id = t.id and e.tenant_id = current_tenant()
+          and (e.type = 'created' or (e.type = 'reply' and e.data ->> 'author' = 'customer'))
+    union all
+    select m.id, m.created_at from chat_messages m
+    where m.session_id = t.session_id and m.tenant_id = current_tenant() and m.author = 'customer' and m.content <> ''
+ ) said order by said.created_at desc, said.id desc limit 1)
+"""
+"""Of a ticket `t`: the id of its customer's last word."""

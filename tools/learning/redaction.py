@@ -1,0 +1,97 @@
+"""Takes out of a text what belongs to one person, before anything is learned from it.
+
+Addresses, numbers of phones, cards and accounts, IP addresses, secrets, and the names that the caller knows. What is
+taken out leaves a mark that says what stood there, so that a colleague can fill it in; a reply with a mark in it is
+not sent. Rather one number too many: the mark of a price or a port would make an example worthless, so these stay.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from ipaddress import ip_address
+
+MARK = re.compile(r"\[removed: [a-z ]+\]")
+_KEPT_ADDRESSES = frozenset({"127.0.0.1", "0.0.0.0", "::1", "::", "255.255.255.255"})  # noqa: S104  compared, not bound
+_NAMES_OF_SECRETS = (
+    r"pass(?:word|wort|code|phrase)?|pw|pin|secret|api[ _-]?key|access[ _-]?key|token|kennwort|mot de passe|"
+    r"contraseña|пароль|cvv|cvc|tan"
+)
+_SAID_OF_ONE = (
+    r"\w+ed|not|the|wrong|(?:in)?correct|(?:in)?valid|missing|reset|weak|strong|different|lost|forgotten|okay|fine|empty|"
+    r"unknown|same|sent|your|falsch|richtig|vergessen|incorrecte?|oubli\w+|incorrect[ao]|olvidad[ao]"
+)
+"""What is said about a password."""
+
+
+def _mark(what: str) -> str:
+    return f"[removed: {what}]"
+
+
+def _card(found: re.Match[str]) -> str:
+    digits = [int(char) for char in found[0] if char.isdigit()]
+    doubled = [digit if place % 2 == 0 else digit * 2 - 9 * (digit > 4) for place, digit in enumerate(digits[::-1])]
+    return _mark("card number") if sum(doubled) % 10 == 0 else found[0]
+
+
+def _address(found: re.Match[str]) -> str:
+    try:
+        address = ip_address(found[0])
+    except ValueError:
+        return found[0]
+    return found[0] if str(address) in _KEPT_ADDRESSES else _mark("ip address")
+
+
+def _phone(found: re.Match[str]) -> str:
+    """Enough digits, and not a date or a list of numbers."""
+    digits = sum(char.isdigit() for char in found[0])
+    return _mark("phone number") if 8 <= digits <= 15 else found[0]
+
+
+def _random(found: re.Match[str]) -> str:
+    """Long and of letters and digits mixed: a key, and not a word or a path of words."""
+    text = found[0]
+    kinds = sum(any(test(char) for char in text) for test in (str.isupper, str.islower, str.isdigit))
+    return _mark("secret") if kinds == 3 or (kinds == 2 and re.fullmatch(r"[0-9a-f]{32,}", text, re.I)) else text
+
+
+_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S),
+     _mark("secret")),
+    (re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"), _mark("secret")),
+    (re.compile(r"(?<![\w.+%-])[\w.+%-]{1,200}@(?:[\w-]{1,63}\.){1,8}[\w-]{1,63}"), _mark("email address")),
+    (re.compile(rf"(?i)\b(?P<word>{_NAMES_OF_SECRETS})(?P<is>\s?[=:]\s{{0,3}}|\s(?:is|ist|est|es|war|was)\s)(?!\[removed)"
+                rf"(?:(?=\S{{0,40}}[\d!#$%^&*_@])[^\s,;]{{4,200}}"
+                rf"|(?!(?:{_SAID_OF_ONE})\b)[^\W\d_]{{4,60}}(?=\s*(?:[,.;!)]|$)))", re.M),
+     lambda found: f"{found['word']}{found['is']}{_mark('secret')}"),
+    (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]{12,}"), f"Bearer {_mark('secret')}"),
+    (re.compile(r"\b(?:sk|pk|rk|hk|ghp|gho|xox[abp]|AKIA|eyJ)[\w.-]{12,}"), _mark("secret")),
+    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b"), _mark("account number")),
+    (re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])"), _card),
+    (re.compile(r"(?<![\w.:])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"), _address),
+    (re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"), _address),
+    (re.compile(r"(?<![\w.,/#$€£-])(?:\+|00)\d[\d ()./-]{6,18}\d(?![\w])"), _phone),
+    (re.compile(r"(?<![\w.,/#$€£-])\(?0\d{1,4}\)?[ /.-]\d[\d ./-]{4,14}\d(?![\w])"), _phone),
+    (re.compile(r"(?<![\w.,/#$€£-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w])"), _phone),
+    (re.compile(r"(?<![\w/.-])[A-Za-z0-9_+=-]{24,}(?![\w/.-])"), _random),
+)  # fmt: skip
+
+
+def redact(text: str, *, names: Collection[str] = ()) -> str:
+    """The text without what belongs to one person; `names` are of people who are known to the caller."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    for pattern in _name_patterns(names):
+        text = pattern.sub(_mark("name"), text)
+    return text
+
+
+def marks_in(text: str) -> tuple[str, ...]:
+    """The marks that stand in a text, each once."""
+    return tuple(dict.fromkeys(MARK.findall(text)))
+
+
+def _name_patterns(names: Collection[str]) -> list[re.Pattern[str]]:
+    """Whole names first, then their parts; a part that is short or an everyday word would tear text apart."""
+    whole = [" ".join(name.split()) for name in names if len(name.strip()) >= 3]
+    parts = [part for name in whole for part in re.split(r"[\s.@_-]+", name) if len(part) >= 3 and part[:1].isupper()]
+    wanted = sorted({*whole, *parts}, key=len, reverse=True)
+    return [re.compile(rf"\b{re.escape(name)}\b") for name in wanted]
