@@ -1,22 +1,30 @@
 # make run    set up and start the product        make test    every test
 # make check  linter and type checker             make lock    pin the dependencies anew
+# make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them)
+# make evals  how good the answers are, measured on our own cases (EVALS='retrieval --data FOLDER' for more)
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check lock
+.PHONY: run test check lock faults evals
 run: .venv/ready
 	$(BIN)/helpdesk serve
 
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile
 
+faults: .venv/ready
+	$(BIN)/python -m tests.faults.run
+
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+evals: .venv/ready
+	$(BIN)/python -m evals $(EVALS)
 
 lock: .venv/ready
 	$(BIN)/$(LOCK) --extra dev -o requirements.lock

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 LEANING_WORDS = 12
 """A message longer than this stands on its own."""
+OWN_WORDS = 1
+"""Of content, that a message which opens with `and` may have and still lean: with more it is a question of its own."""
 
 _OPENING = re.compile(
     r"^(?:and|but|or|so|what about|how about|what if|then|also|same|why|und|aber|was ist mit|wie ist es mit|"
@@ -21,6 +23,12 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _CONTENT = re.compile(r"[^\W\d_]{4,}")
+_ABOUT = re.compile(r"^(?:what about|how about|was ist mit|wie ist es mit|что насчёт)\b", re.IGNORECASE)
+_EMPTY = frozenset(
+    ["about", "does", "what", "when", "where", "which", "would", "could", "should", "with", "have", "will", "from", "other",
+     "others", "another", "thing", "things", "something", "same", "more", "else", "again", "also", "then"]
+)  # fmt: skip
+"""Four letters and more, and yet no content."""
 _ACKNOWLEDGEMENT = re.compile(r"^(?:thanks|thank you|ok|okay|great|danke|merci|gracias|спасибо)\b", re.IGNORECASE)
 
 
@@ -29,9 +37,12 @@ def leans(question: str) -> bool:
     words = question.split()
     if not words or len(words) > LEANING_WORDS or _ACKNOWLEDGEMENT.match(question):
         return False
-    if _OPENING.match(question.strip()):
+    told = [word for word in _CONTENT.findall(question) if word.lower() not in _EMPTY]
+    if _ABOUT.match(question.strip()):
         return True
-    return bool(_POINTING.search(question)) and len(_CONTENT.findall(question)) <= 5
+    if _OPENING.match(question.strip()):
+        return len(told) <= OWN_WORDS or bool(_POINTING.search(question))
+    return bool(_POINTING.search(question)) and len(told) <= 5
 
 
 def rewrite(question: str, earlier: Sequence[str]) -> str:

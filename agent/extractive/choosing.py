@@ -6,9 +6,10 @@ quoted: its best passage, and from its other passages at most a sentence that sa
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
+from agent.assessment import spelled_as
 from agent.extractive import files
 from agent.extractive.blocks import Block, blocks_of, narrowed
 from agent.grounding.words import CHAT_WORDS, content_stems, guess_language
@@ -113,6 +114,7 @@ async def quote(
     scorer: SentenceScorer | None = None,
 ) -> Quotation | None:
     """The blocks that answer the question, or None where nothing does; who asks how to do something gets the steps."""
+    question = replace(question, text=spelled_as(question.text, passages))
     chosen = choose_passage(question, earlier, passages)
     if chosen is None:
         return None

@@ -245,6 +245,7 @@ class _Reader:
         if folded.endswith("n't"):
             folded, word = folded[:-3], word[:-3]
             self._found.statements[-1].negated = True
+            self._found.words.append("not")
         clause, statement = self._found.clauses[-1], self._found.statements[-1]
         for part in folded.split("'"):
             if part in CONJUNCTIONS:

@@ -1,13 +1,14 @@
 """The verdict on a unit, and the checks that it rests on; the package's docstring lists them in their order."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.grounding.reading import CITATION, FENCE, Clause, PassageReading, Reading, occurs, read, read_passages
 from agent.grounding.smalltalk import claims_nothing
-from agent.grounding.words import guess_language, opposites, stem
+from agent.grounding.words import NEGATIONS, guess_language, opposites, stem
 from agent.sentences import Kind, kind_of
 from kbs.passages import Passage
 
@@ -23,12 +24,14 @@ MATCHES = 0.5
 """Share of a clause's words that a passage's clause must have to be compared with it for polarity and values."""
 COMPANY = 0.3
 """Share of its words (or of the claim's, if fewer) that a unit with the claim's number must have in common with it."""
+COPY = 0.8
+"""A claim that shares this part of its words with a unit, and the unit of its own with the claim, is a copy of it."""
 NEAR = 0.75
 """A clause of the passage is as close as the closest one if it shares this part of what that one shares."""
 
 Reason = Literal[
     "no claim", "supported", "miscited", "translated", "number", "other value", "identifier", "name", "code",
-    "negation", "opposite", "strong word", "addition", "coverage", "action", "citation", "no passage",
+    "negation", "opposite", "altered", "strong word", "addition", "coverage", "action", "citation", "no passage",
 ]  # fmt: skip
 
 _ACTION = re.compile(
@@ -112,7 +115,7 @@ def _missing_fact(claim: Reading, passage: PassageReading, *, names: bool) -> Re
         kinds = passage.kinds_of.get(number.value)
         if kinds is None and (number.has_unit or number.value not in passage.digits):
             return "number"
-        if kinds is not None and number.has_unit and number.kind not in kinds and "" not in kinds:
+        if kinds is not None and number.has_unit and number.kind not in kinds and ("" not in kinds or not claim.stems):
             return "number"
     known = passage.words
     if names and not all(name in known or stem(name, passage.language) in passage.about for name in claim.names):
@@ -149,6 +152,7 @@ def _compare(claim: Reading, passage: PassageReading) -> tuple[Reason, float]:
         ("strong word", any(word not in words for word in claim.strong)),
         ("opposite", _says_opposite(claim, stems, passage.language)),
         ("negation", any(_flips(part, statements, negatable=negatable) for part in claim.statements)),
+        ("altered", _alters(claim, passage)),
         ("other value", any(_differs(clause, clauses, claim) for clause in claim.clauses)),
     )
     return next((reason for reason, fails in checks if fails), "supported"), share
@@ -211,6 +215,31 @@ def _is_new(clause: Clause, stems: frozenset[str], *, first: bool) -> bool:
 def _says_opposite(claim: Reading, stems: frozenset[str], language: str) -> bool:
     against = opposites(language)
     return any(word not in stems and against.get(word, frozenset()) & stems for word in claim.stems)
+
+
+def _alters(claim: Reading, passage: PassageReading) -> bool:
+    """Whether the claim copies a unit but for a negation, or for a word that its opposite took the place of."""
+    wanted = frozenset(claim.stems)
+    copied = [
+        unit
+        for unit, stems in zip(passage.units, passage.unit_stems, strict=True)
+        if stems and len(wanted & stems) >= COPY * max(len(wanted), len(stems))
+    ]
+    return bool(copied) and all(_swapped(claim, unit, passage.language) for unit in copied)
+
+
+def _swapped(claim: Reading, unit: Reading, language: str) -> bool:
+    if _negations(claim) != _negations(unit):
+        return True
+    told, stands = (Counter(stem(word, language) for word in each.words) for each in (claim, unit))
+    return any(
+        told[word] > stands[word] and any(told[other] < stands[other] for other in others)
+        for word, others in opposites(language).items()
+    )
+
+
+def _negations(reading: Reading) -> int:
+    return sum(word in NEGATIONS for word in reading.words)
 
 
 def _closest(clause: Clause, clauses: Sequence[Clause], near: float) -> list[Clause]:

@@ -333,7 +333,7 @@ class TestFailingClosed:
         assert checked(text).action == "allow"
 
     def test_an_allowed_message_still_shows_how_near_it_came(self) -> None:
-        assert checked("hello").score == 0
+        assert checked("hello").score < 0.1
         assert 0 < checked("I host a language model").score < 0.7
 
 

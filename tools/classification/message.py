@@ -7,9 +7,10 @@ import numpy as np
 
 from tools.classification.cues import Kind, load_cues
 from tools.classification.language import detect_language
-from tools.classification.prototypes import Nearest, Prototypes, Vectors, nearest_intent
-from tools.classification.severity import Severity, raised, severity_of, tier_of
+from tools.classification.prototypes import Nearest, Prototypes, nearest_intent
+from tools.classification.severity import Severity, by_meaning, raised, severity_of, tier_of
 from tools.classification.talk import talk_kind
+from tools.classification.taught import Vectors
 from tools.classification.writer import human_wanted, mood_of
 from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
 
@@ -53,6 +54,8 @@ def classify(
     chosen = _decide(ranked, nearest)
     reading = load_cues().read(text)
     severity = severity_of(reading)
+    if embedding is not None and prototypes is not None and prototypes.severity is not None:
+        severity = by_meaning(severity, prototypes.severity.recognise(text, embedding), reading)
     human = human_wanted(reading)
     kind, language = talk_kind(text)
     return Classification(

@@ -1,21 +1,14 @@
 """Which intent a message is nearest to, by the embeddings of example messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.classification.severity import severity_examples
+from tools.classification.taught import Embeds, Taught, Vectors, teach
 from tools.intents import Packs, in_force
-
-Vectors = NDArray[np.float32]
-
-
-class Embeds(Protocol):
-    """What is needed of an embedder: rows of unit length, in order."""
-
-    async def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +19,8 @@ class Prototypes:
     owners: NDArray[np.int64]
     vectors: Vectors
     centres: Vectors
+    severity: Taught | None = None
+    """How bad a message is, by its nearest examples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +46,8 @@ async def build_prototypes(embedder: Embeds, packs: Packs) -> Prototypes:
     """Prototypes from the packs' example messages."""
     examples = [(intent.name, text) for pack in in_force(packs) for intent in pack.intents for text in intent.examples]
     vectors = await embedder.embed_texts([text for _, text in examples])
-    return make_prototypes([name for name, _ in examples], np.asarray(vectors, dtype=np.float32))
+    made = make_prototypes([name for name, _ in examples], np.asarray(vectors, dtype=np.float32))
+    return replace(made, severity=await teach(embedder, severity_examples()))
 
 
 def nearest_intent(embedding: Vectors, prototypes: Prototypes, allowed: Iterable[str] | None = None) -> Nearest | None:

@@ -9,19 +9,29 @@ security incident):
     HIGH           2           2           2                  2
     CRITICAL       3           3           4                  4
 
+Severity comes from cues in the words, and from the nearest examples where there is an embedding.
 On the finished answer both may rise, never fall: an answer that speaks of an incident makes it HIGH and tier 3 at least,
 one that needs staff makes it tier 2 at least, and a question left open goes up to 1, 2, 3 or 4 by severity.
 """
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
+import yaml
+
+from memory.errors import Misconfigured
 from tools.classification.cues import load_cues
+from tools.classification.taught import Example, Recognised
 from tools.intents import Intent
 from tools.phrases import Reading
 
 Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 
+EXAMPLES_FILE = Path(__file__).with_name("severity.yaml")
+RAISES_AT, LOWERS_AT = 0.4, 0.6
+"""Confidence of the examples. No message of two public intent sets is raised to CRITICAL at this."""
 SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 TIERS: dict[Severity, tuple[int, int, int, int]] = {
     # any other, technical, sensitive, sensitive and technical
@@ -47,6 +57,31 @@ def severity_of(reading: Reading) -> Severity:
     if ends["urgent"] and level < 2:
         level += 1
     return SEVERITIES[min(level, 3)]
+
+
+def by_meaning(words: Severity, told: Recognised, reading: Reading) -> Severity:
+    """The severity by words in the light of the nearest examples (`severity.yaml`): raised where these are fairly sure,
+    lowered by one where they are very sure. What is only supposed, or said to be small, stays as it is."""
+    cues = load_cues()
+    minor = bool(reading.ends(*cues.severity["low"])) and SEVERITIES.index(words) < 2
+    if minor or reading.ends(*cues.severity["hypothetical"]):
+        return words
+    level, near = SEVERITIES.index(words), list[str](SEVERITIES).index(told.intent)
+    if near > level and told.confidence >= RAISES_AT:
+        return SEVERITIES[near]
+    if near < level < len(SEVERITIES) - 1 and told.confidence >= LOWERS_AT:
+        return SEVERITIES[level - 1]
+    return words
+
+
+@cache
+def severity_examples() -> tuple[Example, ...]:
+    """Raises Misconfigured where the file can't be used."""
+    try:
+        levels = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
+        return tuple(Example(text=text, intent=level) for level in SEVERITIES for text in levels[level])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise Misconfigured(f"{EXAMPLES_FILE}: {error!r}") from error
 
 
 def _level(ends: Mapping[str, int], where: int) -> int:

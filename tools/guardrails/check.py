@@ -1,20 +1,26 @@
 """The verdict on a message or a document."""
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tools.guardrails.disguises import spellings, views
 from tools.guardrails.features import features
+from tools.guardrails.learned import Vector, load_learned
 from tools.guardrails.rules import Action, GuardRules, Rule
 from tools.guardrails.rules_file import load_rules
-from tools.phrases import PhraseBook, tokenize
+from tools.phrases import PhraseBook, Reading, tokenize
 
 STAFF = ("agent", "admin")
 """Every other role is held to what customers are."""
 MAX_CHARACTERS = 200_000
 """Longer texts are not read: they escalate."""
 FAILED_REASON = "I could not check this message, so I am passing it to a colleague."
+LEARNED = "resembles-manipulation"
+"""Name of the verdict that no rule gave but what was learned."""
+LEARNED_REASON = (
+    "I can't change how I work or share my instructions. I am glad to help with a question about your service."
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +35,8 @@ class Verdict:
     """A sentence that the customer may read; empty when allowed."""
     rule: str = ""
     score: float = 0.0
-    """Sum of the weights found, at most 1; for an allowed text that of the rule which came nearest to firing."""
+    """0 to 1. Of a rule that fires the sum of the weights found; of an allowed document that of the rule which came
+    nearest; of an allowed message the likeness to manipulation, where 0.5 is too much."""
     escalate: bool = False
     """A person must hear of it; a refusal may need that too."""
 
@@ -37,14 +44,17 @@ class Verdict:
 ALLOWED = Verdict(action="allow")
 
 
-def check_message(text: str, *, role: str, audience: str | Collection[str] | None, rules: GuardRules) -> Verdict:
-    """The verdict on what a person wrote; `audience` is one, several or none. Never raises: a check that fails
-    escalates."""
+def check_message(
+    text: str, *, role: str, audience: str | Collection[str] | None, rules: GuardRules, vector: Vector | None = None
+) -> Verdict:
+    """The verdict on what a person wrote; `audience` is one, several or none, `vector` the message's embedding by the
+    local model if there is one. First the rules, then what was learned. Never raises: a check that fails escalates."""
     try:
         audiences = frozenset([audience] if isinstance(audience, str) else audience or ())
         role = role if role in STAFF else "customer"
         applicable = [rule for rule in rules.messages if rule.applies_to(role, audiences)]
-        return _judge(text, applicable, rules.message_book)
+        verdict, near = _judge(text, applicable, rules.message_book)
+        return verdict if verdict.action != "allow" else _compare(text, vector, verdict, near)
     except Exception:
         log.exception("guard check of a message failed")
         return _failed("guard-failed")
@@ -55,7 +65,7 @@ def check_document(text: str, *, rules: GuardRules | None = None) -> Verdict:
     carries instructions for the model and must not reach it. Never raises: a check that fails escalates."""
     try:
         rules = rules or load_rules()
-        return _judge(text, rules.documents, rules.document_book)
+        return _judge(text, rules.documents, rules.document_book)[0]
     except Exception:
         log.exception("guard check of a document failed")
         return _failed("guard-failed")
@@ -65,24 +75,43 @@ def _failed(rule: str) -> Verdict:
     return Verdict(action="escalate", category="unchecked", reason=FAILED_REASON, rule=rule, score=1.0, escalate=True)
 
 
-def _judge(text: str, rules: Sequence[Rule], book: PhraseBook) -> Verdict:
-    if len(text) > MAX_CHARACTERS:
-        return _failed("too-long")
+def nearness(text: str, rules: GuardRules, names: Collection[str]) -> dict[str, float]:
+    """How near each of the named rules for messages comes to firing for a customer: 1 where it fires."""
+    wanted = [rule for rule in rules.messages if rule.name in names and rule.applies_to("customer", frozenset())]
+    readings = _read(text, rules.message_book)
+    return {rule.name: max(rule.weigh(reading) for reading in readings) / rule.threshold for rule in wanted}
+
+
+def _compare(text: str, vector: Vector | None, verdict: Verdict, near: Mapping[str, float]) -> Verdict:
+    """An allowed message, in the light of what was learned."""
+    likeness = round(load_learned().score(text, vector, near), 4)
+    if likeness < 0.5:
+        return replace(verdict, score=likeness)
+    return Verdict(action="refuse", category="injection", reason=LEARNED_REASON, rule=LEARNED, score=likeness)
+
+
+def _read(text: str, book: PhraseBook) -> list[Reading]:
     shown = frozenset(features(text))
-    readings = [book.read(tokenize(view), across=True, variants=spellings, features=shown) for view in views(text)]
+    return [book.read(tokenize(view), across=True, variants=spellings, features=shown) for view in views(text)]
+
+
+def _judge(text: str, rules: Sequence[Rule], book: PhraseBook) -> tuple[Verdict, dict[str, float]]:
+    """The verdict of the rules, and how near each came: 1 is firing."""
+    if len(text) > MAX_CHARACTERS:
+        return _failed("too-long"), {}
+    readings = _read(text, book)
     nearest = ALLOWED
+    near: dict[str, float] = {}
     for rule in rules:
         weight = max(rule.weigh(reading) for reading in readings)
+        near[rule.name] = weight / rule.threshold
         score = min(1.0, round(weight, 4))
         if weight >= rule.threshold - 1e-9:
-            return Verdict(
-                action=rule.action,
-                category=rule.category,
-                reason=rule.reason,
-                rule=rule.name,
-                score=score,
+            fired = Verdict(
+                action=rule.action, category=rule.category, reason=rule.reason, rule=rule.name, score=score,
                 escalate=rule.escalate,
-            )
+            )  # fmt: skip
+            return fired, near
         if score > nearest.score:
             nearest = Verdict(action="allow", category=rule.category, rule=rule.name, score=score)
-    return nearest
+    return nearest, near

@@ -1,0 +1,137 @@
+"""The learned half of the guard: how much a message resembles attempts to manipulate an assistant.
+
+One weighted sum over three views of a message: its local embedding, its words, pairs of words and pieces of words (in
+hashed slots, so that any script works), and how near each rule came to firing. Weights are made by
+`python -m evals.training.guard` from `lessons.yaml` and the training sides of public sets, and nothing else; they are
+small, and the same data give the same file. Where there is no local embedding a second set of weights does without.
+"""
+
+import logging
+import math
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.errors import HelpdeskError, Misconfigured
+from tools.phrases import fold
+
+WEIGHTS_FILE = Path(__file__).with_name("learned.npz")
+LOCAL = "minilm"
+"""Beginning of the id of the embedder whose vectors the weights are for."""
+DIMENSIONS = 384
+SLOTS = 1 << 14
+MOST_WORDS = 400
+"""Of a message; what stands further on is left to the rules."""
+PIECES = (3, 4)
+
+log = logging.getLogger(__name__)
+_WORD = re.compile(r"[^\W_]+|[^\w\s]")
+Vector = NDArray[np.float32]
+
+
+class Embeds(Protocol):
+    """What is needed of an embedder."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def embed_query(self, text: str) -> Vector: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One set of weights; a score above `threshold` is an attack."""
+
+    slots: NDArray[np.float32]
+    vector: NDArray[np.float32] | None
+    rules: Mapping[str, float]
+    bias: float
+    threshold: float
+
+    def score(self, text: str, vector: Vector | None, rules: Mapping[str, float]) -> float:
+        """Between 0 and 1, where 0.5 is the threshold. `rules`: how near each came, 1 where it fires."""
+        places = slots_of(text)
+        total = self.bias + (float(self.slots[places].sum()) / math.sqrt(len(places)) if len(places) else 0.0)
+        total += sum(weight * min(1.0, rules.get(name, 0.0)) for name, weight in self.rules.items())
+        if self.vector is not None:
+            assert vector is not None  # `Learned.score` chooses the weights by it
+            total += float(self.vector @ vector)
+        return 1 / (1 + math.exp(-min(max(total - self.threshold, -30.0), 30.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """Both sets of weights, and the digests of what they were made from."""
+
+    embedded: Weights
+    worded: Weights
+    digests: frozenset[str]
+    """First 16 hex digits of the sha256 of each text of the training, as `evals.cases.digest_of` makes it."""
+
+    @property
+    def rules(self) -> Sequence[str]:
+        return list(self.embedded.rules)
+
+    def score(self, text: str, vector: Vector | None, rules: Mapping[str, float]) -> float:
+        if vector is not None and vector.shape == (DIMENSIONS,):
+            return self.embedded.score(text, vector, rules)
+        return self.worded.score(text, None, rules)
+
+
+async def local_vector(embedder: Embeds, text: str) -> Vector | None:
+    """A message's embedding if it is the local model's; None where it is another's or can't be had, and the guard
+    goes by the words alone."""
+    if not embedder.id.startswith(LOCAL):
+        return None
+    try:
+        return await embedder.embed_query(text)
+    except HelpdeskError as error:
+        log.warning("the guard goes by words alone: %s", error)
+        return None
+
+
+@cache
+def load_learned(path: Path = WEIGHTS_FILE) -> Learned:
+    """Raises Misconfigured where the file can't be used."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = [str(name) for name in file["rules"]]
+            return Learned(
+                embedded=_weights(file, "embedded", names), worded=_weights(file, "worded", names),
+                digests=frozenset(f"{int(digest):016x}" for digest in file["digests"]),
+            )  # fmt: skip
+    except (OSError, KeyError, ValueError) as error:
+        raise Misconfigured(f"weights of the guard {path}: {error}") from error
+
+
+def slots_of(text: str) -> NDArray[np.int64]:
+    """The slots that a text's words, pairs and pieces fall into, each once."""
+    return np.fromiter({zlib.crc32(gram.encode(errors="replace")) % SLOTS for gram in _grams(text)}, dtype=np.int64)
+
+
+def _weights(file: Any, name: str, rules: Sequence[str]) -> Weights:
+    vector = file[f"{name}_vector"].astype(np.float32)
+    bias, threshold = (float(number) for number in file[f"{name}_numbers"])
+    return Weights(
+        slots=file[f"{name}_slots"].astype(np.float32), vector=vector if len(vector) else None,
+        rules=dict(zip(rules, (float(weight) for weight in file[f"{name}_rules"]), strict=True)),
+        bias=bias, threshold=threshold,
+    )  # fmt: skip
+
+
+def _grams(text: str) -> Iterator[str]:
+    words = _WORD.findall(fold(text))[:MOST_WORDS]
+    yield from (f"w{word}" for word in words)
+    yield from (f"b{first} {second}" for first, second in pairwise(words))
+    for word in set(words):
+        framed = f"<{word[:60]}>"
+        for size in PIECES:
+            yield from (f"c{framed[start : start + size]}" for start in range(len(framed) - size + 1))
