@@ -28,6 +28,7 @@ NAMES = {
     "handoffs_total": {"reason"},
     "webhook_deliveries_total": {"result"},
     "webhook_attempt_duration_seconds": set(),
+    "whmcs_syncs_total": {"outcome"},
     "http_requests_total": {"method", "route", "status"},
     "http_request_duration_seconds": {"method", "route"},
     "db_pool_in_use": set(),

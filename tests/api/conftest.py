@@ -24,7 +24,7 @@ async def bert(product: Product, tenant: Tenant) -> dict[str, str]:
 
 @pytest.fixture
 async def admin(product: Product, tenant: Tenant) -> dict[str, str]:
-    return await product.colleague(tenant, Role.ADMIN)
+    return await product.staff(tenant, Role.ADMIN)
 
 
 @pytest.fixture

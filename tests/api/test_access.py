@@ -84,8 +84,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/v1/attachments"): OWN_LIST,
     ("get", "/api/v1/attachments/{attachment_id}"): OWN,
     ("get", "/api/v1/handoffs"): STAFF,
-    **{("get", f"/api/v1/analytics/{name}"): STAFF
-       for name in ("dashboard", "metrics", "history", "guardrails", "sources", "alerts")},
+    **{
+        ("get", f"/api/v1/analytics/{name}"): STAFF
+        for name in ("dashboard", "metrics", "history", "guardrails", "sources", "alerts")
+    },
     ("post", "/api/v1/analytics/alerts/{alert_id}/acknowledge"): STAFF_OBJECT,
     ("get", "/api/v1/handoffs/colleagues"): STAFF,
     ("get", "/api/v1/handoffs/{handoff_id}"): STAFF_OBJECT,

@@ -25,7 +25,7 @@ Write = Callable[[Database, Tenant], Awaitable[None]]
 
 @pytest.fixture
 async def agent(product: Product, tenant: Tenant) -> Headers:
-    return await product.colleague(tenant, Role.AGENT)
+    return await product.staff(tenant, Role.AGENT)
 
 
 async def play(product: Product, who: Headers, wanted: int = 200, /, **body: Any) -> Json:
@@ -158,7 +158,7 @@ class TestOverrides:
     async def test_other_parts_a_version_and_another_ranking_are_tried_for_this_once(
         self, product: Product, tenant: Tenant, agent: Headers
     ) -> None:
-        admin = await product.colleague(tenant, Role.ADMIN)
+        admin = await product.staff(tenant, Role.ADMIN)
         body = {
             "name": "Ours",
             "system_prompt": "Zebra one.",
@@ -188,7 +188,7 @@ class TestOverrides:
         await play(product, agent, 404, message="a", prompt_version_id=str(new_id()))
 
     async def test_another_tenants_prompt_is_not_there(self, product: Product, agent: Headers) -> None:
-        admin = await product.colleague(await product.tenant(), Role.ADMIN)
+        admin = await product.staff(await product.tenant(), Role.ADMIN)
         body = {"name": "x", "system_prompt": "x", "context_template": "{context}", "task_template": "{content}"}
         version = (await product.http.post("/api/v1/prompts", json=body, headers=admin)).json()["id"]
         await play(product, agent, 404, message="a", prompt_version_id=version)

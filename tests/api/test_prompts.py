@@ -112,7 +112,7 @@ class TestVersions:
     async def test_names_are_taken_once_a_tenant(self, product: Product, admin: Headers) -> None:
         await made(product, admin)
         await call(product, "POST", "", admin, 409, name="Ours", **PARTS)
-        other = await product.colleague(await product.tenant(), Role.ADMIN)
+        other = await product.staff(await product.tenant(), Role.ADMIN)
         await made(product, other)
 
     async def test_bad_parts_are_refused_by_name_and_not_repeated(self, product: Product, admin: Headers) -> None:
@@ -179,7 +179,7 @@ class TestActivation:
 
     async def test_a_tenant_may_require_a_replay_before(self, product: Product) -> None:
         tenant = await product.tenant(replay_before_activation=True)
-        admin = await product.colleague(tenant, Role.ADMIN)
+        admin = await product.staff(tenant, Role.ADMIN)
         prompt = await made(product, admin)
         refused = await call(product, "POST", f"/{prompt['id']}/activate", admin, 409)
         assert refused["code"] == "replay_required"
@@ -188,14 +188,14 @@ class TestActivation:
 
 class TestWalls:
     async def test_agents_read_and_do_not_change(self, product: Product, tenant: Tenant, admin: Headers) -> None:
-        agent = await product.colleague(tenant, Role.AGENT)
+        agent = await product.staff(tenant, Role.AGENT)
         prompt = await made(product, admin)
         assert (await call(product, "GET", f"/{prompt['id']}", agent))["name"] == "Ours"
         await call(product, "POST", f"/{prompt['id']}/activate", agent, 403)
 
     async def test_another_tenants_prompt_is_not_there(self, product: Product, admin: Headers) -> None:
         prompt = await made(product, admin)
-        other = await product.colleague(await product.tenant(), Role.ADMIN)
+        other = await product.staff(await product.tenant(), Role.ADMIN)
         for method, path in (("GET", ""), ("GET", "/diff"), ("POST", "/duplicate"), ("POST", "/activate")):
             await call(product, method, f"/{prompt['id']}{path}", other, 404)
         own = await made(product, other)

@@ -158,7 +158,7 @@ class TestNothingChanged:
 
     async def test_a_question_back_and_what_was_said_to_it(self, product: Product) -> None:
         tenant = await product.tenant(answerable_at=0.99, clarify_at=0.1)
-        admin = await product.colleague(tenant, Role.ADMIN)
+        admin = await product.staff(tenant, Role.ADMIN)
         await talked(product, tenant, "my password", "the one of my mailbox")
         _, cases = await replayed(product, tenant, admin)
         assert [case["candidate"]["outcome"] for case in cases] == ["clarified", "answered"]
@@ -276,7 +276,7 @@ class TestWhatChanged:
 class TestActivation:
     async def test_requires_a_completed_replay_of_that_very_version(self, product: Product) -> None:
         tenant = await product.tenant(replay_before_activation=True)
-        admin = await product.colleague(tenant, Role.ADMIN)
+        admin = await product.staff(tenant, Role.ADMIN)
         await talked(product, tenant, QUESTION)
         version, other = [await prompt(product, admin, text) for text in ("Be kind.", "Be brief.")]
 
@@ -411,7 +411,7 @@ def obedient(body: Json) -> Reply | None:
 class TestWithModel:
     async def test_a_planted_regression_in_the_prompt_is_found(self, modelled: Product, provider: ModelServer) -> None:
         tenant = await modelled.tenant()
-        admin = await modelled.colleague(tenant, Role.ADMIN)
+        admin = await modelled.staff(tenant, Role.ADMIN)
         provider.usual = lambda body: obedient(body) or grounded_answer(body)
         await talked(modelled, tenant, QUESTION)
         await talked(modelled, tenant, "How do I install a free SSL certificate?", "hello")
@@ -429,7 +429,7 @@ class TestWithModel:
         self, modelled: Product, provider: ModelServer
     ) -> None:
         tenant = await modelled.tenant()
-        admin = await modelled.colleague(tenant, Role.ADMIN)
+        admin = await modelled.staff(tenant, Role.ADMIN)
         provider.usual = None
         await talked(modelled, tenant, QUESTION, "hello")
         provider.usual = Reply.error(400)
@@ -442,7 +442,7 @@ class TestWithModel:
         self, modelled: Product, provider: ModelServer
     ) -> None:
         tenant = await modelled.tenant()
-        agent = await modelled.colleague(tenant, Role.AGENT)
+        agent = await modelled.staff(tenant, Role.AGENT)
         asked = {"subject": "Broken mailbox", "content": "It does not open"}
         provider.script(
             Reply.calls(("open_ticket", asked), ("list_my_tickets", {}), ("remember", {"fact": "I use Outlook."})),
@@ -481,7 +481,7 @@ class TestWithModel:
         )
         monkeypatch.setattr(catalog, "CATALOG", (*catalog.CATALOG, tool))
         tenant = await modelled.tenant()
-        agent = await modelled.colleague(tenant, Role.AGENT)
+        agent = await modelled.staff(tenant, Role.AGENT)
         for _ in range(2):
             provider.script(Reply.calls(("greet", {})))
             answer = await modelled.http.post("/api/v1/playground", json={"message": QUESTION}, headers=agent)

@@ -157,7 +157,7 @@ class TestRecommendation:
         assert record["global_kb"]["high"] < found["mean"] < record["tenant_kb"]["low"]
         assert found["weights"]["global_kb"] < 0.15 < 0.35 < found["weights"]["tenant_kb"]
         assert record["example"]["outcomes"] == 0
-        agent = await product.colleague(tenant, Role.AGENT)
+        agent = await product.staff(tenant, Role.AGENT)
         assert await call(product, "GET", "/recommend", agent) == found
         await call(product, "POST", "/apply", agent, 403)
         applied = await call(product, "POST", "/apply", admin, recommendation=found["id"])
