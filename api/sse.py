@@ -1,15 +1,19 @@
 """Events on the wire: one line of JSON each, an id where there is something to resume from, a farewell on shutdown."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 import anyio
 import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from agent import metrics
+from memory.errors import TooMany
 from memory.events import Event
+from memory.tenancy import Principal
 
 PING_S = 15
 SEND_TIMEOUT_S = 10
@@ -18,6 +22,35 @@ RECHECK_S = 60.0
 GRACE_S = 25
 """How long streams may go on after SIGTERM, so that running answers reach their readers."""
 RETRY_MS = 1000
+MOST_OPEN, MOST_OPEN_OF_A_KEY = 100, 5_000
+"""Streams of one caller in one process; a secret key reads along for all customers of a site."""
+
+
+@dataclass(slots=True)
+class Readers:
+    """The open streams by caller: a stream costs memory and a place among the watchers for as long as it is open."""
+
+    _open: Counter[str] = field(default_factory=Counter)
+
+    def admit(self, principal: Principal) -> str:
+        """Whose stream it will be. Raises TooMany."""
+        if self._open[principal.key] >= (MOST_OPEN_OF_A_KEY if principal.is_server else MOST_OPEN):
+            raise TooMany("too many streams are open; close one", retry_after=RETRY_MS / 1000)
+        return principal.key
+
+    @contextmanager
+    def counted(self, reader: str) -> Iterator[None]:
+        """From the first byte to the end: a stream that never began was never open."""
+        self._open[reader] += 1
+        try:
+            yield
+        finally:
+            self._open[reader] -= 1
+            if not self._open[reader]:
+                del self._open[reader]
+
+
+READERS = Readers()
 
 
 def encode(event: Event) -> ServerSentEvent:
@@ -31,24 +64,26 @@ def stream_response(
     farewell: bool,
     allowed: Callable[[], Awaitable[bool]] | None = None,
     headers: dict[str, str] | None = None,
+    reader: str | None = None,
 ) -> EventSourceResponse:
     """Send events until one fits `until`; `farewell` closes at once on shutdown, so that the client comes elsewhere,
-    and when `allowed` says that the credential has ended."""
+    and when `allowed` says that the credential has ended. `reader` is counted while it is open."""
     closing = anyio.Event()
 
     async def lines() -> AsyncIterator[ServerSentEvent]:
         metrics.sse_clients.inc()
         try:
-            async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:  # type: ignore[type-var]
-                async for event in source:
-                    if event is None:
-                        yield ServerSentEvent(event="ping", data="{}", retry=RETRY_MS)
-                        return
-                    if event.type == "resync":
-                        metrics.sse_resync_total.inc()
-                    yield encode(event)
-                    if until(event):
-                        return
+            with READERS.counted(reader) if reader else nullcontext():
+                async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:  # type: ignore[type-var]
+                    async for event in source:
+                        if event is None:
+                            yield ServerSentEvent(event="ping", data="{}", retry=RETRY_MS)
+                            return
+                        if event.type == "resync":
+                            metrics.sse_resync_total.inc()
+                        yield encode(event)
+                        if until(event):
+                            return
         finally:
             metrics.sse_clients.dec()
 

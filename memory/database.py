@@ -7,6 +7,7 @@ across a model call or a stream.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,14 @@ from memory.tenancy import scope
 
 Connection = psycopg.AsyncConnection[DictRow]
 SET_TENANT = "select set_config('app.tenant', %s, true)"
+SET_TENANT_READING = "select set_config('app.tenant', %s, true), set_config('transaction_read_only', 'on', true)"
+WAIT_S = 5.0
+"""For a connection."""
+RECONNECT_S = 2.0
+"""That the pool tries to open one before it begins anew with the next who wants one: the pauses between its attempts
+double, and with the default of five minutes it finds a database late that is back."""
+FROZEN_S = 15
+"""A process that stops in the middle of a transaction keeps its locks no longer than this."""
 
 set_json_dumps(orjson.dumps)
 set_json_loads(orjson.loads)
@@ -37,15 +46,22 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 16, tenant_filter: bool = True) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
-            sqlalchemy_url(url), pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=5
+            sqlalchemy_url(url), pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=WAIT_S
         )
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url, min_size=2, max_size=pool_size, open=False, timeout=5, max_lifetime=1800,
-            check=AsyncConnectionPool.check_connection,
+            url, min_size=2, max_size=pool_size, open=False, timeout=WAIT_S, max_lifetime=1800,
+            reconnect_timeout=RECONNECT_S, check=AsyncConnectionPool.check_connection, configure=_let_go,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
         )  # fmt: skip
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
         self._tenant_filter = tenant_filter
+        self._set_tenant = SET_TENANT
+
+    def reading(self) -> "Database":
+        """The same connections for who must change nothing: Postgres refuses every write in their transactions."""
+        twin = copy(self)
+        twin._set_tenant = SET_TENANT_READING
+        return twin
 
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
@@ -54,9 +70,7 @@ class Database:
             async with self._sessions() as session, session.begin():
                 scope(session.sync_session, tenant_id, filtered=self._tenant_filter)
                 connection = await session.connection()
-                await connection.execute(
-                    text("select set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant_id)}
-                )
+                await connection.execute(text(self._set_tenant.replace("%s", ":tenant")), {"tenant": str(tenant_id)})
                 yield session
 
     @asynccontextmanager
@@ -64,14 +78,14 @@ class Database:
         """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
         with _reachable():
             async with self.pool.connection() as connection, connection.transaction():
-                await connection.execute(SET_TENANT, (str(tenant_id),))
+                await connection.execute(self._set_tenant, (str(tenant_id),))
                 yield connection
 
     @asynccontextmanager
-    async def lookup(self) -> AsyncIterator[Connection]:
+    async def lookup(self, *, wait_s: float = WAIT_S) -> AsyncIterator[Connection]:
         """A connection with no tenant at all: row-level security shows it nothing but the lookup functions."""
         with _reachable():
-            async with self.pool.connection() as connection:
+            async with self.pool.connection(wait_s) as connection:
                 yield connection
 
     def connections_in_use(self) -> float:
@@ -91,6 +105,10 @@ class Database:
             )
         if not row["ready"]:
             raise Misconfigured("the database has no schema yet: run `helpdesk migrate`")
+
+
+async def _let_go(connection: Connection) -> None:
+    await connection.execute(f"set idle_in_transaction_session_timeout = '{FROZEN_S}s'")
 
 
 ROLE_QUESTION = """
@@ -116,7 +134,8 @@ def _reachable() -> Iterator[None]:
     except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
         cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
         if isinstance(cause, UNREACHABLE):
-            raise Unavailable("the database is away", retry_after=2) from error
+            full = isinstance(cause, psycopg.errors.DiskFull)
+            raise Unavailable(f"the database {'has no room left' if full else 'is away'}", retry_after=2) from error
         raise
 
 

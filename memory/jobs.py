@@ -18,7 +18,7 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 from redis import RedisError
 
-from memory.database import UNREACHABLE, Database
+from memory.database import RECONNECT_S, UNREACHABLE, WAIT_S, Database
 from memory.errors import Unavailable
 
 log = structlog.get_logger()
@@ -74,7 +74,8 @@ RETRY = _Retry()
 
 def new_jobs(url: str) -> App:
     """An app without tasks yet; open it with `open_jobs`."""
-    return App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+    connector = PsycopgConnector(conninfo=url, min_size=1, max_size=4, timeout=WAIT_S, reconnect_timeout=RECONNECT_S)
+    return App(connector=connector)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Carries events between processes through a Redis stream, so that a watcher elsewhere sees deltas as they come.
 
 Everything here may be lost: a watcher that misses something closes the gap from the rows. One stream serves all
-sessions; each process reads it once and keeps what its own watchers want.
+sessions; each process reads it once and keeps what its own watchers want. After a break the reader goes on where it
+stopped, and what could be told twice without harm is sent again.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from uuid import UUID
 import orjson
 import redis.asyncio as redis
 import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from memory.events import Event
 from memory.streams import Streams
@@ -19,15 +22,20 @@ log = structlog.get_logger()
 STREAM = "helpdesk:live"
 LENGTH = 10_000
 BLOCK_MS = 2_000
+SEND_S = 0.5
+READ_S = BLOCK_MS / 1000 + 1
+"""A reader that hears nothing for longer than it asked for is connected to a Redis that hangs."""
+PAUSE_S = 1.0
 BACKLOG = 2_000
+BATCH = 100
 
 
 class LiveWire:
     """Sends what this process publishes and delivers what others do."""
 
     def __init__(self, url: str, streams: Streams, process: str) -> None:
-        self._commands = redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
-        self._blocking = redis.from_url(url, socket_timeout=30)
+        self._commands = _client(url, SEND_S)
+        self._blocking = _client(url, READ_S)
         self._streams, self._process = streams, process
         self._outbox: asyncio.Queue[Event] = asyncio.Queue(BACKLOG)
         streams.on_publish.append(self._enqueue)
@@ -44,38 +52,62 @@ class LiveWire:
             await self._blocking.aclose()
 
     async def _send(self) -> None:
+        batch: list[Event] = []
         while True:
-            batch = [await self._outbox.get()]
-            while not self._outbox.empty() and len(batch) < 100:
+            if not batch:
+                batch.append(await self._outbox.get())
+            while not self._outbox.empty() and len(batch) < BATCH:
                 batch.append(self._outbox.get_nowait())
             try:
                 pipe = self._commands.pipeline(transaction=False)
                 for event in batch:
                     pipe.xadd(STREAM, {"e": encode(event, self._process)}, maxlen=LENGTH, approximate=True)
                 await pipe.execute()
+                batch = []
             except Exception as error:  # whatever it was: this loop outlives it, and watchers have the rows
                 log.warning("events were not sent", error=type(error).__name__)
-                await asyncio.sleep(1)
+                batch = [event for event in batch if event.n is not None]  # a number or an offset tells a repeat
+                await asyncio.sleep(PAUSE_S)
 
     async def _receive(self) -> None:
-        last = "$"
+        last, broken = "", False
         while True:
             try:
+                if broken or not last:
+                    last = await self._place(last)
+                if broken:
+                    self._streams.wake()  # whatever the stream still has, the rows have it all
+                    broken = False
                 reply: Any = await self._blocking.xread({STREAM: last}, count=500, block=BLOCK_MS)
                 for _, entries in reply or []:
                     for entry_id, fields in entries:
-                        last = entry_id
+                        last = entry_id.decode()
                         self._deliver(fields[b"e"])
             except Exception as error:
                 log.warning("events were not received", error=type(error).__name__)
-                last = "$"
-                self._streams.wake()
-                await asyncio.sleep(1)
+                broken = True
+                await asyncio.sleep(PAUSE_S)
+
+    async def _place(self, last: str) -> str:
+        """From where to read: where the reader was, or the present; a Redis that came back may be behind both."""
+        seconds, micros = await self._commands.time()
+        now = f"{seconds * 1000 + micros // 1000}-0"
+        return min(last, now, key=_order) if last else now
 
     def _deliver(self, raw: bytes) -> None:
         process, event = decode(raw)
         if process != self._process and self._streams.watches(event.session_id):
             self._streams.deliver(event)
+
+
+def _client(url: str, timeout_s: float) -> "redis.Redis":
+    """Without the library's ten retries: they would hold a frozen Redis for half a minute, and repeat what was done."""
+    return redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=SEND_S, retry=Retry(NoBackoff(), 0))
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number or 0)
 
 
 def encode(event: Event, process: str) -> bytes:

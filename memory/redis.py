@@ -1,13 +1,12 @@
 """Redis for what may be lost: a client that fails fast, and a breaker that stops asking a dead one.
 
 Without a REDIS_URL an in-process substitute with the same interface serves. A command has 0.1 s and no retry; after
-a failure nobody asks for two seconds, so that chat never waits for a cache.
+a failure nobody asks until a ping beside the work was answered: one call waits for a Redis that hangs, no other does.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import redis.asyncio as redis
@@ -18,7 +17,7 @@ from redis.backoff import NoBackoff
 log = structlog.get_logger()
 T = TypeVar("T")
 COMMAND_S = 0.1
-PAUSE_S = 2.0
+PAUSE_S = 1.0
 
 
 class Redis:
@@ -26,11 +25,11 @@ class Redis:
 
     def __init__(self, client: Any, *, real: bool) -> None:
         self.client, self.real = client, real
-        self._closed_until = 0.0
+        self._knocking: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
-        return time.monotonic() >= self._closed_until
+        return self._knocking is None or self._knocking.done()
 
     async def ask(self, command: Awaitable[T], default: T) -> T:
         """The answer, or `default` when Redis is slow, away, or was so a moment ago."""
@@ -41,9 +40,25 @@ class Redis:
             async with asyncio.timeout(COMMAND_S):
                 return await command
         except (redis.RedisError, OSError, TimeoutError) as error:
-            self._closed_until = time.monotonic() + PAUSE_S
-            log.warning("redis is away", error=type(error).__name__)
+            if self.available:
+                log.warning("redis is away", error=type(error).__name__)
+                self._knocking = asyncio.create_task(self._knock())
             return default
+
+    async def _knock(self) -> None:
+        """Until it answers."""
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            with suppress(redis.RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(COMMAND_S):
+                    await self.client.ping()
+                    return
+
+    async def aclose(self) -> None:
+        if self._knocking:
+            self._knocking.cancel()
+            await asyncio.gather(self._knocking, return_exceptions=True)
+        await self.client.aclose()
 
     async def get(self, key: str) -> bytes | None:
         return await self.ask(self.client.get(key), None)
@@ -71,7 +86,8 @@ async def open_redis(url: str | None) -> AsyncIterator[Redis]:
         client = redis.from_url(
             url, socket_timeout=COMMAND_S, socket_connect_timeout=COMMAND_S, retry=Retry(NoBackoff(), 0)
         )
+    opened = Redis(client, real=url is not None)
     try:
-        yield Redis(client, real=url is not None)
+        yield opened
     finally:
-        await client.aclose()
+        await opened.aclose()

@@ -29,9 +29,7 @@ from tools.analytics.summing import Prices, Sums, line, sources, summary
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=IdempotentRoute)
 USUAL = timedelta(days=29)
-Day = Annotated[
-    date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31), description="UTC day, included")
-]
+Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31), description="UTC day, included")]
 By = Annotated[Literal["day", "week"], Query()]
 
 

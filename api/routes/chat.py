@@ -35,7 +35,7 @@ from api.schemas.chat import (
     StateOut,
 )
 from api.schemas.common import Cursor, Limit, Page, page_of
-from api.sse import stream_response
+from api.sse import READERS, stream_response
 from memory.errors import NotAuthenticated
 from memory.events import Event
 from memory.models import ChatSession
@@ -173,6 +173,7 @@ async def follow(
 ) -> Response:  # fmt: skip
     """Every event after the cursor, without gap or repeat; from the beginning without one. Ends with the session."""
     session = await conversations.visible_session(resources.database, principal, session_id)
+    reader = READERS.admit(principal)
     given = last_event_id or after
     cursor = (StreamCursor.parse(given) if given else StreamCursor()) or NOWHERE
     if session.status == "closed" and cursor.n == session.last_n:
@@ -182,6 +183,7 @@ async def follow(
         events, farewell=True,
         until=_ends_stream(session),
         allowed=lambda: still_holds(request, resources, principal),
+        reader=reader,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -10,9 +11,12 @@ from pydantic import BaseModel
 from agent import metrics
 from agent.resources import Resources
 from api.dependencies import Res
+from memory.database import Database
 from memory.errors import HelpdeskError
 
 router = APIRouter(tags=["operations"])
+LOOK_S = 3.0
+"""A part that has not answered by then counts as down: whoever asks wants to know within five seconds."""
 
 
 class Readiness(BaseModel):
@@ -57,19 +61,32 @@ async def _look(resources: Res) -> Readiness:
 
 
 async def _database(resources: Resources) -> Literal["up", "down"]:
-    try:
-        async with resources.database.lookup() as connection:
-            await connection.execute("select 1")
-    except HelpdeskError:
-        return "down"
-    return "up"
+    return "up" if await _look_into(resources.database, "select true as found") else "down"
 
 
 async def _knowledge(resources: Resources) -> Literal["up", "empty", "down"]:
-    """The articles may live in a database of their own."""
+    """The articles may live in a database of their own; any tenant's will do."""
+    found = await _look_into(resources.knowledge, "select exists (select from stored_embedders()) as found")
+    return "down" if found is None else "up" if found else "empty"
+
+
+_looks: WeakKeyDictionary[Database, dict[str, asyncio.Task[bool | None]]] = WeakKeyDictionary()
+"""One look at a time: one that hangs is not cancelled, which would hang as well, and not repeated beside itself."""
+
+
+async def _look_into(database: Database, question: str) -> bool | None:
+    looks = _looks.setdefault(database, {})
+    look = looks.get(question)
+    if look is None or look.done():
+        look = looks[question] = asyncio.create_task(_first(database, question))
+    await asyncio.wait({look}, timeout=LOOK_S)
+    return look.result() if look.done() else None
+
+
+async def _first(database: Database, question: str) -> bool | None:
     try:
-        async with resources.knowledge.lookup() as connection:
-            row = await (await connection.execute("select exists (select 1 from passages) as found")).fetchone()
+        async with database.lookup(wait_s=LOOK_S) as connection:
+            row = await (await connection.execute(question)).fetchone()
     except HelpdeskError:
-        return "down"
-    return "up" if row and row["found"] else "empty"
+        return None
+    return bool(row and row["found"])

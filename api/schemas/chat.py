@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from api.schemas.attachments import AttachmentOut
 from api.schemas.common import Body, CleanText, Line, MessageText, Out, Time
+from kbs.passages import Source
 from memory.models import ChatMessage
 from tools.numbers import Whole
 
@@ -157,6 +158,17 @@ class HitOut(Out):
     version: int
 
 
+class SourceOfHits(Out):
+    """What one source gave."""
+
+    hits: int = Field(description="of the items")
+    best_score: float | None = Field(description="by which its best item was ranked")
+    best_similarity: float | None = Field(
+        description="raw cosine of its best passage, whether it is among the items or not; null in the lexical mode"
+    )
+
+
 class SearchOut(Out):
     items: list[HitOut]
+    sources: dict[Source, SourceOfHits] = Field(description="by source, those that were searched")
     took_ms: float

@@ -1,7 +1,7 @@
-"""The network between the browser and the product: a plain TCP relay that a test can cut, refuse and mend."""
+"""The network between the browser and the product: a plain TCP relay that a test can cut, refuse, slow down and mend."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -13,6 +13,8 @@ class Wire:
     target: int
     port: int = 0
     down: bool = False
+    delay_s: float = 0
+    """That every piece of an answer waits."""
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
@@ -41,14 +43,19 @@ class Wire:
             return
         self._open |= {writer, back}
         try:
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            with suppress(asyncio.CancelledError):  # when the loop ends, nobody waits to hear of it
+                await asyncio.gather(_pump(reader, back), _pump(there, writer, lambda: self.delay_s))
         finally:
             self._open -= {writer, back}
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError, OSError):
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: Callable[[], float] = lambda: 0
+) -> None:
+    with suppress(ConnectionError, OSError, asyncio.CancelledError):
         while data := await reader.read(65536):
+            if waiting := delay_s():
+                await asyncio.sleep(waiting)
             writer.write(data)
             await writer.drain()
     with suppress(Exception):

@@ -40,6 +40,8 @@ class ModelServer:
         self.requests: list[Recorded] = []
         self.arrived = asyncio.Event()
         """Set by the first request."""
+        self.usual: Step | None = None
+        """What chat requests get that no script foresees; without it, the default."""
         self._steps: deque[Step] = deque()
         self._peers: set[object] = set()
 
@@ -74,7 +76,7 @@ class ModelServer:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         recorded = await self._record(request)
-        step = self._steps.popleft() if self._steps else None
+        step = self._steps.popleft() if self._steps else self.usual
         reply = reply_for(step, recorded.body, self.timing)
         try:
             return await _answer(request, recorded, reply)

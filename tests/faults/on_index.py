@@ -1,0 +1,81 @@
+"""A knowledge base that is away, slow or empty, in front of a model that would make something up."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from agent.phrases import say
+from tests.faults.cluster import KNOWLEDGE
+from tests.faults.stage import TURN_S, Stage
+
+SLOW_S = 30.0
+OFFERS = (say("no_answer", "en"), say("not_known", "en"))
+TABLES = ("passages", "embeddings_384")
+COLUMNS = """
+select string_agg(quote_ident(column_name), ', ') as columns from information_schema.columns
+where table_schema = 'public' and table_name = %s and is_generated = 'NEVER'
+"""
+
+
+async def index_away(stage: Stage) -> None:
+    async def hurt() -> None:
+        stage.cluster.knowledge.fail()
+
+    async def back() -> None:
+        stage.cluster.knowledge.mend()
+
+    await _without(stage, hurt, back)
+
+
+async def index_slow(stage: Stage) -> None:
+    async def hurt() -> None:
+        stage.cluster.knowledge.delay_s = SLOW_S
+
+    async def back() -> None:
+        stage.cluster.knowledge.delay_s = 0
+        stage.cluster.knowledge.cut()
+
+    await _without(stage, hurt, back)
+
+
+async def index_empty(stage: Stage) -> None:
+    async def hurt() -> None:
+        for table in TABLES:
+            await rows(f"create table aside_{table} as table {table}")
+        for table in reversed(TABLES):
+            await rows(f"delete from {table}")
+
+    async def back() -> None:
+        for table in TABLES:
+            [row] = await rows(COLUMNS, table)
+            columns = row["columns"]
+            await rows(f"insert into {table} ({columns}) select {columns} from aside_{table}")
+            await rows(f"drop table aside_{table}")
+
+    rows = partial(stage.cluster.rows, database=KNOWLEDGE)
+    await _without(stage, hurt, back)
+
+
+async def _without(stage: Stage, hurt: Callable[[], Awaitable[None]], back: Callable[[], Awaitable[None]]) -> None:
+    async with stage.customers(1, prefers=stage.cluster.apis[0]) as clients:
+        [client] = clients
+        await hurt()
+        try:
+            answer, seconds = await client.answer_now("inventing")
+        finally:
+            await back()
+        await stage.fault_over()
+        stage.note("answer s", seconds, TURN_S)
+        stage.expect(answer.status_code == 200, f"without an index: {answer.status_code} {answer.text[:200]}")
+        if answer.status_code == 200:
+            _check(stage, answer.json())
+        well, _ = await client.answer_now("quick")
+        stage.expect(bool(well.json().get("sources")), "no sources once the index is back")
+
+
+def _check(stage: Stage, answer: dict[str, Any]) -> None:
+    words = answer["message"]
+    stage.expect(not answer["sources"], "an answer without an index names sources")
+    stage.expect("499" not in words and "[1]" not in words, f"something was made up: {words!r}")
+    offered = answer["requires_escalation"] or any(offer in words for offer in OFFERS)
+    stage.expect(offered, f"no person was offered: {words!r}")

@@ -1,0 +1,158 @@
+"""Where one fault happens: its customers, what it measured, and everything that did not hold afterwards."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from statistics import quantiles
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from tests.faults.client import Client, Promise, opened
+from tests.faults.cluster import Cluster
+from tests.faults.invariants import secrets_in, violations
+from tests.faults.prober import Prober
+from tests.faults.processes import Process
+
+SEEN_WITHIN_S = 25.0
+"""After the last turn's end: without Redis and notifications a watcher looks at the rows every 20 s."""
+TURN_S = 35.0
+"""A turn that is not hurt itself takes no longer than this."""
+
+
+@dataclass
+class Report:
+    """What became of one fault's repetitions."""
+
+    name: str
+    runs: int = 0
+    violations: list[str] = field(default_factory=list)
+    figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    limits: dict[str, float] = field(default_factory=dict)
+    """Most that a figure's largest value may be."""
+    grown: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Figures whose p95 may be only so much larger than another figure's."""
+    skipped: str = ""
+
+    @property
+    def over(self) -> list[str]:
+        """What was promised of the figures and did not come."""
+        most = [
+            f"{name}: {max(self.figures[name]):.2f}, at most {limit:g} was promised"
+            for name, limit in self.limits.items()
+            if self.figures[name] and max(self.figures[name]) > limit
+        ]
+        return most + [
+            f"p95 of {name}: {more:+.1f} against {base}, at most {limit:+g} was promised"
+            for name, (base, limit) in self.grown.items()
+            if (more := self.growth(name)) > limit
+        ]
+
+    def growth(self, name: str) -> float:
+        base, _ = self.grown[name]
+        return percentile(self.figures[name], 95) - percentile(self.figures[base], 95)
+
+
+def percentile(values: list[float], which: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[which - 1] if len(values) > 1 else values[0]
+
+
+@dataclass
+class Stage:
+    """One fault on a cluster. `patient` waits as long as the world does; otherwise leases lapse when they are told to."""
+
+    cluster: Cluster
+    prober: Prober
+    http: httpx.AsyncClient
+    rng: random.Random
+    report: Report
+    patient: bool
+    fault_ended: Any = None
+    _read: dict[str, int] = field(default_factory=dict)
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.report.violations.append(otherwise)
+
+    def note(self, figure: str, value: float, most: float | None = None) -> None:
+        self.report.figures[figure].append(value)
+        if most is not None:
+            self.report.limits[figure] = most
+
+    def note_more(self, figure: str, values: list[float], base: str, compared: list[float], most: float) -> None:
+        """Values of which the p95 may be at most so much above that of the others."""
+        self.report.figures[figure] += values
+        self.report.figures[base] += compared
+        self.report.grown[figure] = (base, most)
+
+    async def now(self) -> Any:
+        """The database's time."""
+        [row] = await self.cluster.rows("select clock_timestamp() as now")
+        return row["now"]
+
+    async def fault_over(self) -> None:
+        """From here on everything has 60 s to be well again."""
+        self.fault_ended = await self.now()
+
+    def client(self, prefers: Process | None = None, follows: Process | None = None) -> Client:
+        cluster = self.cluster
+        return Client(
+            self.http, lambda: cluster.doors, cluster.tenant.widget_key, random.Random(self.rng.random()),
+            prefers=prefers.url if prefers else None, follows=follows.url if follows else None,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def customers(
+        self, count: int, prefers: Process | None = None, follows: Process | None = None
+    ) -> AsyncIterator[list[Client]]:
+        """Customers in sessions of their own; when the block ends, everything that must hold is checked."""
+        began = monotonic()
+        async with opened([self.client(prefers, follows) for _ in range(count)]) as clients:
+            yield clients
+            await asyncio.gather(*(self._settle(client) for client in clients))
+            ended = self.fault_ended or await self.now()
+            self.report.violations += await violations(self.cluster, clients, ended)
+        self.report.violations += self.prober.wrong(began)
+        self._look_for_secrets(clients)
+
+    async def _settle(self, client: Client) -> None:
+        """Until every turn has ended and the client has seen the last row."""
+        for promise in client.promises:
+            await self.ended(client, promise)
+        asked = "select last_n from chat_sessions where id = %s"
+        try:
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                while True:
+                    [row] = await self.cluster.rows(asked, client.session_id)
+                    if client.rows and client.rows[-1][0] >= row["last_n"]:
+                        return
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            self.report.violations.append(f"a client has not seen every row after {SEEN_WITHIN_S} s")
+
+    async def ended(self, client: Client, promise: Promise) -> str:
+        try:
+            return await client.end_of(promise)
+        except TimeoutError:
+            self.report.violations.append(f"turn {promise.turn_id} has not ended for its client")
+            return "nothing"
+
+    def _look_for_secrets(self, clients: list[Client]) -> None:
+        hidden = [*self.cluster.secrets, *(client.token for client in clients)]
+        for process in self.cluster.processes:
+            found, self._read[process.name] = secrets_in(process.log, hidden, self._read.get(process.name, 0))
+            self.report.violations += found
+
+    async def turns_of(self, *clients: Client) -> list[dict[str, Any]]:
+        sessions = [client.session_id for client in clients]
+        return await self.cluster.rows("select * from turns where session_id = any(%s::uuid[]) order by id", sessions)
+
+    async def let_lapse(self, turns: list[Any]) -> None:
+        """In a short run the leases of a silent process end now instead of within 15 s."""
+        if not self.patient:
+            lapse = "update turns set lease_until = clock_timestamp() where id = any(%s::uuid[]) and status = 'running'"
+            await self.cluster.rows(lapse, turns)
