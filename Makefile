@@ -1,6 +1,7 @@
 # make run    set up and start the product        make test    every test
 # make check  linter and type checker             make lock    pin the dependencies anew
 # make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them)
+# make bench  the product beside a tutorial's app on one machine (an idle one, for a quarter of an hour)
 # make evals  how good the answers are, measured on our own cases (EVALS='retrieval --data FOLDER' for more)
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 LOCK := uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check lock faults evals
+.PHONY: run test check lock faults bench evals
 run: .venv/ready
 	$(BIN)/helpdesk serve
 
@@ -17,6 +18,10 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults.run
+
+bench: .venv/ready
+	mkdir -p data
+	$(BIN)/python -m tests.bench.run --thread 200 --out data/bench.json --plot data/bench.svg
 
 check: .venv/ready
 	$(BIN)/ruff check .
