@@ -1,4 +1,7 @@
-"""What the product survives, each fault once; `make faults` repeats them in their true lengths."""
+"""What the product survives, each fault once: `pytest tests/faults/minute_of_faults.py`, which takes a minute.
+
+Not yet among what `make test` collects: a server has once outlived its SIGTERM there by more than a minute, and why is
+not known. `make faults` repeats every fault in its true length."""
 
 import os
 import shutil
