@@ -13,12 +13,14 @@ from kbs.embeddings import Batched
 from kbs.global_content import global_collections, open_global_content
 from kbs.minilm import open_minilm
 from kbs.shipped_vectors import write_shipped
+from tools.classification.severity import severity_examples
 from tools.intents import in_force, load_packs
 
 
 def what_ships() -> list[str]:
     """Every text that a first start and every start embed."""
     texts = [text for pack in in_force(load_packs()) for intent in pack.intents for text in intent.examples]
+    texts += [example.text for example in severity_examples()]
     for collection in global_collections():
         with open_global_content(collection) as folder:
             articles, _ = read_folder(folder)
