@@ -1,16 +1,28 @@
 """The API's documentation as a page that needs no network: its script and style come from a package, not a CDN."""
 
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from api import errors
 from api.routes import widget
 
 ASSETS = "/docs/assets"
 POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+class Documented(FastAPI):
+    """An application whose document also defines the problems that its routes refer to."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            super().openapi()["components"]["schemas"] |= errors.schemas()
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 def install(app: FastAPI) -> None:

@@ -5,6 +5,11 @@ from functools import cache
 from typing import Any
 
 
+def load_languages() -> None:
+    """Read the model now, where the wait hurts nobody."""
+    _identifier(None)
+
+
 def rank_languages(text: str, among: tuple[str, ...] | None = None) -> list[tuple[str, float]]:
     """ISO 639-1 codes with their probabilities, likeliest first; `among` limits the choice, and so makes it surer."""
     return [(str(code), float(share)) for code, share in _identifier(among).rank(text)]

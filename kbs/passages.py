@@ -45,8 +45,10 @@ class Passage:
     """Final ranking score in [0, 1]; order only, not a probability."""
     attached: bool = False
     """It stands in a file that came with the conversation, not in the knowledge base."""
+    told_by: str = ""
+    """Name of the other system that says it of one customer, where it is from one."""
 
     @property
     def origin(self) -> str:
         """Where it comes from, as it is shown and counted."""
-        return "attachment" if self.attached else self.source.value
+        return "attachment" if self.attached else self.told_by or self.source.value

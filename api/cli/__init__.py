@@ -4,6 +4,7 @@ A command's module is imported when the command runs: asking a server that is th
 driver and a graph library to load.
 """
 
+import gc
 import sys
 from importlib import import_module
 from typing import Any
@@ -15,7 +16,7 @@ from typer.main import get_command
 from memory.errors import HelpdeskError
 
 COMMANDS = {
-    "serve": "serving", "worker": "serving", "ask": "talking", "chat": "talking", "ingest": "knowledge",
+    "serve": "staying", "worker": "staying", "ask": "talking", "chat": "talking", "ingest": "knowledge",
     "reindex": "knowledge", "migrate": "setup", "seed": "setup", "tenant": "setup", "user": "setup",
     "rotate-keys": "keys", "demo": "demo", "customer": "privacy",
 }  # fmt: skip
@@ -48,6 +49,7 @@ def root() -> None:
 
 def main() -> None:
     """Run a command; an error of ours is one line, not a trace."""
+    gc.disable()  # nothing that is imported becomes garbage, and looking for some is a fifth of a start; see `run`
     try:
         app()
     except HelpdeskError as error:

@@ -1,10 +1,8 @@
-"""`helpdesk serve` and `helpdesk worker`: the processes that stay."""
+"""The processes that stay: one that serves HTTP, and one that only works. See `api/cli/staying.py` for their commands."""
 
 import asyncio
-import signal
 import socket
 import sys
-from contextlib import suppress
 from types import FrameType
 
 import typer
@@ -15,38 +13,14 @@ from agent.resources import Resources, attending, open_resources
 from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app
-from api.cli.opening import run
-from api.logging import configure
+from api.cli.ending import DRAIN_S, Ending
 from api.sse import GRACE_S
 from memory.errors import Misconfigured
-from memory.jobs import work
+from memory.jobs import PACE, work
+from memory.patience import end
 
-DRAIN_S = 28
-
-app = typer.Typer()
-
-
-@app.command()
-def serve(
-    worker: bool = typer.Option(True, help="Take background jobs in this process too."),
-    json_logs: bool = typer.Option(None, help="Logs as JSON lines; by default when nobody watches the terminal."),
-) -> None:
-    """Serve the HTTP API. Embedded mode sets itself up first."""
-    settings = Settings.load()
-    _configure(settings, json_logs)
-    run(_serve(settings, with_worker=worker))
-
-
-@app.command()
-def worker(json_logs: bool = typer.Option(None, help="Logs as JSON lines.")) -> None:
-    """Take background jobs, and turns that another process left behind."""
-    settings = Settings.load()
-    _configure(settings, json_logs)
-    run(_work(settings))
-
-
-def _configure(settings: Settings, json_logs: bool | None) -> None:
-    configure(settings.app.log_level, json=not sys.stdout.isatty() if json_logs is None else json_logs)
+JOBS_END_S = PACE.grace_s + 4
+"""For jobs to use their grace, and for the worker's own tasks."""
 
 
 def _check_port(settings: Settings) -> None:
@@ -61,7 +35,8 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-async def _serve(settings: Settings, *, with_worker: bool) -> None:
+async def serve(settings: Settings, ending: Ending, *, with_worker: bool) -> None:
+    ending.starting()
     _check_port(settings)
     async with open_resources(settings) as resources:
         if settings.embedded:
@@ -72,54 +47,53 @@ async def _serve(settings: Settings, *, with_worker: bool) -> None:
             timeout_graceful_shutdown=DRAIN_S, server_header=False, proxy_headers=bool(settings.http.trusted_proxies),
             forwarded_allow_ips=settings.http.trusted_proxies, date_header=False,
         )  # fmt: skip
-        server = _Server(config, app, resources)
         async with attending(resources, delivering=with_worker):
-            jobs = asyncio.create_task(work(resources.jobs.app)) if with_worker else None
+            server = _Server(config, app, resources, ending)
+            jobs = asyncio.create_task(_work_until_told(resources, ending)) if with_worker else None
             announcing = asyncio.create_task(_announce(server, settings))
             try:
                 await server.serve()
             finally:
+                ending.hear()
                 announcing.cancel()
-                await resources.turns.drain(GRACE_S)
-                await _end(jobs)
+                await resources.turns.drain(ending.left(GRACE_S))
+                if jobs:
+                    await jobs
 
 
 class _Server(uvicorn.Server):
     """Stops starting turns as soon as it is told to end, while the answers that run still reach their readers."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, resources: Resources) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, resources: Resources, ending: Ending) -> None:
         super().__init__(config)
-        self._app, self._resources = app, resources
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done; we are not yet
+        self._app, self._resources, self._ending = app, resources, ending
+        ending.serving(self._stop)  # uvicorn does not listen for signals yet, and raises them again when it is done
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._app.state.closing = True
-        self._resources.turns.draining = True
+        self._ending.hear()
         super().handle_exit(sig, frame)
 
+    def _stop(self) -> None:
+        self._app.state.closing = True
+        self._resources.turns.draining = True
+        self.should_exit = True
 
-async def _work(settings: Settings) -> None:
+
+async def work_only(settings: Settings, ending: Ending) -> None:
+    ending.starting()
     async with open_resources(settings) as resources, attending(resources):
-        jobs = asyncio.create_task(work(resources.jobs.app))
-        await _until_told()
-        await resources.turns.drain(GRACE_S)
-        await _end(jobs)
+        ending.serving()
+        jobs = asyncio.create_task(_work_until_told(resources, ending))
+        await ending.wait()
+        await resources.turns.drain(ending.left(GRACE_S))
+        await jobs
 
 
-async def _until_told() -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-
-
-async def _end(task: "asyncio.Task[None] | None") -> None:
-    if task is not None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def _work_until_told(resources: Resources, ending: Ending) -> None:
+    """Take jobs, and give them back while answers that run still go on."""
+    jobs = asyncio.create_task(work(resources.jobs.app), name="jobs")
+    await ending.wait()
+    await end(jobs, within_s=JOBS_END_S, again_s=JOBS_END_S)
 
 
 async def _announce(server: uvicorn.Server, settings: Settings) -> None:

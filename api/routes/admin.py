@@ -4,6 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, status
 
+from api import PREFIX
 from api.dependencies import Admin, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -13,7 +14,7 @@ from api.schemas.settings import SettingsChange, SettingsOut
 from tools import accounts, api_keys, tenants
 from tools.search import check_collections
 
-router = APIRouter(tags=["admin"], route_class=IdempotentRoute)
+router = APIRouter(prefix=PREFIX, tags=["admin"], route_class=IdempotentRoute)
 
 
 @router.get("/users", responses=responses(401, 403))

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.resources import Resources
+from api import PREFIX
 from api.dependencies import Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -27,7 +28,7 @@ from tools.analytics import alerts
 from tools.analytics.counting import Figure, read_figures
 from tools.analytics.summing import Prices, Sums, line, sources, summary
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/analytics", tags=["analytics"], route_class=IdempotentRoute)
 USUAL = timedelta(days=29)
 Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31), description="UTC day, included")]
 By = Annotated[Literal["day", "week"], Query()]

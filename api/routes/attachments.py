@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Request, Response, status
 from fastapi.responses import FileResponse
 
+from api import PREFIX
 from api.body_limit import MULTIPART
 from api.dependencies import Caller, Limits, Res
 from api.errors import responses
@@ -21,7 +22,7 @@ from tools.attachments.kinds import KINDS
 from tools.attachments.names import content_disposition
 
 log = structlog.get_logger()
-router = APIRouter(prefix="/attachments", tags=["attachments"])
+router = APIRouter(prefix=f"{PREFIX}/attachments", tags=["attachments"])
 DOWNLOAD = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "private, no-store"}
 """Beside the `nosniff` of every answer: whatever a browser makes of the file, it runs nothing and reaches nothing."""
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from agent.resources import Resources
+from api import PREFIX
 from api.dependencies import Admin, Res
 from api.errors import responses
 from api.schemas.audit import COLUMNS, AuditOut, csv_lines
@@ -17,7 +18,7 @@ from memory import audit
 from memory.errors import Invalid
 from memory.tenancy import Principal
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
 EXPORT_PAGE = 1000
 EXPORT_MOST = 100_000
 

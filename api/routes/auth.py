@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, status
 
+from api import PREFIX
 from api.dependencies import (
     AnyOne,
     Colleague,
@@ -22,7 +23,7 @@ from memory.models import User
 from memory.tenancy import Principal
 from tools import accounts, principals
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix=f"{PREFIX}/auth", tags=["auth"])
 LOGINS_PER_MINUTE = 10
 
 

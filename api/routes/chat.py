@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 
+from api import PREFIX
 from api.dependencies import (
     Chatter,
     Limits,
@@ -44,8 +45,8 @@ from memory.tenancy import Principal
 from tools import conversations, principals
 from tools.attachments.sending import sending
 
-router = APIRouter(prefix="/chat/sessions", tags=["chat"])
-once = APIRouter(prefix="/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"])
+once = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
 STREAM = "text/event-stream"
 NOWHERE = StreamCursor(2**31 - 1)
 """Stands for a cursor that is none of ours: it is answered with a resync."""

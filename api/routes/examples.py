@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response, status
 
-from api import lessons
+from api import PREFIX, lessons
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -13,7 +13,7 @@ from api.paths import segment
 from api.schemas.common import Page, page_of
 from api.schemas.learning import CorrectionOut, ExampleChange, ExampleOut, RebuildOut, ToCorrection
 
-router = APIRouter(prefix="/examples", tags=["examples"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/examples", tags=["examples"], route_class=IdempotentRoute)
 EXAMPLE = segment("example_id")
 
 

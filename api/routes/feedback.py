@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 
+from api import PREFIX
 from api.dependencies import Chatter, Colleague, Res
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -12,7 +13,7 @@ from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.feedback import FeedbackIn, FeedbackOut, Kind
 from tools import feedback
 
-router = APIRouter(tags=["feedback"], route_class=IdempotentRoute)
+router = APIRouter(prefix=PREFIX, tags=["feedback"], route_class=IdempotentRoute)
 
 
 @router.post(

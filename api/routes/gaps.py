@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 
 from agent.article_writing import write_article
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -17,7 +18,7 @@ from tools.gaps import drafting, listing
 from tools.gaps.drafting import Material
 from tools.gaps.looking import look
 
-router = APIRouter(prefix="/kb/gaps", tags=["knowledge"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/kb/gaps", tags=["knowledge"], route_class=IdempotentRoute)
 LOOKED_AT = 100
 """New questions that a list waits for; the rest are a job's."""
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, status
 
+from api import PREFIX
 from api.dependencies import Colleague, Res, few_enough, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -24,7 +25,7 @@ from memory.tenancy import Principal
 from tools.handoffs import people
 from tools.handoffs.queue import Wanted, list_handoffs, read_handoff
 
-router = APIRouter(prefix="/handoffs", tags=["handoffs"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/handoffs", tags=["handoffs"], route_class=IdempotentRoute)
 
 
 @router.get("", responses=responses(401, 403))

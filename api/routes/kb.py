@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from starlette.convertors import Convertor, register_url_convertor
 
 from agent.resources import Resources
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -47,7 +48,7 @@ class _ArticleId(Convertor[str]):
 
 register_url_convertor("article", _ArticleId())
 log = structlog.get_logger()
-router = APIRouter(prefix="/kb", tags=["knowledge"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/kb", tags=["knowledge"], route_class=IdempotentRoute)
 ARTICLE = "/articles/{article_id:article}"
 VersionNumber = Annotated[int, Query(ge=1, le=2**31 - 1)]
 Which = Annotated[VersionNumber | None, Query(description="the newest that you have seen; 409 where there is a newer")]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, status
 from procrastinate.exceptions import ConnectorException
 
 from agent.resources import Resources
+from api import PREFIX
 from api.body_limit import MULTIPART
 from api.dependencies import Admin, Colleague, Limits, Res, trace
 from api.errors import responses
@@ -25,8 +26,8 @@ class _UploadRoute(IdempotentRoute):
 
 
 log = structlog.get_logger()
-uploads = APIRouter(prefix="/kb", tags=["knowledge"], route_class=_UploadRoute)
-router = APIRouter(prefix="/kb", tags=["knowledge"], route_class=IdempotentRoute)
+uploads = APIRouter(prefix=f"{PREFIX}/kb", tags=["knowledge"], route_class=_UploadRoute)
+router = APIRouter(prefix=f"{PREFIX}/kb", tags=["knowledge"], route_class=IdempotentRoute)
 
 
 @uploads.post(

@@ -3,12 +3,13 @@
 from fastapi import APIRouter
 
 from agent.playground import try_out
+from api import PREFIX
 from api.dependencies import Colleague, Limits, Res
 from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.playground import PlaygroundIn, PlaygroundOut
 
-router = APIRouter(tags=["playground"], route_class=IdempotentRoute)
+router = APIRouter(prefix=PREFIX, tags=["playground"], route_class=IdempotentRoute)
 
 
 @router.post("/playground", responses=responses(401, 403, 404))

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, status
 
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -15,7 +16,7 @@ from tools.prompts import choosing, versions
 from tools.prompts.diffing import diff
 from tools.prompts.versions import Whose, texts_of
 
-router = APIRouter(prefix="/prompts", tags=["prompts"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/prompts", tags=["prompts"], route_class=IdempotentRoute)
 
 
 @router.get("", responses=responses(401, 403))

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Request, status
 
 from agent.replays import rows
 from agent.replays.comparing import Cause
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.replays import CaseOut, ReplayIn, ReplayOut
 
-router = APIRouter(prefix="/replays", tags=["replays"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/replays", tags=["replays"], route_class=IdempotentRoute)
 
 
 @router.get("", responses=responses(401, 403))

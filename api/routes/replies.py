@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, status
 
 from agent.resources import Resources
+from api import PREFIX
 from api.dependencies import Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -26,12 +27,12 @@ from api.schemas.replies import (
 )
 from memory.errors import Invalid
 from memory.tenancy import Principal
-from tools.drafts import deciding, outbox
+from tools.drafts import outbox
 from tools.drafts.deciding import Approval
 from tools.drafts.reading import Wanted, find_drafts, read_draft
 from tools.ticket_rules import SeverityName
 
-router = APIRouter(prefix="/replies", tags=["replies"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/replies", tags=["replies"], route_class=IdempotentRoute)
 DRAFT = segment("draft_id")
 Text = Annotated[CleanText | None, Query(max_length=60)]
 Moment = Annotated[datetime | None, Query(description="RFC 3339, with a time zone")]
@@ -101,10 +102,7 @@ async def read(draft_id: UUID, principal: Colleague, resources: Res) -> DraftDet
 @router.post(f"{DRAFT}/reject", responses=responses(401, 403, 404, 409))
 async def reject(draft_id: UUID, body: RejectIn, principal: Colleague, resources: Res, request: Request) -> DraftDetail:
     """Nothing of it is sent; the reason is kept."""
-    async with resources.database.connection(principal.tenant_id) as connection:
-        await deciding.reject(
-            connection, principal, draft_id, version=body.version, reason=body.reason, **trace(request)
-        )
+    await resources.desk.reject(principal, draft_id, version=body.version, reason=body.reason, **trace(request))
     return await _read(resources, principal, draft_id)
 
 

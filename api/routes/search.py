@@ -4,6 +4,7 @@ import time
 
 from fastapi import APIRouter
 
+from api import PREFIX
 from api.dependencies import Res, Searcher
 from api.errors import responses
 from api.schemas.chat import HitOut, SearchIn, SearchOut, SourceOfHits
@@ -11,7 +12,7 @@ from kbs.passages import Source
 from memory.tenancy import Principal
 from tools.search import search_sources
 
-router = APIRouter(prefix="/search", tags=["search"])
+router = APIRouter(prefix=f"{PREFIX}/search", tags=["search"])
 
 
 @router.post("/global", responses=responses(401, 403))

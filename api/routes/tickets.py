@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from pydantic import Field
 
 from agent.resources import Resources
+from api import PREFIX
 from api.dependencies import Colleague, Res, TicketUser, trace
 from api.errors import responses
 from api.forms import B, read_body, taken_as
@@ -41,7 +42,7 @@ from tools.tickets.finding import Wanted, find_tickets
 from tools.tickets.reading import get_ticket, read_ticket
 from tools.tickets.status import Status
 
-router = APIRouter(prefix="/tickets", tags=["tickets"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/tickets", tags=["tickets"], route_class=IdempotentRoute)
 Ticket = StaffTicketOut | TicketOut
 Event = StaffEventOut | EventOut
 TierNumber = Annotated[int, Field(ge=0, le=HIGHEST_TIER)]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, status
 
+from api import PREFIX
 from api.dependencies import Admin, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -22,7 +23,7 @@ from api.schemas.webhooks import (
 )
 from tools.webhooks import endpoints, log
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
 
 
 @router.get("", responses=responses(401, 403))

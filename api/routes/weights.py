@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -10,7 +11,7 @@ from api.schemas.weights import ApplyIn, RankingChange, RankingOut, Recommendati
 from kbs.retrieval import RetrievalOptions
 from tools.ranking import advice, settings
 
-router = APIRouter(prefix="/weights", tags=["weights"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/weights", tags=["weights"], route_class=IdempotentRoute)
 
 
 @router.get("", responses=responses(401, 403))

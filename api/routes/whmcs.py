@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
+from api import PREFIX
 from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
@@ -18,7 +19,7 @@ from tools.tickets.status import Status
 from tools.whmcs import clients, connections, runs
 from tools.whmcs.errors import error_of
 
-router = APIRouter(prefix="/whmcs", tags=["whmcs"], route_class=IdempotentRoute)
+router = APIRouter(prefix=f"{PREFIX}/whmcs", tags=["whmcs"], route_class=IdempotentRoute)
 ClientId = Annotated[str, Path(max_length=40, description="as WHMCS numbers its clients")]
 INVOICES = 100
 

@@ -79,6 +79,17 @@ class SentReply(Out):
     sent_at: Time | None
 
 
+class ApprovalOut(Out):
+    """How probable it is that the draft is approved unchanged, as it was known when it was written."""
+
+    probability: float | None = Field(description="0 to 1; null where the decisions so far are too few to tell")
+    outcomes: int = Field(description="decisions that it rests on")
+    basis: Literal["prior", "slope", "steps"] = Field(
+        description="`prior`: nothing of yours yet; `slope`: a curve through few decisions; `steps`: what was observed"
+    )
+    reason: str = Field(description="why there is no number")
+
+
 class DraftOut(Out):
     """A draft as it stands in a list."""
 
@@ -93,6 +104,7 @@ class DraftOut(Out):
     severity: SeverityName
     tier: int
     confidence: dict[str, Any] = Field(description="score, level and parts, and what was found")
+    approval: ApprovalOut | None = Field(description="null for a draft from before there was such a figure")
     warnings: dict[str, Any]
     instruction: str
     replaces: UUID | None
@@ -122,6 +134,17 @@ class SourceOut(Out):
     score: float
 
 
+class LookupOut(Out):
+    """Something that the model looked up before it wrote; what it drew on stands among the sources."""
+
+    tool: str
+    query: str
+    ok: bool
+    error: str = Field(description="why it could not be looked up")
+    refs: list[str] = Field(description="what it gave, as the sources name it")
+    ms: float
+
+
 class DraftDetail(DraftOut):
     """One draft with all that led to it."""
 
@@ -133,6 +156,7 @@ class DraftDetail(DraftOut):
     prompt_name: str | None
     steps_ms: dict[str, float]
     usage: dict[str, int]
+    lookups: list[LookupOut]
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "DraftDetail":
@@ -147,4 +171,6 @@ def _parts(row: dict[str, Any]) -> dict[str, Any]:
     if row["reply_id"]:
         names = SentReply.model_fields.keys() - {"id", "content"}
         reply = {"id": row["reply_id"], "content": row["reply_content"], **{name: row[name] for name in names}}
-    return {**row, "ticket": ticket, "reply": reply}
+    confidence = {name: value for name, value in row["confidence"].items() if name != "approval"}
+    approval = row["confidence"].get("approval")
+    return {**row, "ticket": ticket, "reply": reply, "confidence": confidence, "approval": approval}
