@@ -1,7 +1,8 @@
-"""How probable it is that a draft will be approved unchanged: learned from a tenant's own decisions.
+"""How probable it is that a draft will be approved unchanged, or that a chat's answer helps: learned from outcomes.
 
 The specification's score (`agent/confidence.py`) says how good the evidence is, not how often a person was content. So
-each decided draft counts as an outcome, and the probability at a score is read from a curve:
+each decided draft, and each answer that a customer judged, counts as an outcome, and the probability at a score is read
+from a curve, one for drafts and one for answers:
 
     prior      a cautious curve that all tenants start from; it alone holds below FEWEST outcomes
     slope      the prior moved and tilted by the tenant's outcomes: a logistic curve, most probable given both
@@ -40,12 +41,12 @@ Basis = Literal["prior", "slope", "steps"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A draft that was decided on."""
+    """A draft that was decided on, or an answer that was judged."""
 
     score: int
     """Its confidence, 0 to 100."""
     approved: bool
-    """As it was, without an edit; an edited or rejected draft is not."""
+    """A draft: as it was, without an edit; an edited or rejected one is not. An answer: it helped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,20 @@ def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
 
 async def load_calibration(connection: Connection, tenant_id: UUID) -> Calibration:
     """The curve of a tenant's newest decisions."""
-    rows = await (await connection.execute(DECISIONS, (tenant_id, NEWEST))).fetchall()
+    return await _learned(connection, DECISIONS, tenant_id)
+
+
+async def load_answer_calibration(connection: Connection, tenant_id: UUID) -> Calibration:
+    """The curve of what customers said last of a tenant's answers.
+
+    A thumb is about its answer. Whether the matter was resolved, and else how the conversation was rated, is about the
+    last answer; three stars of five say neither.
+    """
+    return await _learned(connection, JUDGEMENTS, tenant_id)
+
+
+async def _learned(connection: Connection, query: str, tenant_id: UUID) -> Calibration:
+    rows = await (await connection.execute(query, {"tenant": tenant_id, "newest": NEWEST})).fetchall()
     return calibrate([Outcome(score=row["score"], approved=row["approved"]) for row in rows])
 
 
@@ -165,6 +179,20 @@ def _sigmoid(value: float) -> float:
 DECISIONS = """
 select d.score, d.status = 'approved' and coalesce(r.distance, 1) = 0 as approved
 from drafts d left join approved_replies r on r.draft_id = d.id and r.tenant_id = d.tenant_id
-where d.tenant_id = %s and d.status in ('approved', 'rejected')
-order by d.decided_at desc nulls last limit %s
+where d.tenant_id = %(tenant)s and d.status in ('approved', 'rejected')
+order by d.decided_at desc nulls last limit %(newest)s
+"""
+JUDGEMENTS = """
+select distinct on (m.id) round((m.details -> 'confidence' ->> 'score')::float)::int as score,
+       case f.kind when 'csat' then f.value > 3 else f.value > 0 end as approved
+from (
+    select * from feedback where tenant_id = %(tenant)s and not (kind = 'csat' and value = 3)
+    order by id desc limit %(newest)s
+) f cross join lateral (
+    select * from chat_messages
+    where tenant_id = f.tenant_id and session_id = f.session_id and author = 'bot' and details -> 'confidence' ? 'score'
+          and id = coalesce(f.message_id, id)
+    order by n desc limit 1
+) m
+order by m.id, array_position(array['thumb', 'resolved', 'csat'], f.kind)
 """

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from agent.calibration import load_answer_calibration, load_calibration
 from agent.resources import Resources
 from api import PREFIX
 from api.dependencies import Colleague, Res, trace
@@ -15,6 +16,8 @@ from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.analytics import (
     AlertOut,
+    CalibrationOut,
+    CurveOut,
     DashboardOut,
     GuardrailsOut,
     HistoryOut,
@@ -103,6 +106,15 @@ async def effectiveness(principal: Colleague, resources: Res, days: Range) -> So
     """How much each source of knowledge was relied on, and how that went."""
     figures, _ = await _figures(resources, principal, days, before=False)
     return SourcesOut(range=days, items=sources(Sums.of(figures)))
+
+
+@router.get("/calibration", responses=responses(401, 403))
+async def calibration(principal: Colleague, resources: Res) -> CalibrationOut:
+    """How probable it is that a draft, and that an answer, of some confidence is good."""
+    async with resources.database.connection(principal.tenant_id) as connection:
+        drafts = await load_calibration(connection, principal.tenant_id)
+        answers = await load_answer_calibration(connection, principal.tenant_id)
+    return CalibrationOut(drafts=CurveOut.model_validate(drafts), answers=CurveOut.model_validate(answers))
 
 
 @router.get("/alerts", responses=responses(401, 403))

@@ -69,3 +69,18 @@ class GuardrailsOut(Out):
 class SourcesOut(Out):
     range: RangeOut
     items: list[dict[str, Any]]
+
+
+class CurveOut(Out):
+    """What a confidence score came to mean, from what people decided or said."""
+
+    basis: Literal["prior", "slope", "steps"] = Field(
+        description="prior: too few outcomes, nothing of your own is in it; slope: a logistic curve; steps: as observed"
+    )
+    outcomes: int
+    points: list[tuple[float, float]] = Field(description="score 0 to 100, probability; straight lines join them")
+
+
+class CalibrationOut(Out):
+    drafts: CurveOut = Field(description="that a draft is approved unchanged")
+    answers: CurveOut = Field(description="that an answer in the chat helps, by thumbs, resolved or not, and stars")

@@ -86,7 +86,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/api/v1/handoffs"): STAFF,
     **{
         ("get", f"/api/v1/analytics/{name}"): STAFF
-        for name in ("dashboard", "metrics", "history", "guardrails", "sources", "alerts")
+        for name in ("dashboard", "metrics", "history", "guardrails", "sources", "calibration", "alerts")
     },
     ("post", "/api/v1/analytics/alerts/{alert_id}/acknowledge"): STAFF_OBJECT,
     ("get", "/api/v1/handoffs/colleagues"): STAFF,
@@ -317,7 +317,7 @@ class World:
             session_id = UUID(self.owner.session_id)
             turn = Turn(session_id=session_id, status="completed")
             gap = Gap(embedder="-", centroid=b"", members=1)
-            question = GapQuestion(turn_id=turn.id, session_id=session_id, gap_id=gap.id, reason="no_answer")
+            question = GapQuestion(id=turn.id, turn_id=turn.id, session_id=session_id, gap_id=gap.id, reason="no_answer")
             async with self.product.resources.database.transaction(self.tenant.id) as session:
                 for row in (turn, gap, question):
                     session.add(row)

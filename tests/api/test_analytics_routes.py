@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from memory.models import Tenant
+from memory.tenancy import Role
 from tests.product import Product, Visitor
 from tools.analytics import alerts
 
@@ -53,8 +54,6 @@ class TestDashboard:
 
     async def test_another_tenant_reads_its_own(self, product: Product, ada: Headers, customer: Visitor) -> None:
         await customer.ask("How do I reset my mailbox password?")
-        from memory.tenancy import Role
-
         stranger = await product.staff(await product.tenant(), Role.AGENT)
         assert (await read(product, stranger, "dashboard"))["conversations"]["sessions"] == 0
 
@@ -87,6 +86,64 @@ class TestHistory:
     async def test_a_range_that_is_none_is_refused(self, product: Product, ada: Headers, asked: dict[str, str]) -> None:
         answer = await product.http.get(f"{URL}/history", headers=ada, params={**asked, "last": "2026-05-01", **asked})
         assert answer.status_code == 422, answer.text
+
+
+class TestCalibration:
+    async def test_what_a_customer_says_last_counts_once(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        first = await customer.ask("How do I pay an invoice?")
+        await customer.ask("How do I reset my mailbox password?")
+        for body in (
+            {"kind": "csat", "value": 3},  # says neither
+            {"kind": "thumb", "value": -1, "message_id": first["message_id"]},
+            {"kind": "thumb", "value": 1, "message_id": first["message_id"]},
+        ):
+            await product.http.post(f"{customer.url}/feedback", headers=customer.headers, json=body)
+        assert (await read(product, ada, "calibration"))["answers"]["outcomes"] == 1
+        await product.http.post(
+            f"{customer.url}/feedback", headers=customer.headers, json={"kind": "resolved", "value": 0}
+        )
+        found = await read(product, ada, "calibration")
+        assert (found["answers"]["outcomes"], found["answers"]["basis"]) == (2, "prior")
+        assert found["drafts"]["outcomes"] == 0
+
+    async def test_thumbs_move_the_curve_of_answers(
+        self, product: Product, tenant: Tenant, ada: Headers, customer: Visitor
+    ) -> None:
+        await customer.ask("How do I pay an invoice?")
+        async with product.resources.database.connection(tenant.id) as connection:
+            await connection.execute(JUDGED, {"tenant": tenant.id})
+        curve = (await read(product, ada, "calibration"))["answers"]
+        assert (curve["outcomes"], curve["basis"]) == (200, "steps")
+        low, high = curve["points"][0], curve["points"][-1]
+        assert low[0] < 40 < 60 < high[0]
+        assert low[1] < 0.2
+        assert high[1] > 0.8
+
+    async def test_another_tenants_judgements_say_nothing(
+        self, product: Product, tenant: Tenant, customer: Visitor
+    ) -> None:
+        await customer.ask("How do I pay an invoice?")
+        async with product.resources.database.connection(tenant.id) as connection:
+            await connection.execute(JUDGED, {"tenant": tenant.id})
+        stranger = await product.staff(await product.tenant(), Role.AGENT)
+        assert (await read(product, stranger, "calibration"))["answers"]["outcomes"] == 0
+
+
+JUDGED = """
+with answer as (select * from chat_messages where tenant_id = %(tenant)s and author = 'bot' limit 1),
+answers as (
+    insert into chat_messages (id, tenant_id, session_id, n, author, content, status, details)
+    select gen_random_uuid(), tenant_id, session_id, n + 1000 + k, author, content, status,
+           jsonb_set(details, '{confidence,score}', to_jsonb(case when mod(k, 2) = 0 then 20 + mod(k, 20) else 70 + mod(k, 20) end))
+    from answer, generate_series(1, 200) k returning *
+)
+insert into feedback (id, tenant_id, session_id, message_id, kind, value, comment)
+select gen_random_uuid(), tenant_id, session_id, id, 'thumb',
+       case when (details -> 'confidence' ->> 'score')::int > 50 then 1 else -1 end, '' from answers
+"""
+"""Two hundred answers, of which the confident ones helped and the others did not."""
 
 
 class TestAlerts:
