@@ -132,7 +132,7 @@ class TestCalibration:
 
 
 JUDGED = """
-with answer as (select * from chat_messages where tenant_id = %(tenant)s and author = 'bot' limit 1),
+with answer as (select * from chat_messages where tenant_id = %(tenant)s and author = 'bot' and details ? 'confidence'),
 answers as (
     insert into chat_messages (id, tenant_id, session_id, n, author, content, status, details)
     select gen_random_uuid(), tenant_id, session_id, n + 1000 + k, author, content, status,
