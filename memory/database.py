@@ -5,6 +5,7 @@ Two doors to the same database. `transaction()` is an ORM session for everything
 across a model call or a stream.
 """
 
+import select
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
@@ -26,8 +27,12 @@ from memory.migrate import sqlalchemy_url
 from memory.tenancy import scope
 
 Connection = psycopg.AsyncConnection[DictRow]
-SET_TENANT = "select set_config('app.tenant', %s, true)"
-SET_TENANT_READING = "select set_config('app.tenant', %s, true), set_config('transaction_read_only', 'on', true)"
+READ_ONLY = "read only"
+BEGIN = "begin {access}; set local app.tenant = '{tenant}'"
+"""One message to the server instead of two; a tenant is a UUID and needs no quoting."""
+SET_TENANT = "select set_config('app.tenant', :tenant, true)"
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""A server that is gone without a word is noticed in the end; what says goodbye is noticed at once by `_check`."""
 WAIT_S = 5.0
 """For a connection."""
 RECONNECT_S = 2.0
@@ -50,17 +55,17 @@ class Database:
         )
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url, min_size=2, max_size=pool_size, open=False, timeout=WAIT_S, max_lifetime=1800,
-            reconnect_timeout=RECONNECT_S, check=AsyncConnectionPool.check_connection, configure=_let_go,
-            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+            reconnect_timeout=RECONNECT_S, check=_check, configure=_let_go,
+            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row, **KEEPALIVE},
         )  # fmt: skip
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
         self._tenant_filter = tenant_filter
-        self._set_tenant = SET_TENANT
+        self._access = ""
 
     def reading(self) -> "Database":
         """The same connections for who must change nothing: Postgres refuses every write in their transactions."""
         twin = copy(self)
-        twin._set_tenant = SET_TENANT_READING
+        twin._access = READ_ONLY
         return twin
 
     @asynccontextmanager
@@ -70,15 +75,17 @@ class Database:
             async with self._sessions() as session, session.begin():
                 scope(session.sync_session, tenant_id, filtered=self._tenant_filter)
                 connection = await session.connection()
-                await connection.execute(text(self._set_tenant.replace("%s", ":tenant")), {"tenant": str(tenant_id)})
+                await connection.execute(text(SET_TENANT), {"tenant": str(tenant_id)})
+                if self._access:
+                    await connection.execute(text(f"set transaction {self._access}"))
                 yield session
 
     @asynccontextmanager
     async def connection(self, tenant_id: UUID) -> AsyncIterator[Connection]:
         """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
         with _reachable():
-            async with self.pool.connection() as connection, connection.transaction():
-                await connection.execute(self._set_tenant, (str(tenant_id),))
+            async with self.pool.connection() as connection:  # which commits in the end, or rolls back
+                await connection.execute(BEGIN.format(tenant=tenant_id, access=self._access), prepare=False)
                 yield connection
 
     @asynccontextmanager
@@ -105,6 +112,15 @@ class Database:
             )
         if not row["ready"]:
             raise Misconfigured("the database has no schema yet: run `helpdesk migrate`")
+
+
+async def _check(connection: Connection) -> None:
+    """Ask the server only when something waits on the socket of an idle connection: its end, or its last words. Asking
+    each time would be a fifth of a turn's messages to it."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _let_go(connection: Connection) -> None:
