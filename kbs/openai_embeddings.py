@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import orjson
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from kbs.embeddings import EmbeddingUnavailable, Vectors, normal_form
@@ -68,22 +69,23 @@ class OpenAIEmbeddings:
     async def _request(self, batch: list[str], deadline_s: float) -> Vectors:
         try:
             async with asyncio.timeout(deadline_s):
-                # base64 is what the library asks for by itself, but it would then unpack it number by number.
-                response = await self._client.embeddings.create(
-                    model=self._model, input=batch, encoding_format="base64"
-                )
-            return self._unit_rows(response.data, len(batch))
+                # Not through `embeddings.create`, which unpacks base64 number by number.
+                response = await self._client.post(
+                    "/embeddings", cast_to=httpx2.Response,
+                    body={"model": self._model, "input": batch, "encoding_format": "base64"},
+                )  # fmt: skip
+            return self._unit_rows(orjson.loads(response.content)["data"], len(batch))
         except APIStatusError as error:
             raise EmbeddingUnavailable(f"the embedding endpoint answered {error.status_code}") from error
         except OpenAIError as error:
             raise EmbeddingUnavailable(f"the embedding endpoint failed: {type(error).__name__}") from error
         except TimeoutError as error:
             raise EmbeddingUnavailable(f"no embedding within {deadline_s:g} s") from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise EmbeddingUnavailable("the embedding endpoint's answer is not an embedding") from error
 
-    def _unit_rows(self, data: list[Any], expected: int) -> Vectors:
-        rows = [_decode(item.embedding) for item in sorted(data, key=lambda item: item.index)]
+    def _unit_rows(self, data: list[dict[str, Any]], expected: int) -> Vectors:
+        rows = [_decode(item["embedding"]) for item in sorted(data, key=lambda item: int(item["index"]))]
         if len(rows) != expected:
             raise EmbeddingUnavailable(f"asked for {expected} embeddings, got {len(rows)}")
         vectors = np.stack(rows)

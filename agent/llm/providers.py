@@ -66,14 +66,21 @@ async def _openai_deltas(
     options: dict[str, Any],
     deadline: float,
 ) -> AsyncGenerator[Delta, None]:
+    import httpx2  # with the SDK, which only a model elsewhere needs
+
     payload = _payload(model, messages, tools, options)
     pause_s = model.stream_chunk_timeout
-    create = model.root_async_client.chat.completions.with_streaming_response.create
+    # Not through `chat.completions.create`: it walks the whole conversation to see whether a key wants another name.
+    post = model.root_async_client.post
     with provider_errors():
         async with AsyncExitStack() as stack:
             async with asyncio.timeout_at(_limit(deadline, pause_s)):
-                response = await stack.enter_async_context(create(**payload))
-            body = await stack.enter_async_context(aclosing(response.iter_bytes()))
+                response = await post(
+                    "/chat/completions", body=payload, cast_to=httpx2.Response, stream=True,
+                    options={"headers": {"Accept-Encoding": "identity"}},
+                )  # fmt: skip
+            stack.push_async_callback(response.aclose)
+            body = await stack.enter_async_context(aclosing(response.aiter_raw()))
             lines = await stack.enter_async_context(aclosing(_data_lines(body, deadline, pause_s)))
             async for data in lines:
                 yield _parse(data)
@@ -145,13 +152,17 @@ async def _in_time(
     stream: AsyncIterator[Item], deadline: float, pause_s: float | None = None
 ) -> AsyncGenerator[Item, None]:
     """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline only."""
-    while True:
-        try:
-            async with asyncio.timeout_at(_limit(deadline, pause_s)):
+    async with asyncio.timeout(None) as clock:  # one for all: to enter one for each item costs more than to read it
+        while True:
+            clock.reschedule(_limit(deadline, pause_s))
+            try:
                 item = await anext(stream)
-        except StopAsyncIteration:
-            return
-        yield item
+            except StopAsyncIteration:
+                return
+            if clock.expired():
+                await asyncio.sleep(1)  # its cancel is on the way
+            clock.reschedule(None)
+            yield item
 
 
 def _limit(deadline: float, pause_s: float | None) -> float:
