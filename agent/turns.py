@@ -25,6 +25,7 @@ from memory import chats, checkpoints, turns
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal
 from memory.models import ChatSession, Turn
+from memory.patience import END_S, end
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
 from tools.escalation_policy import EscalationReason
@@ -39,6 +40,17 @@ LAPSED_AT_ONCE = 20
 EVENTS_OF_A_TURN = 4
 TIDY_EVERY = 5 * EVENTS_OF_A_TURN
 """Events after which a long session is tidied: about every fifth turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """How a turn of this process ended."""
+
+    outcome: str
+    grown: bool = False
+    """Its session has become long."""
+    waiting: bool = True
+    """Another turn waits in the session, or may."""
 
 
 @dataclass(slots=True)
@@ -100,16 +112,16 @@ class Turns:
 
     async def _run(self, lease: Lease) -> None:
         started = time.perf_counter()
-        outcome, grown = "completed", False
+        ran = _Ran("completed")
         keeper = asyncio.create_task(self._keep(lease, asyncio.current_task()))
         try:
             async with asyncio.timeout(TURN_S):
-                outcome, grown = await self._answer(lease)
+                ran = await self._answer(lease)
         except LeaseLost:
-            outcome = "lost"
+            ran = _Ran("lost")
             return
         except asyncio.CancelledError:
-            outcome = "cancelled"
+            ran = _Ran("cancelled")
             if self.draining:
                 await asyncio.shield(self._give_back(lease))
             else:  # whoever ended this turn may be another process, which does not know what waits here
@@ -117,13 +129,14 @@ class Turns:
             raise
         except Exception:
             log.exception("turn failed", turn_id=str(lease.turn_id))
-            outcome = "failed"
+            ran = _Ran("failed")
             await self._fail(lease, "internal_error")
         finally:
             keeper.cancel()
-            metrics.chat_message_duration_seconds.labels(outcome).observe(time.perf_counter() - started)
-        await self._next(lease.tenant_id, lease.session_id)
-        if grown:
+            metrics.chat_message_duration_seconds.labels(ran.outcome).observe(time.perf_counter() - started)
+        if ran.waiting:
+            await self._next(lease.tenant_id, lease.session_id)
+        if ran.grown:
             await self._tidy(lease)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -131,8 +144,8 @@ class Turns:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _answer(self, lease: Lease) -> tuple[str, bool]:
-        """Run the graph and store its answer; how it ended, and whether the session has grown long."""
+    async def _answer(self, lease: Lease) -> "_Ran":
+        """Run the graph and store its answer."""
         context = await prepare(self.parts, lease)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
         if lease.attempts > 1:
@@ -147,19 +160,20 @@ class Turns:
         answer = context.answer
         failed = state.get("outcome") == "model_failed"
         async with self._journal(lease.tenant_id) as entry:
-            message_id = await turns.finish(
+            ended = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
                 details=details(state, context), prompt_version_id=_prompt_id(context),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
-            await keep_references(entry, message_id, answer)
-            await chats.update_session(entry.connection, lease.session_id, language=state["classification"].language)
+            await keep_references(entry, ended.message_id, answer)
+            if (language := state["classification"].language) != context.session.language:
+                await chats.update_session(entry.connection, lease.session_id, language=language)
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
         if answer.first_text_s is not None:
             metrics.time_to_first_text_seconds.observe(answer.first_text_s)
         grown = len(context.history) >= WINDOW and context.session.last_n % TIDY_EVERY < EVENTS_OF_A_TURN
-        return "failed" if failed else "completed", grown
+        return _Ran("failed" if failed else "completed", grown=grown, waiting=ended.waiting)
 
     async def _tidy(self, lease: Lease) -> None:
         """Have a session that has grown long tidied, now that its customer has the answer."""
@@ -268,10 +282,9 @@ class Turns:
         until = time.monotonic() + within_s
         while self._tasks and time.monotonic() < until:
             await asyncio.wait(set(self._tasks.values()), timeout=until - time.monotonic())
-        rest = list(self._tasks.values())
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, *self._background, return_exceptions=True)
+        await end(*self._tasks.values())
+        if self._background:
+            await asyncio.wait(self._background, timeout=END_S)
 
     def _journal(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
         return journal(self.parts.database, self.parts.streams, tenant_id)

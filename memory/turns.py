@@ -49,6 +49,15 @@ class Accepted:
     """Given when the turn starts at once, in this process."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a turn that ended left behind."""
+
+    message_id: UUID
+    waiting: bool
+    """Another turn of the session waits to be started. A message that comes later starts its own."""
+
+
 async def accept(
     journal: Journal,
     session: ChatSession,
@@ -138,8 +147,8 @@ async def finish(
     prompt_version_id: UUID | None,
     status: str = "completed",
     reason: str | None = None,
-) -> UUID:
-    """Store the answer and end the turn, if it is still the bot's to write. Returns the message's id."""
+) -> Ended:
+    """Store the answer and end the turn, if it is still the bot's to write."""
     await hold(journal.connection, lease)
     message_id = new_id()
     kept = "complete" if complete else "incomplete"
@@ -149,8 +158,8 @@ async def finish(
         message_id=message_id, author="bot", content=content, status=kept, turn_id=lease.turn_id,
         details=details, prompt_version_id=prompt_version_id,
     )  # fmt: skip
-    await _end(journal, lease.session_id, lease.turn_id, status, reason, message_id)
-    return message_id
+    waiting = await _end(journal, lease.session_id, lease.turn_id, status, reason, message_id)
+    return Ended(message_id=message_id, waiting=waiting)
 
 
 async def stop(
@@ -207,10 +216,12 @@ async def answer_rest(journal: Journal, session_id: UUID, *, owner: str) -> Leas
 
 async def _end(
     journal: Journal, session_id: UUID, turn_id: UUID, status: str, reason: str | None, answer_id: UUID | None
-) -> Event:
-    await journal.connection.execute(END, {"id": turn_id, "status": status, "reason": reason, "answer": answer_id})
-    await journal.connection.execute(DUE, (session_id,))
-    return await journal.append(session_id, f"turn.{status}", {"turn_id": str(turn_id), "reason": reason})
+) -> bool:
+    """Whether another turn of the session waits to be next."""
+    ended = {"id": turn_id, "session": session_id, "status": status, "reason": reason, "answer": answer_id}
+    due = await journal.connection.execute(END, ended)
+    await journal.append(session_id, f"turn.{status}", {"turn_id": str(turn_id), "reason": reason})
+    return due.rowcount > 0
 
 
 async def get_turn(connection: Connection, turn_id: UUID) -> Turn | None:
@@ -309,14 +320,15 @@ update turns set fence = fence + 1, reason = %(reason)s
 where session_id = %(session)s and tenant_id = current_tenant() and status = 'running' returning *
 """
 END = """
-update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
-       lease_until = null, owner = null
-where id = %(id)s and tenant_id = current_tenant()
-"""
-DUE = """
+with ended as (
+    update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
+           lease_until = null, owner = null
+    where id = %(id)s and tenant_id = current_tenant()
+)
 update turns set lease_until = clock_timestamp() + interval '2 seconds'
-where session_id = %s and tenant_id = current_tenant() and status = 'queued'
+where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(id)s
 """
+"""Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
 EFFECT = """
 insert into tool_effects (turn_id, ordinal, tenant_id, tool, result) values (%s, %s, %s, %s, %s)
 on conflict do nothing
