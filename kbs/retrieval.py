@@ -25,6 +25,7 @@ import numpy as np
 from kbs.embeddings import Embedder
 from kbs.index import Candidate, KnowledgeIndex, Postgres, Scope, Vectors
 from kbs.passages import Passage, Source
+from kbs.presence import Presence
 from kbs.ranking import DIVERSITY, LEXICAL_WEIGHT, fuse, merge, mmr, rerank, spread
 from kbs.retrieval_cache import ByteStore, Retrieved, SearchCache, knowledge_state
 from kbs.sources import Weights
@@ -65,6 +66,7 @@ class Retriever:
         self._database = database
         self.cache = SearchCache(cache) if cache else None
         self._vocabularies = Vocabularies(database)
+        self._presence = Presence(database)
 
     async def search(
         self,
@@ -91,6 +93,7 @@ class Retriever:
         key = self.cache.key(scope, state, self._index.embedder, (options, mode, k), query)
         found = await self.cache.get(key, scope.tenant_id)
         if found is None:
+            scope = await self._presence.narrowed(scope, state)
             found = await self._search(query, scope, options, mode, k, vector)
             await self.cache.put(key, scope.tenant_id, found)
         return found
@@ -100,7 +103,8 @@ class Retriever:
     ) -> Retrieved:
         clock = _Clock()
         if options.spelling:
-            spelled = await self._vocabularies.correct(query, scope)
+            local = self._embedder.id.startswith("minilm")  # an endpoint's model is taken to read every language
+            spelled = await self._vocabularies.correct(query, scope, gloss=local)
             query, vector = spelled, vector if spelled == query else None
         clock.mark("spelling")
         if mode == "lexical":
