@@ -42,7 +42,7 @@ _DENSE = sql.SQL("""
 """)
 _WIDEN = sql.SQL(
     "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', {}, true),"
-    " set_config('work_mem', '32MB', true)"
+    " set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
 )
 
 
