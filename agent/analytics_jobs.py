@@ -1,5 +1,6 @@
 """What is counted and looked for in the background: yesterday's figures every hour, alerts every five minutes."""
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import structlog
@@ -31,8 +32,12 @@ def define_analytics_jobs(app: App, parts: Parts) -> None:
     @app.task(name="look_for_alerts", queue="agent", retry=RETRY)
     async def look(timestamp: int) -> None:
         for tenant_id in await _tenants(parts):
-            async with parts.database.connection(tenant_id) as connection:
-                await alerts.look(connection, tenant_id)
+            async with AsyncExitStack() as stack:
+                connection = await stack.enter_async_context(parts.database.connection(tenant_id))
+                knowledge = connection
+                if parts.knowledge is not parts.database:
+                    knowledge = await stack.enter_async_context(parts.knowledge.connection(tenant_id))
+                await alerts.look(connection, tenant_id, knowledge)
 
 
 async def _tenants(parts: Parts) -> list[UUID]:

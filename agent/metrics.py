@@ -5,7 +5,7 @@ user, a session or anything that a caller wrote: `route` is the template (`/chat
 `reason`, `category` and `tool` come from our own lists.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -30,6 +30,8 @@ TURN_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 35, 60)
 FIRST_TEXT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 RETRIEVAL_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2)
 WEBHOOK_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+EDITS = (0, 5, 20, 50, 100, 200, 400, 800, 1600, 3200)
+STEP_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 35)
 
 
@@ -75,6 +77,17 @@ model_requests_total = _counter("model_requests_total", "Requests to a model.", 
 tokens_total = _counter("tokens_total", "Tokens that models read and wrote.", "role", "kind")
 tool_calls_total = _counter("tool_calls_total", "Tools run for the model.", "tool", "outcome")
 
+# Drafts. by: person | job; decision: approved (as it was) | edited | rejected; step: as in a draft's `steps_ms`; a
+# replay's status: completed | failed | cancelled; a case's result: same | changed | failed.
+drafts_total = _counter("drafts_total", "Drafts written, by who wanted them.", "by")
+draft_decisions_total = _counter("draft_decisions_total", "Drafts that people decided about.", "decision")
+draft_edit_distance = _histogram(
+    "draft_edit_distance", "Characters changed between a draft and the reply that was approved.", EDITS
+)
+draft_step_duration_seconds = _histogram("draft_step_duration_seconds", "One step of writing a draft.", STEP_S, "step")
+replays_total = _counter("replays_total", "Replays ended, by what came of them.", "status")
+replay_cases_total = _counter("replay_cases_total", "Answers given again in replays, by what came of them.", "result")
+
 # Webhooks. result: delivered | again | failed (given up).
 webhook_deliveries_total = _counter(
     "webhook_deliveries_total", "Attempts to deliver a webhook, by what came of them.", "result"
@@ -98,6 +111,10 @@ for _author in ("customer", "bot", "agent", "system"):  # a rate needs the zero 
     chat_messages_total.labels(author=_author)
 for _result in ("hit", "miss"):
     retrieval_cache_total.labels(result=_result)
+for _by in ("person", "job"):
+    drafts_total.labels(by=_by)
+for _decision in ("approved", "edited", "rejected"):
+    draft_decisions_total.labels(decision=_decision)
 for _result in ("delivered", "again", "failed"):
     webhook_deliveries_total.labels(result=_result)
 for _outcome in ("succeeded", "failed"):
@@ -108,6 +125,19 @@ def watch_pool(in_use: Callable[[], float], size: int) -> None:
     """Read the pools when Prometheus asks, so that nothing has to count on the way; `size` is their sum."""
     db_pool_in_use.set_function(in_use)
     db_pool_size.set(size)
+
+
+def count_draft(by: str, steps_ms: Mapping[str, float]) -> None:
+    """A draft was written and kept."""
+    drafts_total.labels(by).inc()
+    for step, milliseconds in steps_ms.items():
+        draft_step_duration_seconds.labels(step).observe(milliseconds / 1000)
+
+
+def count_approval(distance: int) -> None:
+    """A draft was approved, after so many edits."""
+    draft_decisions_total.labels("edited" if distance else "approved").inc()
+    draft_edit_distance.observe(distance)
 
 
 def render() -> tuple[bytes, str]:

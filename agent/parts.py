@@ -18,6 +18,7 @@ from memory.redis import Redis
 from memory.streams import Streams
 from tools.articles.shelf import Shelf
 from tools.drafts.channel import Channel
+from tools.whmcs.account import Accounts
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,8 @@ class Parts:
     """Names this process in leases and events."""
     channels: dict[str, Channel] = field(default_factory=dict)
     """Where approved replies to tickets of other systems go, by the tickets' `source`."""
+    accounts: Accounts | None = None
+    """Where a draft's model may look up the customer's account."""
 
     @property
     def shelf(self) -> Shelf:

@@ -43,6 +43,7 @@ from memory.errors import Misconfigured
 from memory.files import Files
 from memory.jobs import open_jobs
 from memory.live import LiveWire
+from memory.patience import end
 from memory.redis import open_redis
 from memory.streams import Streams
 from tools.attachments.storing import Limits
@@ -50,6 +51,7 @@ from tools.classification import build_prototypes, detect_language
 from tools.guardrails import load_rules
 from tools.intents import load_packs
 from tools.outbound import Outbound
+from tools.whmcs.account import Accounts
 from tools.whmcs.replying import WhmcsChannel
 
 SECRET_SECONDS = 30.0
@@ -80,6 +82,7 @@ class Resources(Parts):
         self.handoffs = Handoffs(self, self.turns)
         self.syncs = Syncs(self.database, self.cipher, self.outbound)
         self.channels["whmcs"] = WhmcsChannel(database=self.database, cipher=self.cipher, outbound=self.outbound)
+        self.accounts = Accounts(database=self.database, cipher=self.cipher, outbound=self.outbound)
 
     @property
     def attachment_limits(self) -> Limits:
@@ -187,23 +190,21 @@ async def attending(resources: Resources, *, delivering: bool = True) -> AsyncIt
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 def _models(settings: Settings, embedder: Embedder) -> Models:
     chosen = settings.models
     config = ModelConfig(
-        chat_model=chosen.answer, fast_model=chosen.fast, judge_model=chosen.judge_model, base_url=chosen.base_url,
-        api_key=chosen.api_key,
+        chat_model=chosen.answer, fast_model=chosen.fast, draft_model=chosen.draft_model, judge_model=chosen.judge_model,
+        base_url=chosen.base_url, api_key=chosen.api_key,
     )  # fmt: skip
 
     async def similarity(question: str, sentences: list[str]) -> list[float]:
         vectors = await embedder.embed_texts([question, *sentences])
         return [float(score) for score in vectors[1:] @ vectors[0]]
 
-    return build_models(config, sentence_scorer=similarity if chosen.answer == "extractive" else None)
+    return build_models(config, sentence_scorer=similarity if "extractive" in (chosen.answer, chosen.draft_model) else None)
 
 
 def secret_key(settings: Settings) -> str:

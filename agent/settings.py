@@ -85,6 +85,7 @@ class AttachmentSettings(_Area):
 class ModelSettings(_Area):
     chat_model: str | None = Field(default=None, validation_alias="CHAT_MODEL")
     fast_model: str | None = Field(default=None, validation_alias="FAST_MODEL")
+    draft_model: str | None = Field(default=None, validation_alias="DRAFT_MODEL")
     judge_model: str | None = Field(default=None, validation_alias="JUDGE_MODEL")
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
@@ -179,6 +180,10 @@ class Settings:
             raise Misconfigured("DATABASE_OWNER_URL is set but DATABASE_URL is not")
         if self.models.answer != "extractive" and not (self.models.api_key or self.models.base_url):
             raise Misconfigured("CHAT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.models.draft_model not in (None, "", "extractive") and not (
+            self.models.api_key or self.models.base_url
+        ):
+            raise Misconfigured("DRAFT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
         if self.knowledge.embedding_model != "minilm" and not (self.models.api_key or self.models.base_url):
             raise Misconfigured("EMBEDDING_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
         if self.database.vector_url and self.embedded:

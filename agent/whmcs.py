@@ -19,6 +19,7 @@ from memory import audit
 from memory.database import Database
 from memory.encryption import Cipher
 from memory.errors import HelpdeskError, Unavailable
+from memory.patience import end
 from memory.tenancy import Principal
 from tools.outbound import Outbound
 from tools.whmcs import connections, runs
@@ -94,9 +95,7 @@ class Syncs:
 
     async def aclose(self) -> None:
         """Stop; whoever comes next goes on with what is unfinished once its lease has lapsed."""
-        for task in self._running:
-            task.cancel()
-        await self.settled()
+        await end(*self._running)
 
     async def _slice(self, tenant_id: UUID, row: dict[str, Any], owner: str, seconds: float) -> bool:
         """Work for so long; whether the synchronisation has ended. What goes wrong is written down, never raised."""
@@ -106,9 +105,11 @@ class Syncs:
         done = False
         try:
             whmcs, options = await connections.open_whmcs(self.database, self.cipher, self.outbound, tenant_id)
+            async with self.database.connection(tenant_id) as connection:
+                history = await connections.history_until(connection)
             work = Slice(
                 database=self.database, whmcs=whmcs, options=options, tenant_id=tenant_id, since=row["created_at"],
-                until=started + seconds,
+                until=started + seconds, history_until=history,
             )  # fmt: skip
 
             async def keep(tally: runs.Tally) -> bool:

@@ -89,7 +89,7 @@ class TestAlerts:
     def test_are_those_that_were_promised(self):
         assert set(ALERTS) == {
             "ApiDown", "HighErrorRate", "TurnsLapsing", "TurnsFailing", "SlowFirstText", "HandoffsSpiking",
-            "ModelErrors", "PoolExhausted",
+            "ModelErrors", "DraftsNotWanted", "PoolExhausted",
         }  # fmt: skip
 
     @pytest.mark.parametrize("name", ALERTS)

@@ -95,6 +95,8 @@ class WhmcsServer:
     """Runs before a request is answered: the world goes on while somebody reads."""
     slow_s: float = 3.0
     most_per_page: int = 1000
+    company: str = ""
+    """Of every client."""
     admins: dict[str, str] = field(default_factory=lambda: {"helpdesk": "Help Desk"})
     open_now: int = 0
     most_open: int = 0
@@ -118,6 +120,7 @@ class WhmcsServer:
         self.asked.clear()
         self.fault, self.before = lambda form: None, lambda form: None
         self.most_per_page = 1000
+        self.company = ""
 
     def now(self) -> str:
         """A minute later each time."""
@@ -218,7 +221,8 @@ class WhmcsServer:
             case "AddTicketReply":
                 return self._add(form)
             case "GetClientsDetails":
-                return _client(int(form["clientid"])) if int(form["clientid"]) < 900 else _error("Client Not Found")
+                client_id = int(form["clientid"])
+                return _client(client_id, self.company) if client_id < 900 else _error("Client Not Found")
             case "GetInvoices":
                 return _invoices(int(form["userid"]))
             case "GetSupportDepartments":
@@ -261,9 +265,9 @@ class WhmcsServer:
         return {"result": "success"}
 
 
-def _client(client_id: int) -> dict[str, Any]:
+def _client(client_id: int, company: str) -> dict[str, Any]:
     fields = {
-        "userid": client_id, "id": client_id, "firstname": "Cynthia", "lastname": "Reilly", "companyname": "",
+        "userid": client_id, "id": client_id, "firstname": "Cynthia", "lastname": "Reilly", "companyname": company,
         "email": "cynthia@customer.example", "password": "$2y$10$canary-hash", "securityqans": "canary-answer",
         "cclastfour": "4242", "status": "Active", "currency_code": "USD", "credit": "12.50", "city": "Leeds",
         "countryname": "United Kingdom",

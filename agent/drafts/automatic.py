@@ -1,13 +1,16 @@
 """Drafts that nobody asked for: for new tickets and new words of customers, where the tenant wants them.
 
 Looked for every minute. A ticket whose last word is of its customer and a day old at most gets a draft, once for each
-such word; none where a person has spoken since, has decided about a draft for it, or has one of their own waiting.
+such word; none for what was history when it came from another system, none where a person has spoken since, has decided
+about a draft for it, or has one of their own waiting.
 """
 
 from uuid import UUID
 
 import structlog
 
+from agent import metrics
+from agent.calibration import load_calibration
 from agent.drafts.composing import compose
 from agent.drafts.filing import new_draft, request_of
 from agent.parts import Parts
@@ -54,11 +57,14 @@ async def draft_ticket(parts: Parts, tenant_id: UUID, ticket_id: UUID) -> UUID |
         if not await _is_wanted(connection, ticket_id):
             return None
         try:
-            new = new_draft(asked, composed, created_by=BY)
-            return await put_draft(connection, tenant_id, new, replaces=waiting)
+            new = new_draft(asked, composed, await load_calibration(connection, tenant_id), created_by=BY)
+            draft_id = await put_draft(connection, tenant_id, new, replaces=waiting)
         except Conflict:  # a person was faster
             log.info("an automatic draft was not needed any more")
             return None
+    if draft_id:
+        metrics.count_draft(BY, composed.steps_ms)
+    return draft_id
 
 
 async def _is_wanted(connection: Connection, ticket_id: UUID) -> bool:
@@ -73,6 +79,9 @@ where t.tenant_id = current_tenant() and t.status in ('open', 'in_progress') and
       and not exists (
           select 1 from drafts d where d.ticket_id = t.id and d.tenant_id = t.tenant_id
               and (d.answers_event_id = word.id or (d.status = 'pending' and d.created_by <> %s)))
+      and not exists (
+          select 1 from ticket_events e where e.id = word.id and e.tenant_id = t.tenant_id
+              and (e.data ? 'history' or e.created_at < now() - interval '1 day'))
       and not exists (
           select 1 from ticket_events e where e.ticket_id = t.id and e.tenant_id = t.tenant_id and e.type = 'reply'
               and e.data ->> 'author' = 'agent' and e.id > word.id)

@@ -23,6 +23,7 @@ from tools.intents import find_intent
 from tools.learning.redaction import marks_in
 from tools.search import load_retrieval_options
 from tools.tenants import TenantOptions, load_options
+from tools.whmcs.account import Account
 
 COVERED = 0.34
 """Share of a question's words that the draft has, below which it is shown as left open."""
@@ -48,10 +49,17 @@ async def compose(
     scope = Scope(tenant_id=request.tenant_id, collections=tuple(options.collections), audience=request.audience)
     context = DraftContext(
         parts=parts, request=request, options=options, scope=scope, ranking=ranking, prompt=prompt,
-        deadline=time.monotonic() + MODELS_S,
+        deadline=time.monotonic() + MODELS_S, account=await _account(parts, request),
     )  # fmt: skip
     state: DraftState = await draft_graph().ainvoke({}, context=context)  # type: ignore[assignment]
     return _composed(context, state)
+
+
+async def _account(parts: Parts, request: DraftRequest) -> Account | None:
+    """Of the ticket's customer, where a model might look into it."""
+    if parts.accounts is None or request.ticket_id is None or isinstance(parts.models.draft, ExtractiveChat):
+        return None
+    return await parts.accounts.of(request.tenant_id, request.ticket_id)
 
 
 def _composed(context: DraftContext, state: DraftState) -> ComposedDraft:
@@ -75,9 +83,10 @@ def _composed(context: DraftContext, state: DraftState) -> ComposedDraft:
             placeholders=marks_in(text),
             cut_off=state["finish"] == "length",
             guard=state["verdict"] if state["verdict"].action != "allow" else None,
+            not_looked_up=tuple(each for each in state.get("lookups", ()) if not each.ok),
         ),
         prompt=context.prompt, messages=tuple(state["messages"]), model=_model_name(context),
-        usage=state["usage"], steps_ms=state["steps"],
+        usage=state["usage"], lookups=state.get("lookups", ()), steps_ms=state["steps"],
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from agent import metrics
+from agent.calibration import load_calibration
 from agent.drafts.composing import compose
 from agent.drafts.filing import new_draft, request_of
 from agent.drafts.jobs import AT_ONCE, DraftJobs
@@ -61,11 +63,20 @@ class Desk:
     async def approve(self, principal: Principal, approval: Approval, **trace: Any) -> deciding.Approved:
         async with self._connection(principal.tenant_id) as connection:
             approved = await deciding.approve(connection, principal, approval, **trace)
+        metrics.count_approval(approved.distance)
         if approved.channel != deciding.OWN:
             await self.jobs.send(principal.tenant_id, approved.reply_id)
         if approved.lesson_id:
             await self.jobs.index(principal.tenant_id, approved.lesson_id)
         return approved
+
+    async def reject(
+        self, principal: Principal, draft_id: UUID, *, version: int | None, reason: str, **trace: Any
+    ) -> None:
+        """Raises NotFound and AlreadyTaken, and Conflict for an older version."""
+        async with self._connection(principal.tenant_id) as connection:
+            await deciding.reject(connection, principal, draft_id, version=version, reason=reason, **trace)
+        metrics.draft_decisions_total.labels("rejected").inc()
 
     async def send_again(self, principal: Principal, draft_id: UUID, **trace: Any) -> None:
         async with self._connection(principal.tenant_id) as connection:
@@ -92,16 +103,18 @@ class Desk:
         self, principal: Principal, asked: Asked, instruction: str, replaces: Waiting | None, trace: dict[str, Any]
     ) -> UUID:
         composed = await compose(self.parts, request_of(principal.tenant_id, asked, instruction))
-        new = new_draft(asked, composed, instruction=instruction, created_by=principal.key)
         async with self._connection(principal.tenant_id) as connection:
+            calibration = await load_calibration(connection, principal.tenant_id)
+            new = new_draft(asked, composed, calibration, instruction=instruction, created_by=principal.key)
             draft_id = await put_draft(connection, principal.tenant_id, new, replaces=replaces)
             if draft_id is None:  # a second click was faster
                 waiting = await waiting_draft(connection, asked.ticket.id)
                 if waiting is None:
                     raise Conflict("another draft of this ticket was decided about just now")
                 return waiting.id
-            told = {"ticket_id": str(asked.ticket.id), **({"instruction": instruction} if instruction else {})}
+            told = {"ticket_id": str(asked.ticket.id), "instructed": bool(instruction)}
             await audit.write(connection, principal, "draft.written", "draft", draft_id, changes=told, **trace)
+        metrics.count_draft("person", composed.steps_ms)
         return draft_id
 
     def _connection(self, tenant_id: UUID):  # type: ignore[no-untyped-def]

@@ -1,6 +1,8 @@
 """A draft as a LangGraph state machine: the boxes of a conversation's turn, drawn again without an end that sends.
 
 START ─▶ embed ─▶ [retrieve | classify] ─▶ assess ─▶ respond ─▶ verify ─▶ END
+                                                     ▲    │
+                                                     look_up
 """
 
 from functools import cache
@@ -24,13 +26,15 @@ def draft_graph() -> DraftGraph:
         .add_node("classify", nodes.classify)
         .add_node("assess", nodes.assess)
         .add_node("respond", nodes.respond)
+        .add_node("look_up", nodes.look_up)
         .add_node("verify", nodes.verify)
         .add_edge(START, "embed")
         .add_edge("embed", "retrieve")
         .add_edge("embed", "classify")
         .add_edge(SEARCHES, "assess")
         .add_edge("assess", "respond")
-        .add_edge("respond", "verify")
+        .add_conditional_edges("respond", nodes.after_respond)
+        .add_edge("look_up", "respond")
         .add_edge("verify", END)
         .compile()
     )

@@ -1,7 +1,9 @@
 """The boxes of a draft: each takes what it needs from the state, calls one function, writes one finding."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any, Literal
 
 import structlog
 from langchain_core.messages import BaseMessage
@@ -10,16 +12,20 @@ from langgraph.runtime import Runtime
 from agent import metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
+from agent.drafts import lookups
 from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, notes_of
 from agent.drafts.prompt import as_letter
 from agent.drafts.state import DraftContext, DraftState, Steps, timed
 from agent.drafts.wording import DraftWording
 from agent.extractive import ExtractiveChat
-from agent.llm import Finished, ModelUnavailable, Text, stream_model
+from agent.llm import Finished, ModelUnavailable, Text, message_of, stream_model
 from agent.prompting import build_messages
+from agent.unspoken import Unspoken
 from memory.errors import Unavailable
 from tools import guardrails
+from tools.catalog import storable
 from tools.classification import classify as classify_text
+from tools.classification.own import prototypes_with
 from tools.intents import find_intent
 from tools.tickets.opening import READ_AT_MOST
 
@@ -54,16 +60,18 @@ async def retrieve(state: DraftState, runtime: Run) -> DraftState:
 
 
 async def classify(state: DraftState, runtime: Run) -> DraftState:
-    """Intent, severity and the rest, and what the guard has against the words."""
+    """Intent, severity and the rest, and what the guard has against the words: both as in a conversation."""
     context, steps = runtime.context, Steps()
-    asked = context.request.asked[:READ_AT_MOST]
+    asked, parts = context.request.asked, context.parts
     with timed(steps, "classify"):
-        found = classify_text(
-            asked, packs=context.packs, embedding=state["vector"], prototypes=context.parts.judges.prototypes
-        )
+        known = parts.judges.prototypes
+        prototypes = await prototypes_with(parts.embedder, known, context.options.intents) if known else None
+        vector = await parts.embedder.embed_query(asked)  # that of the search, unless this leans on words before
+        found = classify_text(asked[:READ_AT_MOST], packs=context.packs, embedding=vector, prototypes=prototypes)
         verdict = guardrails.check_message(
-            context.request.asked, role="customer", audience=context.scope.audience, rules=context.parts.judges.rules
-        )
+            asked, role="customer", audience=context.scope.audience, rules=parts.judges.rules,
+            vector=await guardrails.local_vector(parts.embedder, asked),
+        )  # fmt: skip
     return {
         "classification": replace(found, language=context.request.language or found.language),
         "verdict": verdict, "steps": steps,
@@ -85,10 +93,14 @@ async def assess(state: DraftState, runtime: Run) -> DraftState:
 
 
 async def respond(state: DraftState, runtime: Run) -> DraftState:
-    """The model's text; without a model the reply that was approved in the same matter, as it stands."""
-    context, steps = runtime.context, Steps()
-    with timed(steps, "prompt"):
-        messages = _messages(state, context)
+    """The model's text, or what it wants to look up first; without a model the reply that was approved in the same
+    matter, as it stands."""
+    context, steps, rounds = runtime.context, Steps(state["steps"]), state.get("rounds", 0)
+    tools = lookups.tools_of(context, rounds)
+    messages = state.get("messages")
+    if messages is None:
+        with timed(steps, "prompt"):
+            messages = _messages(state, context, account=bool(tools and context.account))
     model = context.parts.models.draft
     learned = next((passage for passage in state["passages"] if is_lesson(passage)), None)
     if isinstance(model, ExtractiveChat) and learned and not context.request.instruction:
@@ -97,36 +109,65 @@ async def respond(state: DraftState, runtime: Run) -> DraftState:
             "steps": {**steps, "generate": 0.0},
         }  # fmt: skip
     with timed(steps, "generate"):
-        raw, finished = await _generate(context, messages)
-    usage = {"input": finished.input_tokens, "output": finished.output_tokens}
-    return {"messages": messages, "raw": raw, "finish": finished.finish, "usage": usage, "steps": steps}
+        raw, finished = await _generate(context, messages, tools)
+    before = state.get("usage", {})
+    usage = {
+        "input": before.get("input", 0) + finished.input_tokens, "output": before.get("output", 0) + finished.output_tokens
+    }  # fmt: skip
+    asked_for = finished.tool_calls if tools else ()
+    calls = tuple(replace(call, arguments=storable(call.arguments)) for call in asked_for)
+    if calls:
+        messages = [*messages, message_of(raw, calls)]
+    return {
+        "messages": messages, "raw": raw, "finish": finished.finish, "usage": usage, "calls": calls,
+        "rounds": rounds + 1, "steps": steps,
+    }  # fmt: skip
+
+
+def after_respond(state: DraftState) -> Literal["look_up", "verify"]:
+    return "look_up" if state.get("calls") else "verify"
+
+
+async def look_up(state: DraftState, runtime: Run) -> DraftState:
+    """What the model asked for, as more of the numbered passages."""
+    steps, before = Steps(state["steps"]), state.get("lookups", ())
+    with timed(steps, "look_up"):
+        answers, passages, found = await lookups.look_up(runtime.context, state["calls"], state["passages"], before)
+    return {
+        "messages": [*state["messages"], *answers], "passages": passages, "lookups": (*before, *found), "calls": (),
+        "steps": steps,
+    }  # fmt: skip
 
 
 async def verify(state: DraftState, runtime: Run) -> DraftState:
     """Keep what a passage says or what claims nothing; the rest is withheld and shown beside the draft."""
     steps = Steps()
     with timed(steps, "verify"):
-        wording = DraftWording(mistakes=mistakes_in(state["lessons"]))
+        wording = DraftWording(
+            mistakes=mistakes_in(state["lessons"]), unspoken=Unspoken(texts=(str(state["messages"][0].content),))
+        )
         await wording.read(state["raw"], state["passages"])
     body = wording.text.strip() if wording.supported else ""
     return {"body": body, "cited": tuple(wording.cited), "left_out": tuple(wording.left_out), "steps": steps}
 
 
-def _messages(state: DraftState, context: DraftContext) -> list[BaseMessage]:
+def _messages(state: DraftState, context: DraftContext, *, account: bool) -> list[BaseMessage]:
     request = context.request
     return build_messages(
-        as_letter(context.prompt, request.instruction), passages=state["passages"], history=request.history,
+        as_letter(context.prompt, request.instruction, account=account), passages=state["passages"], history=request.history,
         question=request.asked, facts=(), summary=None, notes=notes_of(state["lessons"]), subject=request.subject,
         department=request.department, language=state["classification"].language,
     )  # fmt: skip
 
 
-async def _generate(context: DraftContext, messages: list[BaseMessage]) -> tuple[str, Finished]:
+async def _generate(
+    context: DraftContext, messages: list[BaseMessage], tools: Sequence[dict[str, Any]]
+) -> tuple[str, Finished]:
     """Raises Unavailable where the model is away or breaks off: half a draft is none."""
     said: list[str] = []
     finished: Finished | None = None
     try:
-        stream = stream_model(context.parts.models.draft, messages, deadline_s=context.seconds_left)
+        stream = stream_model(context.parts.models.draft, messages, tools=tools, deadline_s=context.seconds_left)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Text):
@@ -141,6 +182,7 @@ async def _generate(context: DraftContext, messages: list[BaseMessage]) -> tuple
     metrics.model_requests_total.labels("draft", finished.finish).inc()
     metrics.tokens_total.labels("draft", "input").inc(finished.input_tokens)
     metrics.tokens_total.labels("draft", "output").inc(finished.output_tokens)
-    if finished.finish not in ("stop", "length"):
+    whole = ("stop", "length", *(["tool_calls"] if tools or said else []))
+    if finished.finish not in whole:
         raise Unavailable("the model that writes drafts broke off", retry_after=10)
     return "".join(said), finished

@@ -35,6 +35,8 @@ class DraftRequest:
     """What was said before, oldest first, without `content`."""
     instruction: str = ""
     """What a colleague wants to be different; theirs alone, never words of a customer."""
+    ticket_id: UUID | None = None
+    """Where the account of the ticket's customer may be looked into."""
 
     @property
     def asked(self) -> str:
@@ -64,6 +66,20 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Something that the model looked up before it wrote."""
+
+    tool: str
+    """search_knowledge | client_details | client_invoices | unknown"""
+    query: str
+    ok: bool
+    error: str
+    refs: tuple[str, ...]
+    """Of the passages that it gave, as the sources name them."""
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warnings:
     """What a colleague should look at before they approve."""
 
@@ -80,6 +96,8 @@ class Warnings:
     """The model's answer was longer than it may be."""
     guard: Verdict | None = None
     """What the guard has against the customer's words, if anything."""
+    not_looked_up: tuple[Lookup, ...] = ()
+    """What the model wanted to look up and could not."""
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored and shown; what holds nothing is left out."""
@@ -101,6 +119,7 @@ class Warnings:
                 {"action": self.guard.action, "category": self.guard.category, "reason": self.guard.reason}
                 if self.guard else None
             ),
+            "not_looked_up": [{"tool": each.tool, "error": each.error} for each in self.not_looked_up],
         }  # fmt: skip
         return {name: value for name, value in found.items() if value}
 
@@ -134,8 +153,10 @@ class ComposedDraft:
     model: str
     usage: Mapping[str, int] = field(default_factory=dict)
     """`input` and `output` tokens, as the provider counts."""
+    lookups: tuple[Lookup, ...] = ()
+    """What the model looked up, in its order."""
     steps_ms: Mapping[str, float] = field(default_factory=dict)
-    """embed, retrieve, rerank, classify, confidence, prompt, generate, verify."""
+    """embed, retrieve, rerank, classify, confidence, prompt, generate, verify; and look_up, where it did."""
 
     @property
     def language(self) -> str:

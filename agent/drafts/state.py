@@ -10,8 +10,8 @@ from typing import Annotated, TypedDict
 from langchain_core.messages import BaseMessage
 
 from agent.confidence import Confidence
-from agent.drafts.shapes import DraftRequest, NearLesson, Withheld
-from agent.llm import Finish
+from agent.drafts.shapes import DraftRequest, Lookup, NearLesson, Withheld
+from agent.llm import Finish, ToolCall
 from agent.parts import Parts
 from agent.prompting import PromptParts
 from kbs.index import Scope, Vectors
@@ -19,10 +19,12 @@ from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
 from tools.classification import Classification
+from tools.classification.own import packs_with
 from tools.guardrails import Verdict
 from tools.intents import Packs, load_packs
 from tools.rewriting import rewrite
 from tools.tenants import TenantOptions
+from tools.whmcs.account import Account
 
 Steps = dict[str, float]
 
@@ -38,7 +40,11 @@ class DraftState(TypedDict, total=False):
     passages: tuple[Passage, ...]
     """What the draft may draw on, in the order of its numbers."""
     messages: list[BaseMessage]
-    """The prompt."""
+    """The prompt, and what was looked up since."""
+    calls: tuple[ToolCall, ...]
+    """What the model asked to look up, and waits for."""
+    rounds: int
+    lookups: tuple[Lookup, ...]
     raw: str
     """As the model wrote it."""
     finish: Finish
@@ -63,11 +69,13 @@ class DraftContext:
     prompt: PromptParts
     deadline: float
     """When the model must have ended, on the monotonic clock."""
+    account: Account | None = None
+    """Of the ticket's customer in the tenant's WHMCS."""
 
     @property
     def packs(self) -> Packs:
         packs = load_packs()
-        return [packs[name] for name in self.options.intent_packs if name in packs]
+        return packs_with([packs[name] for name in self.options.intent_packs if name in packs], self.options.intents)
 
     @property
     def query(self) -> str:

@@ -4,7 +4,7 @@ A stream of ChatOpenAI is read line by line below LangChain: building its object
 rest of a turn. Client, credentials, timeouts and payload stay ChatOpenAI's. Other chat models stream through `astream`.
 """
 
-from agent.llm.answer import Finish, Finished, Text, ToolCall
+from agent.llm.answer import Finish, Finished, Text, ToolCall, message_of
 from agent.llm.completion import complete
 from agent.llm.failures import ModelUnavailable, Unavailable
 from agent.llm.models import EXTRACTIVE, ModelConfig, Models, build_models
@@ -22,5 +22,6 @@ __all__ = [
     "Unavailable",
     "build_models",
     "complete",
+    "message_of",
     "stream_model",
 ]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from langchain_core.messages import AIMessage
+
 Finish = Literal["stop", "tool_calls", "length", "truncated"]
 _FINISHES: dict[str, Finish] = {"stop": "stop", "tool_calls": "tool_calls", "length": "length"}
 
@@ -30,6 +32,12 @@ class Finished:
     input_tokens: int = 0
     """As the provider counts; 0 where it does not say."""
     output_tokens: int = 0
+
+
+def message_of(text: str, calls: Sequence[ToolCall]) -> AIMessage:
+    """An answer that asks for tools, as the next request repeats it."""
+    asked = [{"name": call.name, "args": call.arguments, "id": call.id, "type": "tool_call"} for call in calls]
+    return AIMessage(text, tool_calls=asked)
 
 
 class Delta(NamedTuple):

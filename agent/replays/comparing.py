@@ -11,9 +11,10 @@ from rapidfuzz.distance import Levenshtein
 Aspect = Literal["answer", "sources", "confidence", "escalation", "cost"]
 ASPECTS: tuple[Aspect, ...] = ("answer", "sources", "confidence", "escalation", "cost")
 Cause = Literal["candidate", "knowledge", "setting", "other"]
-Since = Literal["knowledge", "prompt", "ranking", "memory", "inputs"]
+Since = Literal["knowledge", "prompt", "ranking", "memory", "inputs", "account"]
 """What is not any more as it was: articles or what was learned; the prompt in force; the ranking; the summary of the
-conversation; and of an old answer nothing was kept of how the turn found things."""
+conversation; of an old answer nothing was kept of how the turn found things; and the customer's account elsewhere, which
+a replay does not look into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import DraftRequest
+from agent.parts import Parts
 from agent.preparing import Scene, read_scene
 from agent.replays.comparing import Given, Since
 from agent.state import Before
@@ -18,6 +19,7 @@ from memory.models import ChatMessage, ChatSession, Ticket
 from tools.drafts.asking import Asked, asked_of
 from tools.drafts.reading import read_draft
 from tools.tickets.reading import get_ticket
+from tools.whmcs.account import ACCOUNT_TOOLS
 
 Row = Mapping[str, Any]
 
@@ -79,21 +81,33 @@ async def past_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
     draft = await read_draft(connection, draft_id)
     asked = await asked_of(connection, draft["ticket_id"])
     then = _asked_then(asked, draft["answers_event_id"])
-    request = replace(request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"])
+    request = replace(
+        request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"], ticket_id=None
+    )
+    since: list[Since] = [] if then else ["memory"]
+    if any(each["tool"] in {tool.name for tool in ACCOUNT_TOOLS} for each in draft["lookups"]):
+        since.append("account")
     return PastDraft(
         given=_of_draft(draft), question=draft["question"],
         request=request if then else replace(request, history=()), started_at=draft["created_at"],
-        since=() if then else ("memory",), prompt_version_id=draft["prompt_version_id"],
+        since=tuple(since), prompt_version_id=draft["prompt_version_id"],
     )  # fmt: skip
 
 
-async def changed_since(connection: Connection, past: PastAnswer | PastDraft, baseline: Row) -> tuple[Since, ...]:
+async def changed_since(
+    parts: Parts, tenant_id: UUID, past: PastAnswer | PastDraft, baseline: Row
+) -> tuple[Since, ...]:
     """What is not as it was when the answer was given, beside what the past itself knows of."""
-    row = await (await connection.execute(SINCE, {"at": past.started_at})).fetchone()
-    assert row is not None  # a select without a table returns its row
+    at = {"at": past.started_at}
+    async with parts.database.connection(tenant_id) as connection:
+        row = await (await connection.execute(SINCE, at)).fetchone()
+    async with parts.knowledge.connection(tenant_id) as connection:  # which may be another database
+        articles = await (await connection.execute(ARTICLES_SINCE, at)).fetchone()
+    assert row is not None
+    assert articles is not None  # a select without a table returns its row
     prompt = str(past.prompt_version_id) if past.prompt_version_id else None
     found: list[Since] = [*past.since]
-    if row["knowledge"]:
+    if row["lessons"] or articles["articles"]:
         found.append("knowledge")
     if prompt != baseline["prompt_version_id"]:
         found.append("prompt")
@@ -156,12 +170,15 @@ from turns t left join session_events e
 where t.answer_id = %(answer)s and t.tenant_id = current_tenant()
 """
 SINCE = """
+select exists (select 1 from learned_replies l where l.tenant_id = current_tenant() and l.updated_at > %(at)s)
+           as lessons,
+       exists (select 1 from retrieval_settings r where r.tenant_id = current_tenant() and r.created_at > %(at)s)
+           as ranking
+"""
+ARTICLES_SINCE = """
 select exists (select 1 from kb_articles a where a.updated_at > %(at)s)
        or exists (select 1 from kb_articles a
                   where a.effective_from between %(at)s and now() or a.effective_until between %(at)s and now())
-       or exists (select 1 from learned_replies l where l.tenant_id = current_tenant() and l.updated_at > %(at)s)
-           as knowledge,
-       exists (select 1 from retrieval_settings r where r.tenant_id = current_tenant() and r.created_at > %(at)s)
-           as ranking
+           as articles
 """
 """Articles of the tenant and global ones alike: row-level security shows no others."""

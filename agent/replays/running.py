@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from psycopg.types.json import Jsonb
 
+from agent import metrics
 from agent.answering import Wording
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft
@@ -73,8 +74,10 @@ async def run_replay(parts: Parts, tenant_id: UUID, replay_id: UUID) -> None:
             break
         found = await _case(parts, sides, case)
         async with parts.database.connection(tenant_id) as connection:
-            await connection.execute(KEEP, {**found, "id": case["id"]})
+            kept = await connection.execute(KEEP, {**found, "id": case["id"]})
             await connection.execute(TOUCH, (replay_id,))
+        if kept.rowcount:
+            metrics.replay_cases_total.labels(_result(found)).inc()
     await _end(parts, tenant_id, replay_id, "completed")
 
 
@@ -117,7 +120,7 @@ async def _compared(parts: Parts, sides: Sides, case: Row) -> Row:
             past = await past_answer(connection, case["session_id"], case["answer_id"])
         else:
             past = await past_draft(connection, sides.tenant_id, case["answer_id"])
-        since = await changed_since(connection, past, sides.in_force)
+    since = await changed_since(parts, sides.tenant_id, past, sides.in_force)
     candidate = await _answer(parts, past, sides.candidate)
     current = (
         await _answer(parts, past, sides.baseline) if sides.differ and differences(past.given, candidate) else None
@@ -170,6 +173,10 @@ def _drafted(composed: ComposedDraft) -> Given:
     )  # fmt: skip
 
 
+def _result(found: Row) -> str:
+    return "failed" if found["status"] == "failed" else "changed" if found["cause"] else "same"
+
+
 def _failed(error: str) -> Row:
     return {
         "status": "failed", "cause": None, "changed": [], "error": error, "stored": Jsonb({}), "current": None,
@@ -183,8 +190,10 @@ async def _end(parts: Parts, tenant_id: UUID, replay_id: UUID, status: str, *, e
         for case in await (await connection.execute(RESULTS, (replay_id,))).fetchall():
             tally.add(case)
         values = {"id": replay_id, "status": status, "summary": Jsonb(tally.as_dict()), "error": error}
-        await connection.execute(END, values)
+        ended = await (await connection.execute(END, values)).fetchone()
         await connection.execute(FORGET, (KEPT,))
+    if ended:
+        metrics.replays_total.labels(ended["status"]).inc()
 
 
 # Each names the tenant: a layer of its own besides row-level security.
@@ -214,5 +223,5 @@ delete from replay_cases where tenant_id = current_tenant() and replay_id in (
 END = """
 update replays set status = case status when 'running' then %(status)s else status end, summary = %(summary)s,
                    error = %(error)s, updated_at = now(), ended_at = coalesce(ended_at, now())
-where id = %(id)s and tenant_id = current_tenant() and status in ('running', 'cancelled')
+where id = %(id)s and tenant_id = current_tenant() and status in ('running', 'cancelled') returning status
 """

@@ -30,6 +30,7 @@ from memory.tenancy import Principal
 from tools.analytics import alerts
 from tools.analytics.counting import Figure, read_figures
 from tools.analytics.summing import Prices, Sums, line, sources, summary
+from tools.analytics.system import system
 
 router = APIRouter(prefix=f"{PREFIX}/analytics", tags=["analytics"], route_class=IdempotentRoute)
 USUAL = timedelta(days=29)
@@ -48,13 +49,15 @@ Range = Annotated[RangeOut, Depends(asked_range)]
 
 @router.get("/dashboard", responses=responses(401, 403))
 async def dashboard(principal: Colleague, resources: Res, days: Range) -> DashboardOut:
-    """Everything of a range at once, day by day too, and the open alerts."""
+    """Everything of a range at once, day by day too, the open alerts, and what there is and what waits now."""
     figures, before = await _figures(resources, principal, days)
     async with resources.database.connection(principal.tenant_id) as connection:
         found = await alerts.list_alerts(connection, alerts.Wanted())
+    now = await system(resources.database, resources.knowledge, principal.tenant_id)
     return DashboardOut(
         range=days, **summary(Sums.of(figures), Sums.of(before), _prices(resources)),
         daily=_history(resources, figures, days, "day"), alerts=[AlertOut.model_validate(alert) for alert in found],
+        system=now,
     )  # fmt: skip
 
 

@@ -48,6 +48,9 @@ class DashboardOut(SummaryOut):
 
     daily: list[dict[str, Any]]
     alerts: list[AlertOut]
+    system: dict[str, dict[str, Any]] = Field(
+        description="at this moment: what the knowledge base holds, how the WHMCS connection is, and how much waits"
+    )
 
 
 class HistoryOut(Out):

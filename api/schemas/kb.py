@@ -279,11 +279,13 @@ class GapOut(Out):
     title: str = Field(description="the question that stands for the others best")
     examples: list[str]
     questions: int
-    sessions: int
+    sessions: int = Field(description="conversations that they are from")
+    tickets: int = Field(description="how many are from tickets")
     no_answer: int = Field(description="how many were answered with an honest no")
     clarified: int = Field(description="how many with a question back, and then not at all")
     thumbs_down: int = Field(description="how many with something that the customer did not like")
     handed_over: int = Field(description="how many went to people because there was no answer")
+    by_hand: int = Field(description="how many had a draft that found little, and were answered by hand")
     languages: list[str]
     first_seen: Time
     last_seen: Time

@@ -34,6 +34,10 @@ def json_object() -> Any:
     return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": "{}"})
 
 
+def json_list() -> Any:
+    return Field(default_factory=list, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": "[]"})
+
+
 def text_list() -> Any:
     return Field(default_factory=list, sa_type=ARRAY(Text), nullable=False, sa_column_kwargs={"server_default": "{}"})
 

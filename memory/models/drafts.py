@@ -10,6 +10,7 @@ from sqlmodel import Field
 from memory.models.base import (
     Row,
     TenantOwned,
+    json_list,
     json_object,
     long_text,
     named_by_tenant,
@@ -27,6 +28,12 @@ class Draft(Row, TenantOwned, table=True):
         Index("drafts_pending", "ticket_id", unique=True, postgresql_where=text("status = 'pending'")),
         Index("drafts_queue", "tenant_id", "status", "id"),
         Index("drafts_ticket", "ticket_id", "id"),
+        Index(
+            "drafts_poor",
+            "tenant_id",
+            "id",
+            postgresql_where=text("level in ('low', 'very_low') or warnings ? 'missing_knowledge'"),
+        ),
         of_tenant("ticket_id", "tickets"),
         named_by_tenant(),
     )
@@ -59,6 +66,8 @@ class Draft(Row, TenantOwned, table=True):
     steps_ms: dict[str, Any] = json_object()
     usage: dict[str, Any] = json_object()
     """Tokens in and out, per model."""
+    lookups: list[dict[str, Any]] = json_list()
+    """What the model looked up before it wrote, accounts in other systems among it; its results are references."""
     created_by: str = Field(default="", description="`user:<id>`, or `job` where nobody asked for it")
     decided_by: UUID | None = None
     decided_at: datetime | None = optional_time()

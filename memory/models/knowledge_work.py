@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, text
 from sqlmodel import Field
 
 from memory.models.base import (
@@ -88,21 +88,28 @@ class Gap(Row, TenantOwned, table=True):
 
 
 class GapQuestion(TenantOwned, table=True):
-    """One unanswered question, by the turn that should have answered it. Its words stay where they were said."""
+    """One unanswered question: of a conversation by the turn, of a ticket by the draft that should have answered it. Its
+    words stay where they were said."""
 
     __tablename__ = "kb_gap_questions"
     __table_args__ = (
         Index("kb_gap_questions_gap", "gap_id", "asked_at"),
         Index("kb_gap_questions_session", "session_id"),
+        Index("kb_gap_questions_draft", "draft_id", postgresql_where=text("draft_id is not null")),
+        CheckConstraint("num_nonnulls(turn_id, draft_id) < 2", name="kb_gap_questions_of_one_at_most"),
         of_tenant("session_id", "chat_sessions"),
         of_tenant("turn_id", "turns"),
+        of_tenant("draft_id", "drafts"),
         of_tenant("gap_id", "kb_gaps"),
     )
 
-    turn_id: UUID = Field(primary_key=True)
-    session_id: UUID
+    id: UUID = Field(primary_key=True)
+    """The turn's, or that of the customer's word on the ticket: however often that was drafted for, it is one."""
+    session_id: UUID | None = None
+    turn_id: UUID | None = None
+    draft_id: UUID | None = None
     gap_id: UUID
-    reason: str = Field(description="no_answer | clarified | thumbs_down | handed_over")
+    reason: str = Field(description="no_answer | clarified | thumbs_down | handed_over | by_hand")
     language: str = ""
     fit: float = Field(
         default=0.0, description="cosine with the gap's centroid when it joined: the best are its examples"

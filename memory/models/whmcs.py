@@ -27,6 +27,9 @@ class WhmcsConnection(TenantOwned, table=True):
     secret: str = Field(description="encrypted")
     access_key: str | None = Field(default=None, description="encrypted; lets us in from any address")
     options: dict[str, Any] = json_object()
+    history_until: datetime = timestamp()
+    """Tickets and words that WHMCS dates earlier come as history: no webhook and no draft is made for each of them. When
+    the connection was made, made anew, pointed at another installation, or widened."""
     next_sync_at: datetime | None = optional_time()
     """When the schedule syncs again; null where it does not."""
     synced_at: datetime | None = optional_time()

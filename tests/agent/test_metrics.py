@@ -26,6 +26,12 @@ NAMES = {
     "tokens_total": {"role", "kind"},
     "tool_calls_total": {"tool", "outcome"},
     "handoffs_total": {"reason"},
+    "drafts_total": {"by"},
+    "draft_decisions_total": {"decision"},
+    "draft_edit_distance": set(),
+    "draft_step_duration_seconds": {"step"},
+    "replays_total": {"status"},
+    "replay_cases_total": {"result"},
     "webhook_deliveries_total": {"result"},
     "webhook_attempt_duration_seconds": set(),
     "whmcs_syncs_total": {"outcome"},
@@ -63,7 +69,7 @@ class TestTheTable:
         labels = set().union(*NAMES.values())
         assert labels == {
             "author", "outcome", "status", "reason", "action", "category", "result", "role", "kind", "tool", "method",
-            "route",
+            "route", "by", "decision", "step",
         }  # fmt: skip
 
 

@@ -6,17 +6,22 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
+from agent.drafts import automatic
+from agent.parts import Parts
 from memory.database import Database
 from memory.errors import Conflict, Invalid
-from memory.models import new_id
+from memory.models import WebhookEndpoint, new_id
 from tests.whmcs_desk import CIPHER, Desk, desk_of
 from tests.whmcs_server import Fault, Form, WhmcsServer, stamp, whmcs_server
 from tools.tickets.changing import change_ticket
+from tools.tickets.lateness import mark_late
 from tools.tickets.links import merge_ticket
 from tools.whmcs import connections, runs
 from tools.whmcs.errors import CredentialsRefused
@@ -68,10 +73,11 @@ class TestANewTicket:
             said.date for said in issue.replies[1:]
         ]
         assert events[2]["data"] == {
-            "text": "We are looking at it.", "author": "agent", "name": "Grace Admin", "via": "whmcs"
+            "text": "We are looking at it.", "author": "agent", "name": "Grace Admin", "via": "whmcs", "history": True
         }  # fmt: skip
         assert events[3]["data"] == {
-            "text": "Thank you & bye", "author": "customer", "via": "whmcs", "files_in_whmcs": ["invoice.pdf"]
+            "text": "Thank you & bye", "author": "customer", "via": "whmcs", "history": True,
+            "files_in_whmcs": ["invoice.pdf"],
         }  # fmt: skip
 
     async def test_goes_where_the_tenants_rules_send_it(self, desk: Desk) -> None:
@@ -303,6 +309,93 @@ class TestAKnownTicket:
         ticket = await desk.ticket(issue.id)
         assert ticket["missed"] == []
         assert "sla_missed" not in [event["type"] for event in await desk.events(ticket)]
+
+
+class TestHistory:
+    """What is older than the connection comes in silence: thousands of old tickets are nobody's news."""
+
+    OPTIONS = {"sla": {"normal": {"first_response": 60, "count": "always"}}, "auto_draft": True}
+
+    async def begin(self, desk: Desk) -> None:
+        """A tenant that wants to hear of everything, and a draft for every ticket."""
+        await desk.rows(
+            "insert into tenant_settings (tenant_id, options, version) values (%s, %s, 1) returning 1",
+            desk.tenant_id, json.dumps(self.OPTIONS),
+        )  # fmt: skip
+        async with desk.database.transaction(desk.tenant_id) as session:
+            session.add(WebhookEndpoint(url="https://hooks.invalid/", events=["*"], secret="-"))
+        await desk.connect()
+
+    async def told(self, desk: Desk) -> list[str]:
+        rows = await desk.rows("select event_type from webhook_deliveries order by id")
+        return [row["event_type"] for row in rows]
+
+    async def wanted(self, desk: Desk) -> list[UUID]:
+        parts = cast(Parts, SimpleNamespace(database=desk.database))
+        return await automatic.tickets_without_draft(parts, desk.tenant_id)
+
+    async def test_nobody_is_told_nothing_is_drafted_and_no_clock_is_late(self, desk: Desk) -> None:
+        await self.begin(desk)
+        for age in (timedelta(days=200), timedelta(hours=3)):
+            issue = desk.server.open(message="Hello?")
+            issue.replies[0].date = stamp(datetime.now(UTC) - age)
+            desk.server.say(issue, "Anybody there?", date=stamp(datetime.now(UTC) - age + timedelta(minutes=1)))
+        await desk.sync()
+        assert len(await desk.tickets()) == 2
+        assert await mark_late(desk.database) == 0
+        assert (await self.told(desk), await self.wanted(desk)) == ([], [])
+        assert {tuple(ticket["missed"]) for ticket in await desk.tickets()} == {("first_response",)}
+        for ticket in await desk.tickets():
+            assert [words for _, words in await desk.words(ticket)] == ["Anybody there?"]
+
+    async def test_what_is_said_and_opened_since_is_news(self, desk: Desk) -> None:
+        await self.begin(desk)
+        old = desk.server.open()
+        await desk.sync()
+        soon = datetime.now(UTC) + timedelta(seconds=2)
+        desk.server.say(old, "And now?", date=stamp(soon))
+        await desk.sync()
+        assert "ticket.reply" in await self.told(desk)
+        assert await self.wanted(desk) == [(await desk.ticket(old.id))["id"]]
+        new = desk.server.open()
+        new.replies[0].date = stamp(soon)
+        await desk.sync()
+        assert (await self.told(desk)).count("ticket.created") == 1
+        assert (await desk.ticket(new.id))["id"] in await self.wanted(desk)
+
+    async def test_of_an_old_ticket_the_new_words_alone_are_news(self, desk: Desk) -> None:
+        await self.begin(desk)
+        old = desk.server.open()
+        desk.server.say(old, "Long ago")
+        desk.server.say(old, "Just now", date=stamp(datetime.now(UTC) + timedelta(seconds=2)))
+        await desk.sync()
+        assert await self.told(desk) == ["ticket.reply"]
+        assert await self.wanted(desk) == [(await desk.ticket(old.id))["id"]]
+
+    async def test_a_connection_that_is_widened_or_made_anew_brings_history_again(self, desk: Desk) -> None:
+        await self.begin(desk)
+
+        async def began() -> datetime:
+            found: datetime = (await desk.connection())["history_until"]
+            return found
+
+        first = await began()
+        await desk.connect(sync_every_minutes=9)
+        assert await began() == first
+        await desk.connect(departments=[1, 2])
+        assert await began() == first
+        await desk.connect(departments=[1, 3])
+        second = await began()
+        assert second > first
+        await desk.connect(departments=[1, 3], include_closed=True)
+        third = await began()
+        assert third > second
+        await desk.connect()  # all departments
+        fourth = await began()
+        assert fourth > third
+        await connections.remove(desk.database, desk.admin)
+        await desk.connect()
+        assert await began() > fourth
 
 
 class TestTrouble:

@@ -43,6 +43,9 @@ class TestDashboard:
         assert (found["feedback"]["thumbs_up"], found["feedback"]["csat"]["mean"]) == (1, 4.0)
         assert found["sources"][0]["answers"] == 1
         assert sum(found["guardrails"].values()) == 1
+        waiting = found["system"]["waiting"]
+        assert (waiting["handoffs"], waiting["tickets"], waiting["drafts"], waiting["turns"]) == (1, 1, 0, 0)
+        assert found["system"]["whmcs"] == {"connected": False, "synced_at": None, "failures": None}
         assert len(found["daily"]) == 30
         assert found["daily"][-1]["sessions"] == 1
         assert found["daily"][0]["deflection_rate"] is None
@@ -152,7 +155,7 @@ class TestAlerts:
             visitor = await product.visitor(tenant)
             await product.http.post(f"{visitor.url}/escalate", headers=visitor.headers, json={"reason": str(number)})
         async with product.resources.database.connection(tenant.id) as connection:
-            await alerts.look(connection, tenant.id)
+            await alerts.look(connection, tenant.id, connection)
         [alert] = (await read(product, ada, "alerts"))["items"]
         assert (alert["kind"], alert["data"]["last_hour"]) == ("escalation_spike", 5)
         assert (await read(product, ada, "dashboard"))["alerts"] == [alert]

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from memory.models import (
+    ApprovedReply,
     ChatMessage,
     ChatSession,
     Customer,
+    Draft,
     Feedback,
     Handoff,
     Tenant,
@@ -192,6 +194,79 @@ class TestWhatCounts:
             )
         await asked(product, tenant, *PLANTED["datev"][4:])
         assert [(each["id"], each["questions"]) for each in await gaps(product, admin)] == [(gap["id"], 8)]
+
+
+class TestTickets:
+    """Tickets whose draft found little, and that colleagues answered by hand."""
+
+    async def ticket(
+        self, product: Product, tenant: Tenant, question: str, *, reply: str | None = "Press the button for 3 seconds.",
+        similarity: float | None = None, status: str = "resolved", session_id: UUID | None = None, drafts: int = 1,
+        **draft: Any,
+    ) -> UUID:  # fmt: skip
+        """A ticket with its drafts, and the reply of a colleague; with a similarity it is what became of the last draft."""
+        customer = Customer(name="Jane Miller")
+        ticket = Ticket(
+            customer_id=customer.id, number=int(new_id().int % 10**9), subject="Help", status=status,
+            session_id=session_id,
+        )  # fmt: skip
+        word = TicketEvent(ticket_id=ticket.id, type="created", actor="x", internal=False, data={})
+        said = TicketEvent(
+            ticket_id=ticket.id, type="reply", actor="user:x", internal=False, data={"text": reply, "author": "agent"},
+            created_at=datetime.now(UTC) + timedelta(seconds=5),
+        )  # fmt: skip
+        values = {"level": "low", "question": question, "answers_event_id": word.id, "language": "en", **draft}
+        made = [Draft(ticket_id=ticket.id, status="superseded", **values) for _ in range(drafts)]
+        made[-1].status = "approved" if similarity is not None else "rejected"
+        approved = ApprovedReply(
+            draft_id=made[-1].id, ticket_id=ticket.id, approved_by=new_id(), similarity=similarity or 0.0,
+            event_id=said.id, content=reply or "",
+        )  # fmt: skip
+        rows = [customer, ticket, word, *([said] if reply else []), *made]
+        await add(product, tenant, *rows, *([approved] if similarity is not None else []))
+        return ticket.id
+
+    async def test_those_answered_by_hand_count_once_and_no_others(
+        self, product: Product, tenant: Tenant, admin: Headers
+    ) -> None:
+        words = iter(PLANTED["printer"])
+        await self.ticket(product, tenant, next(words))
+        await self.ticket(product, tenant, next(words), drafts=3)
+        await self.ticket(product, tenant, next(words), similarity=0.4)
+        await self.ticket(product, tenant, next(words), level="high", warnings={"missing_knowledge": True})
+        for other in ({"similarity": 0.9}, {"level": "high"}, {"reply": None}, {"answers_event_id": None}):
+            await self.ticket(product, tenant, PLANTED["printer"][7], **other)
+        for _ in range(2):
+            [gap] = await gaps(product, admin)
+            assert (gap["questions"], gap["tickets"], gap["by_hand"], gap["sessions"]) == (4, 4, 4, 0)
+        assert {example.removeprefix("Help\n") for example in gap["examples"]} <= set(PLANTED["printer"][:4])
+
+    async def test_what_was_counted_in_its_conversation_is_not_counted_again(
+        self, product: Product, tenant: Tenant, admin: Headers
+    ) -> None:
+        [talk] = await asked(product, tenant, PLANTED["datev"][0])
+        assert len(await gaps(product, admin)) == 1
+        await self.ticket(product, tenant, PLANTED["datev"][0], session_id=talk[0])
+        [gap] = await gaps(product, admin)
+        assert (gap["questions"], gap["tickets"]) == (1, 0)
+
+    async def test_the_missing_article_is_drafted_from_those_that_were_solved(
+        self, product: Product, tenant: Tenant, admin: Headers
+    ) -> None:
+        await self.ticket(product, tenant, PLANTED["printer"][0], reply="Dear Jane Miller, hold the WPS button.")
+        await self.ticket(product, tenant, PLANTED["printer"][1], reply="Not solved.", status="open")
+        [gap] = await gaps(product, admin)
+        article = await call(product, "POST", f"/gaps/{gap['id']}/draft", admin, 201)
+        assert "hold the WPS button" in article["body"]
+        assert not [gone for gone in ("Jane", "Miller", "Not solved") if gone in article["body"]]
+
+    async def test_who_is_erased_leaves_no_question(self, product: Product, tenant: Tenant, admin: Headers) -> None:
+        ticket_id = await self.ticket(product, tenant, PLANTED["printer"][0])
+        await self.ticket(product, tenant, PLANTED["printer"][1])
+        assert [gap["questions"] for gap in await gaps(product, admin)] == [2]
+        async with product.owner.connection(tenant.id) as connection:
+            await connection.execute("delete from tickets where id = %s", (ticket_id,))
+        assert [gap["questions"] for gap in await gaps(product, admin)] == [1]
 
 
 class TestDeciding:

@@ -10,12 +10,14 @@ from uuid import UUID
 
 import pytest
 
+from agent.replays.running import run_replay
 from kbs.index import replace
 from kbs.passage_making import Document, cut, with_vectors
 from memory.errors import Conflict, NotFound
-from memory.models import Fact, LearnedReply, Tenant, WebhookEndpoint
+from memory.models import Fact, LearnedReply, Tenant, WebhookEndpoint, new_id
 from memory.tenancy import Principal, Role
 from tests.product import Product, Visitor
+from tests.reply_desk import work
 from tools.privacy.belongings import find_customer
 from tools.privacy.erasing import Stores, erase_customer
 from tools.privacy.exporting import export_customer
@@ -44,6 +46,7 @@ async def left_behind(product: Product, tenant: Tenant, visitor: Visitor, collea
     body = {"subject": f"About {word}", "content": word, "session_id": visitor.session_id}
     opened = await http.post("/api/v1/tickets", headers={**headers, "Idempotency-Key": word}, json=body)
     assert opened.status_code == 201, opened.text
+    await worked_on(product, tenant, [ticket, opened.json()["id"]], word)
     learned = LearnedReply(
         kind="example", title=word, text=f"{word} asked", ticket_id=UUID(ticket), customer_id=customer
     )
@@ -54,6 +57,36 @@ async def left_behind(product: Product, tenant: Tenant, visitor: Visitor, collea
     rows, _ = await with_vectors(cut(document), product.resources.embedder, {})
     await replace(product.resources.index, product.resources.database, tenant.id, "example", document.ref, rows)
     return customer
+
+
+async def worked_on(product: Product, tenant: Tenant, tickets: list[str], word: str) -> None:
+    """What colleagues make of a customer's words, each with the word in it: drafts, a lesson, a gap, a replay, a trial."""
+    http, parts = product.http, product.resources
+    admin = await product.staff(tenant, Role.ADMIN)
+
+    async def post(path: str, **body: Any) -> dict[str, Any]:
+        answer = await http.post(f"/api/v1{path}", headers={**admin, "Idempotency-Key": new_id().hex}, json=body)
+        assert answer.status_code < 300, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    draft = await post("/replies/generate", ticket_id=tickets[0], instruction=f"Greet {word}")
+    approval = {
+        "draft_id": draft["id"],
+        "version": 1,
+        "content": f"Dear {word}, as you said: {word}.",
+        "edit_notes": word,
+    }
+    await post("/replies/approve", **approval, even_though_outdated=True)
+    draft = await post("/replies/generate", ticket_id=tickets[1])
+    await post(f"/replies/{draft['id']}/reject", reason=f"{word} knows that")
+    await work(product, tenant)
+    gaps = await http.get("/api/v1/kb/gaps?min_size=1", headers=admin)
+    assert word in gaps.text
+    replay = await post("/replays")
+    await run_replay(parts, tenant.id, UUID(replay["id"]))
+    await post("/playground", message=f"How do I reset the password of {word}?")
+    await post("/playground", ticket={"subject": "Mail", "content": f"How do I reset the password of {word}?"})
 
 
 async def tables_with(product: Product, word: str) -> set[str]:
@@ -105,7 +138,10 @@ class TestErasing:
         await left_behind(product, tenant, other, ada, others)
         before = await tables_with(product, word)
         assert {"chat_messages", "attachments", "facts", "feedback", "handoffs", "learned_replies", "tickets",
-                "ticket_events", "webhook_deliveries", "session_events"} <= before  # fmt: skip
+                "ticket_events", "webhook_deliveries", "session_events", "drafts", "approved_replies", "replay_cases"
+                } <= before  # fmt: skip
+        assert "audit_log" not in before  # which nobody may change
+        assert await product.rows(tenant, "select 1 from kb_gap_questions")
         assert any(name.startswith("passages_p") for name in before)
         assert files_with(product, tenant, word)
         kept = await tables_with(product, others)
@@ -165,7 +201,8 @@ class TestExporting:
             [file] = [name for name in archive.namelist() if name.startswith("files/")]
             assert archive.read(file).decode() == f"my log says {word}"
         assert {"customers", "chat_sessions", "chat_messages", "tickets", "ticket_events", "facts", "attachments",
-                "feedback", "handoffs", "learned_replies"} <= set(document)  # fmt: skip
+                "feedback", "handoffs", "learned_replies", "drafts", "approved_replies", "replay_cases",
+                "kb_gap_questions"} <= set(document)  # fmt: skip
         said = json.dumps(document)
         assert f"How do I reset the mailbox password of {word}?" in said
         for absent in (others, f"{word} is a regular", "password_hash", str(tenant.id)):

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from agent import metrics
 from agent.replays import running as running_replays
 from agent.replays.running import run_replay
 from kbs.ingest import ingest_folder
@@ -74,9 +75,11 @@ async def started(product: Product, who: Headers, **body: Any) -> Json:
 
 
 async def replayed(product: Product, tenant: Tenant, who: Headers, **body: Any) -> tuple[Json, list[Json]]:
-    """A whole replay, with its cases."""
+    """A whole replay, with its cases, each of which is counted."""
     replay = await started(product, who, **body)
+    before = counted()
     await run_replay(product.resources, tenant.id, UUID(replay["id"]))
+    assert counted() == before + replay["total"] + 1
     cases: list[Json] = []
     cursor = ""
     while True:
@@ -85,6 +88,13 @@ async def replayed(product: Product, tenant: Tenant, who: Headers, **body: Any) 
         if not page["next_cursor"]:
             return await call(product, "GET", f"/{replay['id']}", who), cases
         cursor = f"&cursor={page['next_cursor']}"
+
+
+def counted() -> float:
+    """Cases, and replays that were completed."""
+    value = metrics.REGISTRY.get_sample_value
+    cases = [value("replay_cases_total", {"result": result}) or 0 for result in ("same", "changed", "failed")]
+    return sum(cases) + (value("replays_total", {"status": "completed"}) or 0)
 
 
 async def prompt(product: Product, who: Headers, system_prompt: str) -> str:
@@ -443,17 +453,23 @@ class TestWithModel:
     ) -> None:
         tenant = await modelled.tenant()
         agent = await modelled.staff(tenant, Role.AGENT)
-        asked = {"subject": "Broken mailbox", "content": "It does not open"}
+        asked = {"subject": "Broken mailbox"}
         provider.script(
-            Reply.calls(("open_ticket", asked), ("list_my_tickets", {}), ("remember", {"fact": "I use Outlook."})),
+            Reply.calls(
+                ("open_ticket", asked), ("list_my_tickets", {}), ("remember", {"fact": "Our shop has Outlook"})
+            ),
             Reply(
                 text="A mailbox password is reset in cPanel under Email Accounts > Manage. [1] It costs 499 dollars. [1]"
             ),
         )
-        answer = await modelled.http.post("/api/v1/playground", json={"message": QUESTION}, headers=agent)
+        wish = f"{QUESTION} Our shop has Outlook. Please open a ticket about it."
+        answer = await modelled.http.post("/api/v1/playground", json={"message": wish}, headers=agent)
         found = answer.json()
         assert [effect["what"] for effect in found["effects"]] == ["open_ticket", "remember"]
-        assert found["effects"][0]["data"] == asked
+        assert [effect["data"] for effect in found["effects"]] == [
+            {"subject": wish, "content": wish},
+            {"fact": "Our shop has Outlook."},
+        ]
         assert [unit["text"] for unit in found["withheld"]] == ["It costs 499 dollars. [1]"]
         assert "499" not in found["answer"]
         roles = [message["role"] for message in found["prompt"]]
@@ -477,16 +493,18 @@ class TestWithModel:
             return catalog.Outcome(text="Done.")
 
         tool = catalog.Tool(
-            name="greet", description="Greets.", arguments=catalog.Nothing, roles=catalog.EVERYONE, run=greet
-        )
+            name="greet", description="Greets.", arguments=catalog.Nothing, roles=catalog.EVERYONE, changes="ticket",
+            run=greet,
+        )  # fmt: skip
+        wish = f"{QUESTION} Please open a ticket."
         monkeypatch.setattr(catalog, "CATALOG", (*catalog.CATALOG, tool))
         tenant = await modelled.tenant()
         agent = await modelled.staff(tenant, Role.AGENT)
         for _ in range(2):
             provider.script(Reply.calls(("greet", {})))
-            answer = await modelled.http.post("/api/v1/playground", json={"message": QUESTION}, headers=agent)
+            answer = await modelled.http.post("/api/v1/playground", json={"message": wish}, headers=agent)
             assert [effect["what"] for effect in answer.json()["effects"]] == ["greet"]
             assert acted == []
         provider.script(Reply.calls(("greet", {})))
-        await talked(modelled, tenant, QUESTION)
+        await talked(modelled, tenant, wish)
         assert acted == ["done"]

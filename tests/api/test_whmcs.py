@@ -286,6 +286,33 @@ class TestALife:
         assert [event["text"] for event in events if event["type"] == "reply"] == [form["message"]]
         assert len(server.actions("AddTicketReply")) == 1
 
+    async def test_the_next_ticket_from_there_gets_the_better_draft_and_a_warning(
+        self, admin: Staff, agent: Staff, server: WhmcsServer
+    ) -> None:
+        """The last diagram of the specification, from the synchronisation to what future tickets get."""
+        await admin.call("PUT", "/config", json=config(server, options={"admin_username": "helpdesk"}))
+        http, who, jobs = agent.product.http, agent.headers, agent.product.resources.jobs.app
+        reply = "Hello,\n\nPlease open the tile Post Office in our own panel and press Fresh Secret.\n\nKind regards"
+        drafts = []
+        for question in ("How do I reset the password of my mailbox?", "I need a new password for my mailbox, how?"):
+            server.open("Mailbox", question)
+            [ticket] = (await agent.call("POST", "/sync"))["tickets"]
+            answer = await http.post("/api/v1/replies/generate", json={"ticket_id": ticket["id"]}, headers=who)
+            draft = answer.json()
+            drafts.append(draft)
+            wanted = reply if len(drafts) == 1 else draft["content"]
+            approval = {"draft_id": draft["id"], "version": 1, "content": wanted}
+            done = await http.post("/api/v1/replies/approve", json=approval, headers=who)
+            assert done.json()["reply"]["learned"] == ("correction" if len(drafts) == 1 else "example")
+            await jobs.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
+            await agent.call("POST", "/sync")  # their own replies come back as words that are known
+        first, second = drafts
+        assert (first["warnings"], first["confidence"]["parts"]["safety"]) == ({}, 1.0)
+        assert second["warnings"]["corrections"][0]["reply"] == reply
+        assert second["confidence"]["parts"]["safety"] < 1.0
+        assert "Fresh Secret" in second["content"]
+        assert [form["message"] for form in server.actions("AddTicketReply")] == [reply, second["content"]]
+
 
 class TestWalls:
     async def test_another_tenant_sees_nothing_of_it(self, product: Product, admin: Staff, server: WhmcsServer) -> None:

@@ -114,9 +114,15 @@ class TestWrites:
             assert await turns.claim(entry, theirs.lease.turn_id, owner="thief") is None
             assert await turns.stop(entry, theirs.session, status="cancelled", reason="x") is None
             await connection.execute(
-                turns.END, {"id": theirs.lease.turn_id, "status": "failed", "reason": "x", "answer": None}
+                turns.END,
+                {
+                    "id": theirs.lease.turn_id,
+                    "session": theirs.session,
+                    "status": "failed",
+                    "reason": "x",
+                    "answer": None,
+                },
             )
-            await connection.execute(turns.DUE, (theirs.session,))
             await chats.update_session(connection, theirs.session, mode="human", epoch=9)
             await connection.execute(facts.PRUNE, {"customer": theirs.customer, "most": 0})
         assert await self.everything(owner, theirs) == before

@@ -189,7 +189,7 @@ def file_of() -> dict[str, Any]:
 
 
 def asked() -> dict[str, Any]:
-    return {"reason": "no_answer"}
+    return {"id": new_id(), "reason": "no_answer"}
 
 
 def approval() -> dict[str, Any]:
@@ -244,6 +244,7 @@ HANGS_ON: dict[tuple[type[SQLModel], str], tuple[type[SQLModel], Callable[[], di
     (GapQuestion, "gap_id"): (Gap, asked),
     (GapQuestion, "session_id"): (ChatSession, asked),
     (GapQuestion, "turn_id"): (Turn, asked),
+    (GapQuestion, "draft_id"): (Draft, asked),
     (ArticleVersion, "article_id"): (Article, lambda: {"version": 1, "title": "-", "content_hash": "-"}),
 }  # fmt: skip
 """Every column that names another row of the tenant, that row's table, and what else the row needs."""

@@ -224,7 +224,9 @@ class TestSumming:
             "unchanged": 3, "edited": 1, "rejected": 1, "unchanged_rate": 0.6,
         }  # fmt: skip
         assert found["drafts"]["mean_similarity"] == 0.95
-        assert found["drafts"]["steps"] == {"embed": {"mean_ms": 50.0, "expected_ms": 100}}
+        assert found["drafts"]["steps"] == {
+            "embed": {"mean_ms": 50.0, "expected_ms": 100}, "total": {"mean_ms": 40.0, "expected_ms": 6000},
+        }  # fmt: skip
         assert found["sources"] == [{
             "source": "tenant", "answers": 0, "thumbs": 0, "drafts": 4, "unchanged_rate": 0.75, "mean_similarity": 0.95,
         }]  # fmt: skip
@@ -233,7 +235,7 @@ class TestSumming:
 class TestAlerts:
     async def look(self, database: Database, tenant_id: UUID) -> dict[str, dict[str, Any]]:
         async with database.connection(tenant_id) as connection:
-            await alerts.look(connection, tenant_id)
+            await alerts.look(connection, tenant_id, connection)
             found = await alerts.list_alerts(connection, alerts.Wanted())
         return {alert.kind: alert.data for alert in found}
 

@@ -54,6 +54,10 @@ CONDITIONS: dict[Kind, str] = {
 }  # fmt: skip
 
 
+OF_KNOWLEDGE: frozenset[Kind] = frozenset({"stale_index"})
+"""Asked where the articles are, which may be another database."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which alerts a list shows."""
@@ -64,13 +68,14 @@ class Wanted:
     limit: int = 50
 
 
-async def look(connection: Connection, tenant_id: UUID) -> int:
-    """Open what has begun, end what is over; how many are open."""
+async def look(connection: Connection, tenant_id: UUID, knowledge: Connection) -> int:
+    """Open what has begun, end what is over; how many are open. `knowledge` is where the articles are."""
     now = datetime.now(UTC)
     recent = {"hours": id_at(now - timedelta(hours=3)), "week": id_at(now - timedelta(days=8))}
     holding: list[tuple[str, str, Any]] = []
     for kind, condition in CONDITIONS.items():
-        rows = await (await connection.execute(condition, recent)).fetchall()
+        asked = knowledge if kind in OF_KNOWLEDGE else connection
+        rows = await (await asked.execute(condition, recent)).fetchall()
         holding += [(kind, row["subject"], row["data"]) for row in rows]
     names = [f"{kind}:{subject}" for kind, subject, _ in holding]
     await connection.execute(END, (names,))

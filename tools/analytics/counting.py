@@ -124,6 +124,9 @@ on conflict (tenant_id, day) do update set counted_at = clock_timestamp()
 FIRST_DAY = """
 select least(
     (select (created_at at time zone 'UTC')::date from chat_sessions where tenant_id = current_tenant() order by id limit 1),
-    (select (created_at at time zone 'UTC')::date from tickets where tenant_id = current_tenant() order by id limit 1)
+    (select (created_at at time zone 'UTC')::date from tickets
+     where tenant_id = current_tenant() and source = 'helpdesk' order by id limit 1),
+    (select (created_at at time zone 'UTC')::date from whmcs_connections where tenant_id = current_tenant())
 ) as day
 """
+"""Tickets of another system bring a past that is not counted, as far back as it goes."""

@@ -91,11 +91,11 @@ join kb_references k on k.message_id = m.id and k.tenant_id = current_tenant()
 left join feedback f on f.message_id = m.id and f.tenant_id = current_tenant() group by 1, 2
 """
 _DECIDED = f"""
-select r.day, d.level || case when r.similarity >= 0.9999 then ':unchanged' else ':edited' end, count(*), sum(r.similarity)
+select r.day, d.level || case when r.distance = 0 then ':unchanged' else ':edited' end, count(*), sum(r.similarity)
 from {_rows("approved_replies")} join drafts d on d.tenant_id = r.tenant_id and d.id = r.draft_id group by 1, 2
 """
 _DRAFT_SOURCES = f"""
-select r.day, k.source || case when r.similarity >= 0.9999 then ':unchanged' else ':edited' end, count(distinct r.id),
+select r.day, k.source || case when r.distance = 0 then ':unchanged' else ':edited' end, count(distinct r.id),
        sum(r.similarity)
 from {_rows("approved_replies")} join kb_references k on k.tenant_id = r.tenant_id and k.draft_id = r.draft_id group by 1, 2
 """

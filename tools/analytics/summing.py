@@ -19,6 +19,7 @@ EXPECTED_MS = {
     "confidence": 5,
     "prompt": 5,
     "generate": 5000,
+    "total": 6000,
 }
 """Typical times of a draft's steps that the specification gives, the longest of each range."""
 LEVELS = ("high", "medium", "low", "very_low")
@@ -165,10 +166,10 @@ def drafts(sums: Sums) -> dict[str, Any]:
             "unchanged": unchanged, "edited": edited, "rejected": rejected,
             "unchanged_rate": ratio(unchanged, unchanged + edited + rejected),
         }  # fmt: skip
-    steps = {
-        step: {"mean_ms": sums.mean("draft_steps_ms", step), "expected_ms": EXPECTED_MS.get(step)}
-        for step in sums.by("draft_steps_ms")
-    }
+    means = {step: sums.mean("draft_steps_ms", step) for step in sums.by("draft_steps_ms")}
+    if written := sums.count("drafts"):
+        means["total"] = ratio(sums.total("draft_steps_ms"), written)
+    steps = {step: {"mean_ms": mean, "expected_ms": EXPECTED_MS.get(step)} for step, mean in means.items()}
     return {
         "written": sums.count("drafts"), "approved": sums.count("approved"), "by_confidence": levels,
         "mean_similarity": sums.mean("approved"), "mean_edit_distance": sums.mean("edit_distance"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from kbs.passages import Source
 from memory import audit
 from memory.database import Connection
 from memory.errors import AlreadyTaken, Conflict, Invalid, NotFound, OutOfDate
@@ -21,9 +22,12 @@ from tools.learning.redaction import marks_in
 from tools.tickets.in_chat import hold_session
 from tools.tickets.reading import get_ticket
 from tools.tickets.talking import reply, speaks_as_customer
+from tools.whmcs.account import names_in
 
 OWN = "ticket"
 """The channel of tickets that live here."""
+OURS = [source.value for source in Source]
+"""Whatever else a draft rests on, another system told of this customer."""
 SUPERSEDED = "another draft of this ticket has taken this one's place"
 
 
@@ -50,6 +54,8 @@ class Approved:
     reply_id: UUID
     channel: str
     lesson_id: UUID | None
+    distance: int
+    """Characters that were changed."""
 
 
 async def approve(connection: Connection, principal: Principal, wanted: Approval, **trace: Any) -> Approved:
@@ -73,7 +79,7 @@ async def approve(connection: Connection, principal: Principal, wanted: Approval
     if channel == OWN:
         event = await reply(connection, principal, ticket.id, text, status=wanted.status, **trace)
         await connection.execute(SENT, (event.id, reply_id))
-    return Approved(reply_id=reply_id, channel=channel, lesson_id=lesson_id)
+    return Approved(reply_id=reply_id, channel=channel, lesson_id=lesson_id, distance=compared.distance)
 
 
 async def reject(
@@ -146,11 +152,13 @@ async def _teach(
     reply_id: UUID,
 ) -> UUID | None:  # fmt: skip
     named = await (await connection.execute(NAMES, (ticket.customer_id,))).fetchone()
+    told = await (await connection.execute(TOLD, {"draft": wanted.draft_id, "ours": OURS})).fetchall()
     learned = Learned(
         kind=compared.kind, approved_reply_id=reply_id, ticket_id=ticket.id, customer_id=ticket.customer_id,
         subject=ticket.subject, issue=draft["question"], draft=draft["content"], reply=text,
         notes=wanted.notes or summarise(draft["content"], text), intent=draft["intent"],
-        similarity=compared.similarity, names=tuple(name for name in named.values() if name) if named else (),
+        similarity=compared.similarity, accounts=tuple(row["quoted"] for row in told),
+        names=(*(name for name in (named or {}).values() if name), *(n for row in told for n in names_in(row["quoted"]))),
     )  # fmt: skip
     return await learn(connection, ticket.tenant_id, learned)
 
@@ -182,5 +190,9 @@ from drafts d where d.id = %(draft)s and d.tenant_id = current_tenant()
 SENT = """
 update approved_replies set sending = 'sent', event_id = %s, sent_at = now()
 where id = %s and tenant_id = current_tenant()
+"""
+TOLD = """
+select quoted from kb_references
+where draft_id = %(draft)s and tenant_id = current_tenant() and not source = any(%(ours)s)
 """
 NAMES = "select name from customers where id = %s and tenant_id = current_tenant()"

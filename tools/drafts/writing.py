@@ -37,6 +37,7 @@ class NewDraft:
     warnings: dict[str, Any] = field(default_factory=dict)
     steps_ms: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
+    lookups: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ async def put_draft(connection: Connection, tenant_id: UUID, new: NewDraft, *, r
             raise Conflict("somebody has decided about this draft meanwhile, or has had it written again")
     draft_id = new_id()
     columns = {name: getattr(new, name) for name in COLUMNS}
-    jsons = {name: Jsonb(value) for name, value in columns.items() if isinstance(value, dict)}
+    jsons = {name: Jsonb(value) for name, value in columns.items() if isinstance(value, dict | list)}
     values = {**columns, **jsons, "id": draft_id, "tenant_id": tenant_id, "replaces": replaces.id if replaces else None}
     inserted = await connection.execute(INSERT, values)
     if not inserted.rowcount:
@@ -77,7 +78,7 @@ async def put_draft(connection: Connection, tenant_id: UUID, new: NewDraft, *, r
 COLUMNS = (
     "ticket_id", "content", "marked", "question", "answers_event_id", "created_by", "language", "instruction",
     "prompt_version_id", "model", "intent", "severity", "tier", "score", "level", "confidence", "warnings", "steps_ms",
-    "usage",
+    "usage", "lookups",
 )  # fmt: skip
 _ALL = ("id", "tenant_id", "replaces", *COLUMNS)
 SUPERSEDE = """

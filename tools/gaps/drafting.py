@@ -138,10 +138,10 @@ ALREADY = "an article was drafted for this gap, or answers it, already"
 STANDS = "select 1 from kb_articles where id = %s and status <> 'deleted'"
 _ASKED = """
 asked as (
-    select q.session_id, q.turn_id, coalesce(max(m.n), 0) as n from kb_gap_questions q
+    select q.session_id, q.draft_id, coalesce(max(m.n), 0) as n from kb_gap_questions q
     left join chat_messages m on m.tenant_id = q.tenant_id and m.turn_id = q.turn_id
-    where q.tenant_id = current_tenant() and q.gap_id = %(gap)s group by q.session_id, q.turn_id
-    order by q.turn_id desc limit 500)
+    where q.tenant_id = current_tenant() and q.gap_id = %(gap)s group by q.id
+    order by q.id desc limit 500)
 """
 REPLIES = f"""
 with {_ASKED},
@@ -154,7 +154,13 @@ told as (
     join tickets t on t.tenant_id = current_tenant() and t.session_id = a.session_id
         and t.status in ('resolved', 'closed')
     join ticket_events e on e.tenant_id = t.tenant_id and e.ticket_id = t.id and e.type = 'reply'
-        and e.data ->> 'author' = 'agent')
+        and e.data ->> 'author' = 'agent'
+    union all
+    select e.data ->> 'text', e.created_at from asked a
+    join drafts d on d.tenant_id = current_tenant() and d.id = a.draft_id
+    join tickets t on t.tenant_id = d.tenant_id and t.id = d.ticket_id and t.status in ('resolved', 'closed')
+    join ticket_events e on e.tenant_id = t.tenant_id and e.ticket_id = t.id and e.type = 'reply'
+        and e.data ->> 'author' = 'agent' and e.created_at > d.created_at)
 select text, max(created_at) as created_at from told where btrim(text) <> ''
 group by text order by created_at desc limit %(most)s
 """
@@ -162,6 +168,10 @@ NAMES = f"""
 with {_ASKED}
 select distinct c.name from asked a join chat_sessions s on s.tenant_id = current_tenant() and s.id = a.session_id
 join customers c on c.tenant_id = s.tenant_id and c.id = s.customer_id where c.name <> ''
+union
+select distinct c.name from asked a join drafts d on d.tenant_id = current_tenant() and d.id = a.draft_id
+join tickets t on t.tenant_id = d.tenant_id and t.id = d.ticket_id
+join customers c on c.tenant_id = t.tenant_id and c.id = t.customer_id where c.name <> ''
 union
 select distinct u.name from users u where u.tenant_id = current_tenant() and u.name <> ''
 """

@@ -10,6 +10,7 @@ from memory import audit
 from memory.database import Connection, Database
 from memory.errors import Invalid, NotFound
 from memory.tenancy import Principal
+from tools.gaps.asking import QUESTION
 
 Status = Literal["open", "dismissed", "resolved"]
 Row = dict[str, Any]
@@ -82,14 +83,16 @@ def _read_cursor(cursor: str) -> tuple[int, UUID]:
 
 
 # Each names the tenant: a layer of its own besides row-level security.
-LIST = """
+LIST = f"""
 with counted as (
-    select q.gap_id, count(*) as questions, count(distinct q.session_id) as sessions, min(q.asked_at) as first_seen,
+    select q.gap_id, count(*) as questions, count(distinct q.session_id) as sessions,
+           count(q.draft_id) as tickets, min(q.asked_at) as first_seen,
            max(q.asked_at) as last_seen, array_remove(array_agg(distinct q.language), '') as languages,
            count(*) filter (where q.reason = 'no_answer') as no_answer,
            count(*) filter (where q.reason = 'clarified') as clarified,
            count(*) filter (where q.reason = 'thumbs_down') as thumbs_down,
-           count(*) filter (where q.reason = 'handed_over') as handed_over
+           count(*) filter (where q.reason = 'handed_over') as handed_over,
+           count(*) filter (where q.reason = 'by_hand') as by_hand
     from kb_gap_questions q
     where q.tenant_id = current_tenant() and (%(id)s::uuid is null or q.gap_id = %(id)s)
           and (%(days)s::int is null or q.asked_at > clock_timestamp() - make_interval(days => %(days)s))
@@ -101,12 +104,11 @@ page as (
           and c.questions >= %(min_size)s
           and (%(questions)s::bigint is null or (c.questions, g.id) < (%(questions)s::bigint, %(last)s::uuid))
     order by c.questions desc, g.id desc limit %(limit)s)
-select p.*, coalesce(e.examples, '{}') as examples from page p cross join lateral (
-    select array_agg(x.question order by x.fit desc, x.turn_id) as examples from (
-        select q.fit, q.turn_id, (select left(string_agg(m.content, E'\\n' order by m.n), 600) from chat_messages m
-            where m.turn_id = q.turn_id and m.tenant_id = current_tenant() and m.author = 'customer') as question
+select p.*, coalesce(e.examples, '{{}}') as examples from page p cross join lateral (
+    select array_agg(x.question order by x.fit desc, x.id) as examples from (
+        select q.fit, q.id, left({QUESTION}, 600) as question
         from kb_gap_questions q where q.tenant_id = current_tenant() and q.gap_id = p.id
-        order by q.fit desc, q.turn_id limit %(examples)s) x where x.question is not null) e
+        order by q.fit desc, q.id limit %(examples)s) x where x.question is not null) e
 order by p.questions desc, p.id desc
 """
 DECIDE = """

@@ -1,9 +1,7 @@
-"""Looks through conversations for questions without a good answer, and puts them into gaps.
+"""Looks through conversations and tickets for questions without a good answer (`asking.py`), and puts them into gaps.
 
-A turn counts once, for the first of these that is found: the customer's thumb was down, it was handed to people because
-there was no answer, the answer was an honest no, or it was a question back after which no answer came. Only what is new
-since the last look is read, embedded and grouped: a gap keeps the sum of its questions' vectors, and who was dismissed
-stays dismissed. A gap that was resolved opens again where the question comes up after that.
+Only what is new since the last look is read, embedded and grouped: a gap keeps the sum of its questions' vectors, and who
+was dismissed stays dismissed. A gap that was resolved opens again where the question comes up after that.
 """
 
 import asyncio
@@ -18,12 +16,11 @@ from kbs.embeddings import Embedder
 from kbs.index import Vectors
 from memory.database import Connection, Database
 from memory.models import new_id
+from tools.gaps.asking import QUESTION, SETTLED, unanswered
 from tools.gaps.clustering import Groups, assign, joined, unit
 
 AT_ONCE = 1000
 """Turns of one look."""
-SETTLED = timedelta(minutes=30)
-"""After which a question back is one that was not answered."""
 OVERLAP = SETTLED + timedelta(minutes=10)
 """Before the newest message that the next look begins with: ids are made before their transactions commit."""
 KNOWN_FOR = "180 days"
@@ -39,7 +36,7 @@ async def look(database: Database, embedder: Embedder, tenant_id: UUID, *, most:
     """One look at what is new; how many questions were put into gaps. None while another process looks."""
     async with database.connection(tenant_id) as connection:
         since = await _looked_until(connection)
-        found = await _unanswered(connection, since, most)
+        found = await unanswered(connection, since, most)
         newest = await _newest(connection, since, found, most)
     found = [row for row in found if (row["question"] or "").strip()]
     if found:
@@ -61,11 +58,6 @@ async def look(database: Database, embedder: Embedder, tenant_id: UUID, *, most:
 async def _looked_until(connection: Connection) -> UUID:
     row = await (await connection.execute(SINCE)).fetchone()
     return row["looked_until"] if row else UUID(int=0)
-
-
-async def _unanswered(connection: Connection, since: UUID, most: int) -> list[dict[str, Any]]:
-    values = {"since": since, "most": most, "settled": SETTLED}
-    return await (await connection.execute(UNANSWERED, values)).fetchall()
 
 
 async def _newest(connection: Connection, since: UUID, found: Sequence[dict[str, Any]], most: int) -> UUID:
@@ -94,9 +86,9 @@ async def _new_ones(
     connection: Connection, found: Sequence[dict[str, Any]], vectors: Vectors
 ) -> tuple[list[dict[str, Any]], Vectors]:
     """Without what another look has put into a gap meanwhile."""
-    rows = await (await connection.execute(KNOWN, ([row["turn_id"] for row in found],))).fetchall()
-    known = {row["turn_id"] for row in rows}
-    new = [n for n, row in enumerate(found) if row["turn_id"] not in known]
+    rows = await (await connection.execute(KNOWN, ([row["id"] for row in found],))).fetchall()
+    known = {row["id"] for row in rows}
+    new = [n for n, row in enumerate(found) if row["id"] not in known]
     return [found[n] for n in new], vectors[new]
 
 
@@ -157,8 +149,8 @@ async def _write_questions(
 ) -> None:
     rows = [
         {
-            "turn": row["turn_id"], "session": row["session_id"], "gap": gap, "reason": row["reason"],
-            "language": row["language"] or "", "fit": fit, "at": row["asked_at"],
+            "id": row["id"], "turn": row["turn_id"], "draft": row["draft_id"], "session": row["session_id"], "gap": gap,
+            "reason": row["reason"], "language": row["language"] or "", "fit": fit, "at": row["asked_at"],
         }
         for row, gap, fit in zip(found, gaps, fits, strict=True)
     ]  # fmt: skip
@@ -193,44 +185,7 @@ insert into kb_gap_searches (tenant_id, looked_until) values (current_tenant(), 
 on conflict (tenant_id) do update set looked_until = greatest(kb_gap_searches.looked_until, excluded.looked_until)
 """
 ALONE = "select pg_try_advisory_xact_lock(hashtextextended(%s, 0)) as alone"
-_SAID = """
-(select string_agg(q.content, E'\\n' order by q.n) from chat_messages q
- where q.turn_id = m.turn_id and q.tenant_id = current_tenant() and q.author = 'customer')
-"""
-_NOT_KNOWN = """
-not exists (select 1 from kb_gap_questions k where k.tenant_id = current_tenant() and k.turn_id = m.turn_id)
-"""
-UNANSWERED = f"""
-with said as (
-    (select m.id, true as since_last,
-            case m.details ->> 'outcome' when 'honest_no' then 'no_answer' else 'clarified' end as reason
-     from chat_messages m
-     where m.tenant_id = current_tenant() and m.id > %(since)s and m.author = 'bot' and m.turn_id is not null
-           and (m.details ->> 'outcome' = 'honest_no' or (
-                m.details ->> 'outcome' = 'clarified' and m.created_at < clock_timestamp() - %(settled)s::interval
-                and not exists (select 1 from chat_messages a where a.tenant_id = current_tenant()
-                    and a.session_id = m.session_id and a.n > m.n and a.details ->> 'outcome' = 'answered')))
-           and {_NOT_KNOWN}
-     order by m.id limit %(most)s)
-    union all
-    (select m.id, false, 'handed_over' from handoffs h join chat_messages m
-        on m.tenant_id = h.tenant_id and m.turn_id = h.turn_id and m.author = 'bot'
-     where h.tenant_id = current_tenant() and h.reason in ('repeated_failure', 'sensitive_unanswered')
-           and h.created_at > clock_timestamp() - interval '90 days' and {_NOT_KNOWN} limit %(most)s)
-    union all
-    (select m.id, false, 'thumbs_down' from feedback f join chat_messages m
-        on m.tenant_id = f.tenant_id and m.id = f.message_id and m.author = 'bot'
-     where f.tenant_id = current_tenant() and f.kind = 'thumb' and f.value < 0 and m.turn_id is not null
-           and f.created_at > clock_timestamp() - interval '90 days' and {_NOT_KNOWN} limit %(most)s)),
-first as (
-    select distinct on (m.turn_id) m.turn_id, m.id as message_id, m.session_id, m.created_at as asked_at,
-           bool_or(s.since_last) over (partition by m.turn_id) as since_last, s.reason,
-           m.details ->> 'language' as language, {_SAID} as question
-    from said s join chat_messages m on m.id = s.id and m.tenant_id = current_tenant()
-    order by m.turn_id, array_position(array['thumbs_down', 'handed_over', 'no_answer', 'clarified'], s.reason))
-select * from first order by message_id
-"""
-KNOWN = "select turn_id from kb_gap_questions where tenant_id = current_tenant() and turn_id = any(%s)"
+KNOWN = "select id from kb_gap_questions where tenant_id = current_tenant() and id = any(%s)"
 GAPS = """
 select id, status, centroid, members from kb_gaps
 where tenant_id = current_tenant() and embedder = %(embedder)s
@@ -254,20 +209,19 @@ where q.tenant_id = current_tenant() and q.gap_id = m.source
 """
 DROP = "delete from kb_gaps where tenant_id = current_tenant() and id = any(%(from)s)"
 ADD_QUESTION = """
-insert into kb_gap_questions (turn_id, tenant_id, session_id, gap_id, reason, language, fit, asked_at)
-values (%(turn)s, current_tenant(), %(session)s, %(gap)s, %(reason)s, %(language)s, %(fit)s, %(at)s)
-on conflict (turn_id) do nothing
+insert into kb_gap_questions (id, tenant_id, session_id, turn_id, draft_id, gap_id, reason, language, fit, asked_at)
+values (%(id)s, current_tenant(), %(session)s, %(turn)s, %(draft)s, %(gap)s, %(reason)s, %(language)s, %(fit)s, %(at)s)
+on conflict (id) do nothing
 """
 OPEN_AGAIN = """
 update kb_gaps g set status = 'open', updated_at = clock_timestamp()
 from unnest(%(gaps)s::uuid[], %(asked)s::timestamptz[]) n(id, asked_at)
 where g.tenant_id = current_tenant() and g.id = n.id and g.status = 'resolved' and n.asked_at > g.decided_at
 """
-STRANGE = """
+STRANGE = f"""
 select g.id, g.members, q.questions from kb_gaps g cross join lateral (
     select array_agg(e.question) as questions from (
-        select (select string_agg(m.content, E'\\n' order by m.n) from chat_messages m where m.turn_id = q.turn_id
-                and m.tenant_id = current_tenant() and m.author = 'customer') as question
+        select {QUESTION} as question
         from kb_gap_questions q where q.tenant_id = g.tenant_id and q.gap_id = g.id order by q.fit desc limit %(most)s) e
     where e.question is not null) q
 where g.tenant_id = current_tenant() and g.embedder <> %(embedder)s and q.questions is not null

@@ -15,7 +15,8 @@ LONGEST_REPLY = 8000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What there is to learn from one approval, as it was written; `names` are taken out of all of it."""
+    """What there is to learn from one approval, as it was written; `names` are taken out of all of it, and so are the
+    figures of what other systems told of the customer."""
 
     kind: LessonKind
     approved_reply_id: UUID
@@ -29,12 +30,13 @@ class Learned:
     intent: str | None
     similarity: float
     names: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
 
 
 async def learn(connection: Connection, tenant_id: UUID, learned: Learned) -> UUID | None:
     """Keep a lesson, once for each approval; its id, or None where this approval has taught already."""
     subject, issue, draft, reply, notes = (
-        redact(text, names=learned.names)
+        redact(text, names=learned.names, accounts=learned.accounts)
         for text in (
             learned.subject, learned.issue[:LONGEST_ISSUE], learned.draft[:LONGEST_REPLY],
             learned.reply[:LONGEST_REPLY], learned.notes,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from ipaddress import ip_address
 
+_FIGURE = re.compile(r"\d(?:[\d.,:/-]*\d)?")
 MARK = re.compile(r"\[removed: [a-z ]+\]")
 _KEPT_ADDRESSES = frozenset({"127.0.0.1", "0.0.0.0", "::1", "::", "255.255.255.255"})  # noqa: S104  compared, not bound
 _NAMES_OF_SECRETS = (
@@ -75,8 +76,11 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 )  # fmt: skip
 
 
-def redact(text: str, *, names: Collection[str] = ()) -> str:
-    """The text without what belongs to one person; `names` are of people who are known to the caller."""
+def redact(text: str, *, names: Collection[str] = (), accounts: Collection[str] = ()) -> str:
+    """The text without what belongs to one person; `names` are of people who are known to the caller, and what
+    `accounts` say in figures (amounts, dates, numbers) is of one of them."""
+    for figure in _figures(accounts):
+        text = figure.sub(_mark("account data"), text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     for pattern in _name_patterns(names):
@@ -87,6 +91,14 @@ def redact(text: str, *, names: Collection[str] = ()) -> str:
 def marks_in(text: str) -> tuple[str, ...]:
     """The marks that stand in a text, each once."""
     return tuple(dict.fromkeys(MARK.findall(text)))
+
+
+def _figures(accounts: Collection[str]) -> list[re.Pattern[str]]:
+    """Of two digits at least, the longest first: a single one stands for too much else."""
+    found = {figure for text in accounts for figure in _FIGURE.findall(text) if sum(map(str.isdigit, figure)) > 1}
+    return [
+        re.compile(rf"(?<!\d){re.escape(each)}(?!\d)") for each in sorted(found, key=lambda each: (-len(each), each))
+    ]
 
 
 def _name_patterns(names: Collection[str]) -> list[re.Pattern[str]]:

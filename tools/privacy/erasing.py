@@ -1,7 +1,8 @@
 """A customer forgotten: rows, files, checkpoints, what was learned from their words, and what was told of them.
 
 Outside the database first, then the rows in one transaction: whatever breaks in between, the customer can still be
-found, and erasing again finishes it. The audit log keeps ids and what colleagues did, and one entry about this.
+found, and erasing again finishes it. The audit log keeps ids and what colleagues did, and one entry about this. What was
+answered to colleagues under an Idempotency-Key is encrypted, and goes within a day.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ from kbs.index import KnowledgeIndex, Postgres, remove
 from memory import audit
 from memory.checkpoints import thread_id
 from memory.database import Connection, Database
+from memory.errors import Unavailable
 from memory.files import Files
 from memory.tenancy import Principal
 from tools.attachments import forgetting
 from tools.privacy.belongings import Row, belongings, one_person
+
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +45,16 @@ async def erase_customer(stores: Stores, by: Principal, customer_id: UUID) -> in
     await _forget_learned(stores, tenant_id, found.get("learned_replies", ()))
     for person in people:
         await forgetting.forget_customer(stores.database, stores.files, tenant_id, person)
-    async with stores.database.connection(tenant_id) as connection:
-        await _delete(connection, people, found)
-        counts = {table: len(rows) for table, rows in found.items()}
-        await audit.write(connection, by, "customer.erased", "customer", customer_id, changes=counts)
+    counts = {table: len(rows) for table, rows in found.items()}
+    for tries_left in range(TRIES - 1, -1, -1):
+        try:
+            async with stores.database.connection(tenant_id) as connection:
+                await _delete(connection, people, found)
+                await audit.write(connection, by, "customer.erased", "customer", customer_id, changes=counts)
+            break
+        except Unavailable:  # a running turn may have held what this held, each waiting for the other
+            if not tries_left:
+                raise
     for session in found.get("chat_sessions", ()):  # after the rows: no turn can write one any more
         await stores.checkpointer.adelete_thread(thread_id(tenant_id, cast(UUID, session["id"])))
     return sum(counts.values())
@@ -68,7 +78,10 @@ async def _delete(connection: Connection, people: list[UUID], found: dict[str, l
     accounts = [row["user_id"] for row in found["customers"] if row["user_id"]]
     about = [*map(str, people), *ids("chat_sessions"), *ids("tickets")]
     keys = [f"customer:{person}" for person in people] + [f"user:{account}" for account in accounts]
-    await connection.execute(LEARNED, (ids("learned_replies"),))
+    lessons = {"lessons": ids("learned_replies")}
+    await connection.execute(LEARNED, lessons)
+    await connection.execute(QUOTED, lessons)
+    await connection.execute(WARNED, lessons)
     await connection.execute(TOLD, {"ids": about})
     await connection.execute(KEYS, {"keys": keys, "ids": [f"%{each}%" for each in about]})
     await connection.execute(PEOPLE, (people,))
@@ -76,7 +89,19 @@ async def _delete(connection: Connection, people: list[UUID], found: dict[str, l
 
 
 # Each names the tenant: a layer of its own besides row-level security.
-LEARNED = "delete from learned_replies where tenant_id = current_tenant() and id::text = any(%s)"
+LEARNED = "delete from learned_replies where tenant_id = current_tenant() and id::text = any(%(lessons)s)"
+QUOTED = """
+update kb_references set quoted = '', title = ''
+where tenant_id = current_tenant() and source in ('example', 'correction') and ref = any(%(lessons)s)
+"""
+WARNED = """
+update drafts d set warnings = jsonb_set(d.warnings, '{corrections}', (
+    select coalesce(jsonb_agg(c), '[]') from jsonb_array_elements(d.warnings -> 'corrections') c
+    where c ->> 'id' <> all(%(lessons)s)))
+where d.tenant_id = current_tenant() and d.warnings ? 'corrections' and exists (
+    select 1 from jsonb_array_elements(d.warnings -> 'corrections') c where c ->> 'id' = any(%(lessons)s))
+"""
+"""What other customers' drafts were shown of a lesson."""
 TOLD = """
 delete from webhook_deliveries
 where tenant_id = current_tenant()

@@ -16,6 +16,8 @@ merged *           {into, into_number} on the one that ends, {merged, merged_num
 linked             {from, to}                                                       ids, of what it duplicates
 sla_missed         {clock, due}
 claimed, reassigned, released, handoff_resolved, returned_to_queue                  of the conversation's handoff
+
+`history` in an event's data marks what happened in another system before it was known here: nobody is told of it.
 """
 
 from datetime import datetime

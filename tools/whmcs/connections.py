@@ -7,6 +7,7 @@ because tickets are known by its ids.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -41,6 +42,12 @@ class Wanted:
     version: int | None = None
 
 
+async def history_until(connection: Connection) -> datetime | None:
+    """Before when tickets and words are history; None without a connection."""
+    row = await _row(connection)
+    return row["history_until"] if row else None
+
+
 def base_of(outbound: Outbound, url: str) -> str:
     """The address without its end, checked. Raises Refused, and Invalid for what can't be an installation."""
     target = outbound.check(url)
@@ -60,11 +67,14 @@ async def save(
         before = await _row(connection)
         if wanted.version is not None and wanted.version != (before["version"] if before else 0):
             raise Conflict("somebody has changed this connection meanwhile; read it again")
-        sealed = _sealed(cipher, before, wanted, moved=before is not None and _host(before["url"]) != _host(url))
-        if before is not None and _host(before["url"]) != _host(url):
+        moved = before is not None and _host(before["url"]) != _host(url)
+        sealed = _sealed(cipher, before, wanted, moved=moved)
+        if moved:
             await _settle_identity(connection, wanted.same_installation)
+        anew = before is None or before["removed_at"] is not None or (moved and not wanted.same_installation)
         values = {
-            "url": url, "options": Jsonb(wanted.options.model_dump()), "every": wanted.options.sync_every_minutes, **sealed
+            "url": url, "options": Jsonb(wanted.options.model_dump()), "every": wanted.options.sync_every_minutes, **sealed,
+            "history": anew or _is_wider(WhmcsOptions.model_validate(before["options"] if before else {}), wanted.options),
         }  # fmt: skip
         await connection.execute(SAVE, values)
         changes = {
@@ -116,6 +126,13 @@ async def try_out(database: Database, cipher: Cipher, outbound: Outbound, princi
     except HelpdeskError as error:
         return {**found, "error": error.detail, "code": error.code}
     return {**found, "ok": True}
+
+
+def _is_wider(before: WhmcsOptions, after: WhmcsOptions) -> bool:
+    """Whether tickets come now that were left out: those are of the past."""
+    if after.include_closed and not before.include_closed:
+        return True
+    return bool(before.departments) and not (after.departments and set(after.departments) <= set(before.departments))
 
 
 def _sealed(cipher: Cipher, before: Row | None, wanted: Wanted, *, moved: bool) -> dict[str, str | None]:
@@ -197,6 +214,7 @@ values (current_tenant(), 1, %(url)s, %(identifier)s, %(secret)s, %(access_key)s
 on conflict (tenant_id) do update
 set version = whmcs_connections.version + 1, url = excluded.url, identifier = excluded.identifier,
     secret = excluded.secret, access_key = excluded.access_key, options = excluded.options, removed_at = null,
+    history_until = case when %(history)s then clock_timestamp() else whmcs_connections.history_until end,
     updated_at = clock_timestamp(), next_sync_at = excluded.next_sync_at, failures = 0, failing_since = null,
     error_code = null, error = null
 """

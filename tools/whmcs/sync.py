@@ -60,6 +60,8 @@ class Slice:
     """When the synchronisation began: what was looked at later needs no second look."""
     until: float
     """By `time.monotonic`: no ticket is begun later."""
+    history_until: datetime | None = None
+    """Nobody is told of tickets and words that WHMCS dates earlier and that were not known here."""
     tally: Tally = field(default_factory=Tally)
     _missing: set[int] = field(default_factory=set)
     """Of those to be taken over, the ones that the list does not have."""
@@ -155,7 +157,9 @@ class Slice:
                 raise Invalid("WHMCS answered with another ticket")
             listed = ticket_id not in self._missing
             taken = await self._store(
-                lambda connection: take(connection, self.tenant_id, ticket, self.options, listed=listed)
+                lambda connection: take(
+                    connection, self.tenant_id, ticket, self.options, listed=listed, history_until=self.history_until
+                )
             )
         self._away = 0
         self._count(taken)

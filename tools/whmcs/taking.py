@@ -3,6 +3,9 @@
 Words are told apart by their ids in WHMCS, so that taking a ticket over twice, or by two at once, writes them once. A
 status is followed when WHMCS changes it; what colleagues decide here in between stays. An approved reply that went out
 from here is not repeated as somebody's words: the event that shows it gets its id.
+
+A ticket that is new here may have a past: what WHMCS dates before `history_until` is taken over as history. It is all
+there to read, but no webhook tells of it, no draft is written for it, and no clock that ran out then is late now.
 """
 
 from dataclasses import dataclass
@@ -38,12 +41,13 @@ class Taken:
 
 
 async def take(
-    connection: Connection, tenant_id: UUID, ticket: wire.Ticket, options: WhmcsOptions, *, listed: bool = True
-) -> Taken:
+    connection: Connection, tenant_id: UUID, ticket: wire.Ticket, options: WhmcsOptions, *, listed: bool = True,
+    history_until: datetime | None = None,
+) -> Taken:  # fmt: skip
     """Take over what is new of a ticket. A transaction at a time per ticket: others wait for its row."""
     row = await _known(connection, ticket.id)
     if row is None:
-        return await _open(connection, tenant_id, ticket, options)
+        return await _open(connection, tenant_id, ticket, options, history_until)
     return await _update(connection, tenant_id, row, ticket, options, listed=listed)
 
 
@@ -60,7 +64,9 @@ async def take_deletion(connection: Connection, ticket_id: int) -> Taken | None:
     return Taken(kind="changed", ticket_id=row["id"])
 
 
-async def _open(connection: Connection, tenant_id: UUID, ticket: wire.Ticket, options: WhmcsOptions) -> Taken:
+async def _open(
+    connection: Connection, tenant_id: UUID, ticket: wire.Ticket, options: WhmcsOptions, history_until: datetime | None
+) -> Taken:
     status = options.status_of(ticket.status)
     customer_id = await customer_of(connection, tenant_id, ticket, options)
     opened = await open_ticket(
@@ -68,9 +74,16 @@ async def _open(connection: Connection, tenant_id: UUID, ticket: wire.Ticket, op
         content=plain(ticket.opening.message) if ticket.opening else "", department=ticket.deptname[:60],
         opened_by="agent" if ticket.admin else "customer", actor=ACTOR, priority=PRIORITY_OF.get(ticket.priority.lower()),
         as_it_was=_past(ticket, options, status or "open"),
+        is_history=_is_history(wire.time_of(ticket.date, options.timezone), history_until),
     )  # fmt: skip
-    await _say(connection, tenant_id, opened.id, [reply for reply in ticket.replies if reply.id], options)
+    await _say(
+        connection, tenant_id, opened.id, [reply for reply in ticket.replies if reply.id], options, history_until
+    )
     return Taken(kind="opened", ticket_id=opened.id, unmapped=None if status else ticket.status)
+
+
+def _is_history(at: datetime | None, until: datetime | None) -> bool:
+    return at is not None and until is not None and at < until
 
 
 def _past(ticket: wire.Ticket, options: WhmcsOptions, status: Status) -> dict[str, Any]:
@@ -165,8 +178,9 @@ def _department(mark: str) -> str:
 
 
 async def _say(
-    connection: Connection, tenant_id: UUID, ticket_id: UUID, replies: list[wire.Reply], options: WhmcsOptions
-) -> int:
+    connection: Connection, tenant_id: UUID, ticket_id: UUID, replies: list[wire.Reply], options: WhmcsOptions,
+    history_until: datetime | None = None,
+) -> int:  # fmt: skip
     """Write words that are new here, in their order, where the ticket's matter goes on; how many."""
     if not replies:
         return 0
@@ -183,6 +197,8 @@ async def _say(
             data["name"] = reply.admin
         if reply.attachments:
             data["files_in_whmcs"] = [file.filename for file in reply.attachments if file.filename]
+        if _is_history(at, history_until):
+            data["history"] = True
         external_id = word_id(reply)
         await add_event(connection, tenant_id, home, "reply", actor=ACTOR, data=data, at=at, external_id=external_id)
         written += 1

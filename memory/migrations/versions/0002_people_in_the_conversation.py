@@ -16,7 +16,7 @@ OWN = ("attachments", "feedback", "webhook_deliveries", "webhook_endpoints")
 # Deliveries are written with the event that they tell of, so that neither can be without the other. The trigger runs as
 # whoever writes, inside the tenant; an event of which no endpoint wants to hear costs one look at the endpoints' index.
 # The endpoints are locked against removal until the end: one that is being removed must not fail the event.
-# A note is for colleagues alone, also outside.
+# A note is for colleagues alone, also outside. What is marked as history happened elsewhere before we knew of it.
 WEBHOOKS = (
     """
     create function time_ordered_id() returns uuid language sql volatile parallel safe as $$
@@ -54,7 +54,7 @@ WEBHOOKS = (
     """
     create function ticket_event_told() returns trigger language plpgsql as $$
     begin
-        if new.type <> 'note' and exists (select 1 from webhook_endpoints where tenant_id = new.tenant_id) then
+        if new.type <> 'note' and not new.data ? 'history' and exists (select 1 from webhook_endpoints where tenant_id = new.tenant_id) then
             perform tell_endpoints(new.tenant_id, 'ticket.' || new.type, new.created_at,
                 (select new.data || jsonb_build_object('ticket_id', t.id, 'number', t.number, 'status', t.status,
                         'subject', t.subject, 'priority', t.priority, 'customer_id', t.customer_id,

@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("steps_ms", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("usage", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("lookups", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("created_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("decided_by", sa.Uuid(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
@@ -87,6 +88,10 @@ def upgrade() -> None:
     )
     op.create_index("drafts_queue", "drafts", ["tenant_id", "status", "id"], unique=False)
     op.create_index("drafts_ticket", "drafts", ["ticket_id", "id"], unique=False)
+    op.create_index(
+        "drafts_poor", "drafts", ["tenant_id", "id"], unique=False,
+        postgresql_where=sa.text("level in ('low', 'very_low') or warnings ? 'missing_knowledge'"),
+    )  # fmt: skip
     op.create_table(
         "approved_replies",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),

@@ -109,23 +109,31 @@ def upgrade() -> None:
     op.create_table(
         "kb_gap_questions",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
-        sa.Column("turn_id", sa.Uuid(), nullable=False),
-        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=True),
+        sa.Column("turn_id", sa.Uuid(), nullable=True),
+        sa.Column("draft_id", sa.Uuid(), nullable=True),
         sa.Column("gap_id", sa.Uuid(), nullable=False),
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("language", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("fit", sa.Float(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("num_nonnulls(turn_id, draft_id) < 2", name="kb_gap_questions_of_one_at_most"),
+        sa.ForeignKeyConstraint(["tenant_id", "draft_id"], ["drafts.tenant_id", "drafts.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["tenant_id", "gap_id"], ["kb_gaps.tenant_id", "kb_gaps.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["tenant_id", "session_id"], ["chat_sessions.tenant_id", "chat_sessions.id"], ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["tenant_id", "turn_id"], ["turns.tenant_id", "turns.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("turn_id"),
+        sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("kb_gap_questions_gap", "kb_gap_questions", ["gap_id", "asked_at"], unique=False)
     op.create_index("kb_gap_questions_session", "kb_gap_questions", ["session_id"], unique=False)
+    op.create_index(
+        "kb_gap_questions_draft", "kb_gap_questions", ["draft_id"], unique=False,
+        postgresql_where=sa.text("draft_id is not null"),
+    )  # fmt: skip
     op.add_column(
         "kb_article_versions",
         sa.Column("category", sqlmodel.sql.sqltypes.AutoString(), server_default="", nullable=False),

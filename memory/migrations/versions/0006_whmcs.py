@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("secret", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("access_key", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("options", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("history_until", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("next_sync_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
