@@ -2,6 +2,7 @@
 # make check  linter and type checker             make lock    pin the dependencies anew
 # make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them)
 # make bench  the product beside a tutorial's app on one machine (an idle one, for a quarter of an hour)
+# make limits 2,000 open streams, four times too many questions, half an hour of work (an idle machine, for 35 minutes)
 # make evals  how good the answers are, measured on our own cases (EVALS='retrieval --data FOLDER' for more)
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 LOCK := uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check lock faults bench evals
+.PHONY: run test check lock faults bench limits evals
 run: .venv/ready
 	$(BIN)/helpdesk serve
 
@@ -22,6 +23,10 @@ faults: .venv/ready
 bench: .venv/ready
 	mkdir -p data
 	$(BIN)/python -m tests.bench.run --thread 200 --out data/bench.json --plot data/bench.svg
+
+limits: .venv/ready
+	mkdir -p data
+	$(BIN)/python -m tests.bench.limits --out data/limits.json
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -51,8 +51,8 @@ class Customer:
         return turn
 
 
-async def ours(http: aiohttp.ClientSession, base: str) -> Customer:
-    async with http.post(f"{base}/api/v1/chat/sessions", headers={"X-Widget-Key": "demo"}) as answer:
+async def ours(http: aiohttp.ClientSession, base: str, widget_key: str = "demo") -> Customer:
+    async with http.post(f"{base}/api/v1/chat/sessions", headers={"X-Widget-Key": widget_key}) as answer:
         opened: dict[str, Any] = await answer.json()
     headers = {"Authorization": f"Bearer {opened['visitor_token']}", "Accept": "text/event-stream"}
     return Customer(http, f"{base}/api/v1/chat/sessions/{opened['session_id']}/messages", headers)

@@ -1,0 +1,106 @@
+"""Which turn of this process begins next, and when to say that there are too many.
+
+The half of a turn up to the model is this process's own work. Begun all at once, a burst would make every answer slow
+together, those of other tenants too. So few turns are in that half at a time; the rest wait, and tenants take turns: who
+sends much waits for itself. Whoever would wait too long is told so before their message is stored.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+from memory.errors import TooMany
+
+AT_ONCE = 16
+"""Turns in their first half. Enough to keep the processor busy while some wait for the database or for a vector."""
+PATIENCE_S = 8.0
+"""That a turn may wait to begin."""
+LATELY = 64
+"""Turns by which the pace is judged."""
+
+
+class Admission:
+    """The turns of one process that wait to begin."""
+
+    def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S) -> None:
+        self._free = at_once
+        self._at_once = at_once
+        self._patience_s = patience_s
+        self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
+        self._begun: deque[float] = deque(maxlen=LATELY)
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(line) for line in self._waiting.values())
+
+    def check(self, tenant_id: UUID) -> None:
+        """Raises TooMany where another turn of this tenant would wait too long."""
+        line = self._waiting.get(tenant_id)
+        if not line or len(line) < self._at_once:
+            return
+        wait_s = len(line) * len(self._waiting) * self._pause_s()
+        if wait_s > self._patience_s:
+            raise TooMany(
+                "too much is being asked at once; please try again in a moment", retry_after=max(1.0, wait_s / 2)
+            )
+
+    @asynccontextmanager
+    async def turn(self, tenant_id: UUID) -> AsyncIterator[Callable[[], None]]:
+        """Wait to begin; call what is given once the first half is over, at the latest it is over with the block."""
+        await self._enter(tenant_id)
+        held = True
+
+        def leave() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._pass_on()
+
+        try:
+            yield leave
+        finally:
+            leave()
+
+    async def _enter(self, tenant_id: UUID) -> None:
+        if self._free:
+            self._free -= 1
+        else:
+            place = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(tenant_id, deque()).append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                if place.done() and not place.cancelled():  # it was given the place in the moment in which it gave up
+                    self._pass_on()
+                else:
+                    self._forget(tenant_id, place)
+                raise
+        self._begun.append(time.monotonic())
+
+    def _pass_on(self) -> None:
+        """Give a place to the next tenant's oldest turn; its tenant goes to the end of the row."""
+        while self._waiting:
+            tenant_id, line = self._waiting.popitem(last=False)
+            place = line.popleft()
+            if line:
+                self._waiting[tenant_id] = line
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+    def _forget(self, tenant_id: UUID, place: "asyncio.Future[None]") -> None:
+        if line := self._waiting.get(tenant_id):
+            with suppress(ValueError):
+                line.remove(place)
+            if not line:
+                del self._waiting[tenant_id]
+
+    def _pause_s(self) -> float:
+        """Between two turns that begin, lately."""
+        if len(self._begun) < 2:
+            return 0.0
+        return (time.monotonic() - self._begun[0]) / len(self._begun)

@@ -1,0 +1,108 @@
+"""Turns begin a few at a time, tenants in turn, and who would wait too long is told at once."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
+
+import pytest
+
+from agent.admission import Admission
+from memory.errors import TooMany
+
+NOISY, QUIET = uuid4(), uuid4()
+
+
+class Play:
+    """Turns that begin, are noted, and stay in their first half until they are let go."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+        self.begun: list[UUID] = []
+        self.leaving: list[Callable[[], None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.end = asyncio.Event()
+
+    async def ask(self, tenant_id: UUID, times: int = 1) -> None:
+        for _ in range(times):
+            self.tasks.append(asyncio.create_task(self._turn(tenant_id)))
+        await self.settle()
+
+    async def _turn(self, tenant_id: UUID) -> None:
+        async with self.admission.turn(tenant_id) as leave:
+            self.begun.append(tenant_id)
+            self.leaving.append(leave)
+            await self.end.wait()
+
+    async def let_go(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.leaving.pop(0)()
+            await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.end.set()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def play() -> Play:
+    return Play(Admission(at_once=2))
+
+
+async def test_only_a_few_are_in_their_first_half(play: Play) -> None:
+    await play.ask(NOISY, 5)
+    assert (len(play.begun), play.admission.waiting) == (2, 3)
+    await play.let_go()
+    assert (len(play.begun), play.admission.waiting) == (3, 2)
+    await play.close()
+    assert (len(play.begun), play.admission.waiting) == (5, 0)
+
+
+async def test_tenants_take_turns(play: Play) -> None:
+    await play.ask(NOISY, 20)
+    await play.ask(QUIET, 2)
+    await play.let_go(4)
+    assert play.begun[2:] == [NOISY, QUIET, NOISY, QUIET]
+    await play.close()
+
+
+async def test_a_turn_leaves_its_place_once(play: Play) -> None:
+    async with AsyncExitStack() as stack:
+        leave = await stack.enter_async_context(play.admission.turn(NOISY))
+        leave()
+        leave()
+    await play.ask(NOISY, 4)
+    assert len(play.begun) == 2
+    await play.close()
+
+
+async def test_who_gives_up_leaves_no_gap(play: Play) -> None:
+    await play.ask(NOISY, 4)
+    play.tasks[2].cancel()
+    await play.settle()
+    assert play.admission.waiting == 1
+    play.leaving.pop(0)()  # the place is given to the last one, which is cancelled before it hears of it
+    play.tasks[3].cancel()
+    await play.settle()
+    await play.ask(QUIET)
+    assert play.begun[-1] == QUIET
+    await play.close()
+
+
+async def test_who_would_wait_too_long_is_told_when_to_come_back() -> None:
+    admission = Admission(at_once=2, patience_s=0.05)
+    play = Play(admission)
+    await play.ask(NOISY, 2)
+    admission.check(NOISY)
+    await asyncio.sleep(0.1)  # two turns began, and then nothing for long
+    await play.ask(NOISY, 4)
+    with pytest.raises(TooMany) as refused:
+        admission.check(NOISY)
+    assert refused.value.retry_after is not None
+    assert refused.value.retry_after >= 1
+    admission.check(QUIET)
+    await play.close()
