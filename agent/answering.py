@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.grounding import verify_sentence
+from agent.links import inert, seen
 from agent.sentences import Kind, SentenceBuffer, kind_of, split
+from agent.unspoken import Unspoken
 from kbs.passages import Passage
 from memory.database import Database
 from memory.events import Event
@@ -20,6 +22,8 @@ from memory.streams import Streams
 from memory.turns import Lease, release_text
 
 _CODE_OR_MARK = re.compile(r"(?P<code>`+[^`\n]*`+)|(?P<space>\s?)\[(?P<number>\d{1,2})\]")
+TAIL = 60
+"""Characters before a unit in which what it gives away may begin."""
 _TRAILING_SPACE = re.compile(r"\s*\Z")
 
 
@@ -28,6 +32,12 @@ class Wording:
     """Text that is verified unit by unit and numbered by what it cites; who extends it says where it goes."""
 
     verify: bool = True
+    asked: str = ""
+    """The question: a condition that it names need not be said again."""
+    hosts: frozenset[str] | None = None
+    """Links may lead to these, and nothing else in the text leads anywhere; None: every link stays."""
+    unspoken: Unspoken | None = None
+    """What the model was told and the text may not give away."""
     text: str = ""
     pending: str = ""
     """Words that claim nothing and lead up to some that do: released with the first supported unit."""
@@ -55,7 +65,7 @@ class Wording:
         """Release what led up to nothing, unless what it announced was withheld."""
         pending, self.pending = self.pending, ""
         if pending.strip() and not self.withheld:
-            await self._release(pending)
+            await self._let_out(pending)
 
     def discard(self) -> None:
         """Forget what was never completed or never led up to anything."""
@@ -64,7 +74,15 @@ class Wording:
 
     async def say(self, text: str) -> None:
         """Words of our own: they claim nothing that a passage would have to support."""
-        await self._release(f"\n\n{text}" if self.text.strip() else text)
+        await self._let_out(f"\n\n{text}" if self.text.strip() else text)
+
+    async def _let_out(self, text: str) -> None:
+        """Release a piece, with nothing in it that a reader's client would fetch or follow."""
+        if self.hosts is not None:
+            text = inert(text, self.hosts)
+            if self.text.endswith("]") and text.startswith("("):
+                text = f" {text}"  # or the two would be a link together
+        await self._release(text)
 
     async def _release(self, text: str) -> None:
         """Let a piece of text go out."""
@@ -80,22 +98,27 @@ class Wording:
         if not unit.strip():
             await self._lead_up(unit)
             return
-        support = verify_sentence(unit, [*passages, *self.told])
-        if self.verify and not support.supported:
+        unit = seen(unit)
+        support = verify_sentence(unit, [*passages, *self.told], said=f"{self.asked} {self.text}")
+        if self.verify and not (support.supported and self._may_be_told(unit, passages)):
             self._withhold(unit)
         elif support.factual or not self.verify:
             self.supported += 1
             pending, self.pending = self.pending, ""
-            await self._release(pending + self._cite(unit, support.passage_numbers, passages))
+            await self._let_out(pending + self._cite(unit, support.passage_numbers, passages))
         else:
             await self._lead_up(_renumber(unit, {}))
 
     async def _lead_up(self, text: str) -> None:
         """Words without a claim follow at once in a running answer; before it they wait for what they announce."""
         if self.text.strip():
-            await self._release(text)
+            await self._let_out(text)
         else:
             self.pending += text
+
+    def _may_be_told(self, unit: str, passages: Sequence[Passage]) -> bool:
+        before = f"{self.text}{self.pending}"[-TAIL:]
+        return self.unspoken is None or not self.unspoken.heard_in(unit, before, [*passages, *self.told])
 
     def _cite(self, unit: str, numbers: tuple[int, ...], passages: Sequence[Passage]) -> str:
         """The unit with its citations in the answer's own numbering; one is added where the model gave none."""

@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from agent.answering import Wording
 from agent.graph import TurnGraph, build_graph
 from agent.parts import Parts
-from agent.preparing import Scene, Setting, searcher, surroundings
+from agent.preparing import Scene, Setting, own_words, searcher, surroundings
 from agent.state import Before, Tokens, TurnState
 from kbs.retrieval_cache import Retrieved
 from memory.events import Event
@@ -96,11 +96,11 @@ async def rehearse(
     scene = replace(scene, attachments=was_read)
     heard = _Heard(searcher(parts, scene.principal, setting))
     rehearsal = Rehearsal(ticket=ticket or _no_ticket(scene))
-    answer = Unsaid()
+    answer = Unsaid(hosts=frozenset(setting.options.link_hosts))
     turn = TurnContext(
         principal=scene.principal, lease=_no_lease(scene), database=parts.database.reading(), streams=notebook,
         options=setting.options, search=heard.search, people_there=scene.people_there, rehearsal=rehearsal,
-        as_of=as_of,
+        as_of=as_of, words=own_words(scene),
     )  # fmt: skip
     found = before or Before()
     output = await _graph().ainvoke(

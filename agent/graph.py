@@ -1,7 +1,7 @@
 """The turn as a LangGraph state machine.
 
     START ─▶ guard ─┬─▶ refuse ──────────────────────────────┐
-                    ├─▶ smalltalk ───────────────────────────┤
+                    ├─▶ smalltalk, file_ticket ──────────────┤
                     ├─▶ escalate ◀───────────────┐           │
                     └─▶ [recall | retrieve |     │           ▼
                          classify] ─▶ assess ─┬─▶│clarify ─▶ remember ─▶ END
@@ -38,17 +38,21 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
         .add_node("tools", answering.use_tools)
         .add_node("clarify", closing.clarify)
         .add_node("smalltalk", closing.smalltalk)
+        .add_node("file_ticket", closing.file_ticket)
         .add_node("refuse", closing.refuse)
         .add_node("escalate", closing.escalate)
         .add_node("remember", closing.remember)
         .add_edge(START, "guard")
-        .add_conditional_edges("guard", judging.after_guard, ["refuse", "escalate", "smalltalk", *SEARCHES])
+        .add_conditional_edges(
+            "guard", judging.after_guard, ["refuse", "escalate", "smalltalk", "file_ticket", *SEARCHES]
+        )
         .add_edge(SEARCHES, "assess")
         .add_conditional_edges("assess", judging.after_assess, ["respond", "clarify", "escalate"])
         .add_conditional_edges("respond", answering.after_respond, ["tools", "escalate", "remember"])
         .add_edge("tools", "respond")
         .add_edge("clarify", "remember")
         .add_edge("smalltalk", "remember")
+        .add_edge("file_ticket", "remember")
         .add_edge("refuse", "remember")
         .add_edge("escalate", "remember")
         .add_edge("remember", END)

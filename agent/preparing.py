@@ -5,6 +5,7 @@ a rehearsal may change either, and then runs through the same graph.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from memory.patience import within
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.attachments.reading import files_of_session
+from tools.consent import OwnWords
 from tools.context import Search, TurnContext
 from tools.handoffs.people import people_are_there
 from tools.handoffs.requesting import open_handoff
@@ -62,7 +64,7 @@ class Scene:
     waiting_ticket: Ticket | None = None
 
 
-async def prepare(parts: Parts, lease: Lease) -> GraphContext:
+async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None) -> GraphContext:
     """The surroundings of one turn."""
     async with parts.database.connection(lease.tenant_id) as connection:
         setting = await read_setting(connection, lease.tenant_id)
@@ -74,12 +76,19 @@ async def prepare(parts: Parts, lease: Lease) -> GraphContext:
     turn = TurnContext(
         principal=scene.principal, lease=lease, database=parts.database, streams=parts.streams,
         options=setting.options, search=searcher(parts, scene.principal, setting), people_there=scene.people_there,
+        words=own_words(scene),
     )  # fmt: skip
-    answer = Answer(database=parts.database, streams=parts.streams, lease=lease)
-    return surroundings(parts, scene, setting, turn=turn, answer=answer)
+    answer = Answer(
+        database=parts.database, streams=parts.streams, lease=lease, asked=scene.question,
+        hosts=frozenset(setting.options.link_hosts),
+    )  # fmt: skip
+    return surroundings(parts, scene, setting, turn=turn, answer=answer, begun=begun)
 
 
-def surroundings(parts: Parts, scene: Scene, setting: Setting, *, turn: TurnContext, answer: Wording) -> GraphContext:
+def surroundings(
+    parts: Parts, scene: Scene, setting: Setting, *, turn: TurnContext, answer: Wording,
+    begun: Callable[[], None] = lambda: None,
+) -> GraphContext:  # fmt: skip
     """What the graph runs in: this scene under this setting, with the answer going where `answer` lets it."""
     return GraphContext(
         turn=turn,
@@ -96,7 +105,14 @@ def surroundings(parts: Parts, scene: Scene, setting: Setting, *, turn: TurnCont
         answer=answer,
         waiting_ticket=scene.waiting_ticket,
         deadline=time.monotonic() + MODELS_S,
+        begun=begun,
     )
+
+
+def own_words(scene: Scene) -> OwnWords:
+    """What the customer themselves wrote, apart from all that others did."""
+    before = tuple(message.content for message in scene.history if message.author == "customer")
+    return OwnWords(now=scene.question, before=before)
 
 
 def searcher(parts: Parts, principal: Principal, setting: Setting) -> Search:

@@ -33,7 +33,8 @@ def details(state: TurnState, context: GraphContext) -> dict[str, Any]:
     kept.pop("message")
     found, spent = state["classification"], state.get("tokens", Tokens())
     return {
-        **kept, "outcome": state.get("outcome"), "withheld": context.answer.withheld, "language": found.language,
+        **kept, "outcome": state.get("outcome"), "offered": state.get("offered"),
+        "withheld": context.answer.withheld, "language": found.language,
         "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
         "tokens": {"input": spent.input, "output": spent.output}, "inputs": inputs(state, context),
     }  # fmt: skip

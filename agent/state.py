@@ -5,6 +5,7 @@ passes through channels that no checkpoint sees.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 from uuid import UUID
@@ -29,6 +30,7 @@ from tools.guardrails import GuardRules, Verdict
 from tools.recall import Recollection
 
 Outcome = Literal["answered", "honest_no", "clarified", "refused", "escalated", "smalltalk", "model_failed"]
+Offer = Literal["ticket", "human"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Before:
 
     failed_attempts: int = 0
     clarifying: bool = False
+    offered: Offer | None = None
 
 
 class TurnState(TypedDict, total=False):
@@ -55,8 +58,10 @@ class TurnState(TypedDict, total=False):
     last_intent: str | None
     last_turn: str
 
+    accepts: Annotated[bool, UntrackedValue]
+    """The message says yes and nothing else."""
     before: Annotated[Before, UntrackedValue]
-    """The first two fields as the turn found them."""
+    """The first two fields as the turn found them, and what the answer before offered."""
     verdict: Annotated[Verdict, UntrackedValue]
     recollection: Annotated[Recollection, UntrackedValue]
     retrieved: Annotated[Retrieved, UntrackedValue]
@@ -73,6 +78,8 @@ class TurnState(TypedDict, total=False):
     tokens: Annotated[Tokens, UntrackedValue]
     """What the answer's model read and wrote in this turn."""
     outcome: Annotated[Outcome, UntrackedValue]
+    offered: Annotated[Offer | None, UntrackedValue]
+    """What the answer asks the customer whether they want it; it is kept beside the answer, and a yes is their wish."""
     ticket: Annotated[Ticket, UntrackedValue]
 
 
@@ -107,6 +114,8 @@ class GraphContext:
     """Of the handoff that is open already."""
     deadline: float
     """When the models of this turn must have ended, on the monotonic clock."""
+    begun: Callable[[], None]
+    """To be told when the model has the question: another turn may begin."""
 
     @property
     def has_new_files(self) -> bool:

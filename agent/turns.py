@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from agent import metrics
+from agent.admission import Admission
 from agent.parts import Parts
 from agent.phrases import say
 from agent.preparing import prepare
@@ -61,6 +62,7 @@ class Turns:
     tidy: Callable[[UUID, UUID], Awaitable[None]] | None = None
     """Has a long session tidied in the background."""
     draining: bool = False
+    admission: Admission = field(default_factory=Admission)
     _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -72,8 +74,11 @@ class Turns:
         self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False,
         details: dict[str, Any] | None = None,
     ) -> Accepted:  # fmt: skip
-        """Store a customer's message in the caller's transaction; call `start` with the result once it has committed."""
+        """Store a customer's message in the caller's transaction; call `start` with the result once it has committed.
+        Raises TooMany where its turn would have to wait for too long."""
         assert principal.customer_id is not None  # routes let only customers' messages through here
+        if session.mode != "human":
+            self.admission.check(session.tenant_id)
         return await turns.accept(
             entry, session, text, author_id=principal.customer_id, owner=self.parts.process,
             reject_if_busy=reject_if_busy, details=details,
@@ -115,8 +120,8 @@ class Turns:
         ran = _Ran("completed")
         keeper = asyncio.create_task(self._keep(lease, asyncio.current_task()))
         try:
-            async with asyncio.timeout(TURN_S):
-                ran = await self._answer(lease)
+            async with self.admission.turn(lease.tenant_id) as begun, asyncio.timeout(TURN_S):
+                ran = await self._answer(lease, begun)
         except LeaseLost:
             ran = _Ran("lost")
             return
@@ -144,9 +149,9 @@ class Turns:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _answer(self, lease: Lease) -> "_Ran":
-        """Run the graph and store its answer."""
-        context = await prepare(self.parts, lease)
+    async def _answer(self, lease: Lease, begun: Callable[[], None]) -> "_Ran":
+        """Run the graph and store its answer; `begun` is told when the model has the question."""
+        context = await prepare(self.parts, lease, begun)
         thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
         if lease.attempts > 1:
             await checkpoints.forget_turn(self.parts.checkpointer, self.parts.database, thread, lease.turn_id)

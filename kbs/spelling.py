@@ -54,6 +54,9 @@ class Vocabulary:
         return min(near, key=lambda found: (found[1], -self.counts[found[0]], found[0]))[0]
 
 
+_NOTHING = Vocabulary({}, {})
+
+
 def vocabulary_of(texts: Iterable[str]) -> Vocabulary:
     counts: dict[str, int] = {}
     for text in texts:
@@ -83,11 +86,14 @@ def corrected(text: str, known: Vocabulary) -> str:
 
 def unknown_words(text: str) -> bool:
     """Whether an English question has a word that is not everyday English: only then the knowledge base's are needed."""
-    words = (word.lower() for word in _WORD.findall(text))
-    if all(word in CONTRACTED or word in common_words() for word in words):
+    if is_everyday(text):
         return False
     language, certainty = rank_languages(text, LANGUAGES)[0]
     return language == "en" or certainty < FOREIGN
+
+
+def is_everyday(text: str) -> bool:
+    return all(word in CONTRACTED or word in common_words() for word in map(str.lower, _WORD.findall(text)))
 
 
 def _is_known(word: str, known: Vocabulary) -> bool:
@@ -95,6 +101,11 @@ def _is_known(word: str, known: Vocabulary) -> bool:
     stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending)]
     forms = [word, *(form for stem in stems for form in (stem, f"{stem}e") if len(form) >= SHORTEST)]
     return any(form in known or form in common_words() for form in forms)
+
+
+def is_common(word: str) -> bool:
+    """Whether a word in lower case is everyday English, as it stands or with an ending."""
+    return word in CONTRACTED or _is_known(word, _NOTHING)
 
 
 @cache

@@ -1,12 +1,12 @@
 """The tools that a model may call, by the role of whom it acts for.
 
 A tool's arguments never name a tenant, customer or session: those come from the turn's context. Every effect is
-recorded under the turn's own number, in the transaction of the effect. What goes wrong is told to the model as an
-instruction, not as a trace.
+recorded under the turn's own number, in the transaction of the effect, and needs a wish of the customer's own: see
+tools/consent.py. What goes wrong is told to the model as an instruction, not as a trace.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from memory.events import Journal
 from memory.models import Ticket
 from memory.tenancy import Role
 from tools import recall, tickets
+from tools.consent import HELD_BACK, Wish
 from tools.context import Deed, OnlyRehearsed, TurnContext
 from tools.escalation_policy import EscalationReason
 from tools.handoffs.requesting import Request, request_handoff
@@ -52,8 +53,7 @@ class SearchArguments(Arguments):
 
 
 class TicketArguments(Arguments):
-    subject: str = Field(min_length=3, max_length=200, description="one line that names the problem")
-    content: str = Field(min_length=3, max_length=4000, description="what happened, in the customer's words")
+    subject: str = Field(min_length=3, max_length=200, description="one line that names the problem, in their words")
 
 
 class HumanArguments(Arguments):
@@ -61,7 +61,7 @@ class HumanArguments(Arguments):
 
 
 class FactArguments(Arguments):
-    fact: str = Field(min_length=3, max_length=300, description="one lasting fact about the customer, never a secret")
+    fact: str = Field(min_length=3, max_length=300, description="what the customer says of themselves, in their words")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,8 @@ class Tool:
     roles: frozenset[Role]
     once: bool = False
     """At most one call in a turn has its effect."""
+    changes: Wish | None = None
+    """The wish of the customer without which it does nothing; None for a tool that changes nothing and can't."""
     run: Callable[[TurnContext, Any], Awaitable[Outcome]]
 
     def schema(self) -> dict[str, Any]:
@@ -121,26 +123,30 @@ async def list_my_tickets(context: TurnContext, arguments: Nothing) -> Outcome:
 
 
 async def open_ticket(context: TurnContext, arguments: TicketArguments) -> Outcome:
+    """Open a ticket that holds the customer's own messages."""
     ordinal = next(context.ordinals)
+    told = {"subject": context.words.subject(arguments.subject), "content": context.words.matter}
 
     async def do(entry: Journal) -> Ticket:
         opened = await tickets.open_ticket(
             entry.connection, tenant_id=context.principal.tenant_id, customer_id=context.customer_id,
-            subject=arguments.subject, content=arguments.content, opened_by="model", actor=context.principal.key,
-            session_id=context.session_id,
+            subject=told["subject"], content=told["content"],
+            opened_by="model", actor=context.principal.key, session_id=context.session_id,
         )  # fmt: skip
         await _record(context, entry.connection, ordinal, "open_ticket", {"ticket_id": str(opened.id)})
         return opened
 
-    ticket = await context.act("open_ticket", arguments.model_dump(), do, rehearsed=lambda scene: scene.ticket)
+    ticket = await context.act("open_ticket", told, do, rehearsed=lambda scene: scene.ticket)
     return Outcome(text=f"Ticket #{ticket.number} is open. Tell the customer its number.", evidence=True, ticket=ticket)
 
 
 async def request_human(context: TurnContext, arguments: HumanArguments) -> Outcome:
+    """Hand over; what colleagues read of it is the customer's own words, not the model's reason."""
     ordinal = next(context.ordinals)
+    told = {"summary": context.words.subject(arguments.reason)}
     request = Request(
         session_id=context.session_id, customer_id=context.customer_id, reason=EscalationReason.AGENT_DECISION,
-        summary=arguments.reason, turn_id=context.lease.turn_id, findings={"reason": arguments.reason},
+        summary=told["summary"], turn_id=context.lease.turn_id,
     )  # fmt: skip
 
     async def do(entry: Journal) -> Ticket:
@@ -148,7 +154,7 @@ async def request_human(context: TurnContext, arguments: HumanArguments) -> Outc
         await _record(context, entry.connection, ordinal, "request_human", {"ticket_id": str(opened.id)})
         return opened
 
-    ticket = await context.act("request_human", arguments.model_dump(), do, rehearsed=lambda scene: scene.ticket)
+    ticket = await context.act("request_human", told, do, rehearsed=lambda scene: scene.ticket)
     return Outcome(
         text=f"A person was asked for; the ticket is #{ticket.number}. Tell the customer, and promise no time.",
         evidence=True,
@@ -158,7 +164,11 @@ async def request_human(context: TurnContext, arguments: HumanArguments) -> Outc
 
 
 async def remember(context: TurnContext, arguments: FactArguments) -> Outcome:
-    kept = await recall.remember(context, arguments.fact)
+    """Keep the sentence in which the customer said so."""
+    said = context.words.statement(arguments.fact)
+    if not said:
+        return Outcome(text=HELD_BACK["fact"], ok=False)
+    kept = await recall.remember(context, said)
     return Outcome(text="Remembered." if kept else "That was known already.")
 
 
@@ -178,16 +188,18 @@ CATALOG: tuple[Tool, ...] = (
         description="The customer's own tickets with number, status and subject.",
     ),
     Tool(
-        name="open_ticket", arguments=TicketArguments, roles=EVERYONE, once=True, run=open_ticket,
-        description="Open a ticket when the customer asks for one or the problem needs work by a person later.",
+        name="open_ticket", arguments=TicketArguments, roles=EVERYONE, once=True, changes="ticket", run=open_ticket,
+        description="Open a ticket when the customer asks for one; where the problem needs work by a person later, the "
+        "customer is asked first.",
     ),
     Tool(
-        name="request_human", arguments=HumanArguments, roles=EVERYONE, once=True, run=request_human,
-        description="Hand the conversation to a person, when the customer asks or you cannot help.",
+        name="request_human", arguments=HumanArguments, roles=EVERYONE, once=True, changes="human", run=request_human,
+        description="Hand the conversation to a person, when the customer asks or you cannot help; where neither is "
+        "plain, the customer is asked first.",
     ),
     Tool(
-        name="remember", arguments=FactArguments, roles=EVERYONE, run=remember,
-        description="Keep a lasting fact that the customer told about themselves.",
+        name="remember", arguments=FactArguments, roles=EVERYONE, changes="fact", run=remember,
+        description="Keep a lasting fact that the customer tells about themselves in this message, never a secret.",
     ),
 )  # fmt: skip
 
@@ -197,14 +209,19 @@ def tools_for(role: Role) -> tuple[Tool, ...]:
 
 
 async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Outcome:
-    """Run one tool for the turn's caller; every failure but a lost lease comes back as an instruction."""
+    """Run one tool for the turn's caller, if what it changes is the customer's wish; every failure but a lost lease
+    comes back as an instruction."""
     tool = next((tool for tool in tools_for(context.principal.role) if tool.name == name), None)
     if tool is None:
         return Outcome(text=f"There is no tool named {name[:60]!r}. Answer with what you have.", ok=False)
     if tool.once and name in context.done:
         return Outcome(text="This was done already in this turn. Tell the customer what came of it.", ok=False)
     try:
-        outcome = await tool.run(context, tool.arguments.model_validate(arguments))
+        given = tool.arguments.model_validate(arguments)
+        if tool.changes and tool.changes not in context.wishes:
+            context.held_back.add(tool.changes)
+            return Outcome(text=HELD_BACK[tool.changes], ok=False)
+        outcome = await tool.run(replace(context, may_act=tool.changes is not None), given)
         context.done.add(name)
         return outcome
     except ValidationError as error:

@@ -18,6 +18,7 @@ from memory.events import Event, Journal, Publisher, journal
 from memory.models import Ticket
 from memory.tenancy import Principal
 from memory.turns import Lease, hold
+from tools.consent import NotAsked, OwnWords, Wish
 from tools.tenants import TenantOptions
 
 Search = Callable[[str], Awaitable[Retrieved]]
@@ -64,6 +65,14 @@ class TurnContext:
     """Numbers the effects of this turn, so that none happens twice."""
     done: set[str] = field(default_factory=set)
     """Tools that were run in this turn."""
+    words: OwnWords = field(default_factory=OwnWords)
+    """What the customer themselves wrote: nothing that is kept on a model's word is in other words."""
+    wishes: set[Wish] = field(default_factory=set)
+    """What their words call for; see tools/consent.py."""
+    held_back: set[Wish] = field(default_factory=set)
+    """What a model wanted to do in this turn without their wish."""
+    may_act: bool = True
+    """Whether effects are let through; not those of a tool that is said to have none."""
     rehearsal: Rehearsal | None = None
     as_of: datetime | None = None
     """What was learned of the customer since then is not known to a turn that is replayed."""
@@ -92,17 +101,24 @@ class TurnContext:
         *,
         rehearsed: Callable[[Rehearsal], Done],
     ) -> Done:
-        """Have an effect. A rehearsal notes it, and goes on with `rehearsed` in place of what would have come of it."""
+        """Have an effect. A rehearsal notes it, and goes on with `rehearsed` in place of what would have come of it.
+        Raises NotAsked where no wish of the customer stands behind it."""
+        self._must_be_wished()
         if self.rehearsal is not None:
             self.rehearsal.deeds.append(Deed(what=what, data=data))
             return rehearsed(self.rehearsal)
         async with self.effect() as entry:
             return await do(entry)
 
+    def _must_be_wished(self) -> None:
+        if not self.may_act:
+            raise NotAsked("this tool is not said to change anything")
+
     @asynccontextmanager
     async def effect(self) -> AsyncIterator[Journal]:
         """A transaction in which a tool may act: it fails when the turn is no longer ours to act for. Raises
-        OnlyRehearsed where it is not to act at all."""
+        OnlyRehearsed where it is not to act at all, NotAsked where no wish of the customer stands behind it."""
+        self._must_be_wished()
         if self.rehearsal is not None:
             raise OnlyRehearsed("nothing is done in a rehearsal")
         async with self.journal() as entry:

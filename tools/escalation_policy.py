@@ -26,7 +26,7 @@ class EscalationReason(StrEnum):
     SENSITIVE_UNANSWERED = "sensitive_unanswered"
     VERY_LOW_CONFIDENCE = "very_low_confidence"
     AGENT_DECISION = "agent_decision"
-    """The model asked for a person by its tool; not one of this policy's."""
+    """The model asked for a person by its tool, and the turn's own judgement spoke for it; not one of this policy's."""
     INTERRUPTED = "interrupted"
     """An answer broke off with its process; not one of this policy's."""
 
@@ -53,6 +53,14 @@ class EscalationDecision:
     """The other reasons that hold."""
     offer_human: bool = False
     """Not escalated, but the honest answer comes with the offer of a person."""
+
+
+def speaks_for_a_person(*, severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], tier: int, sensitive: bool) -> bool:
+    """Whether the judgement of a message bears a model's wish for a person out: a grave matter, a specialist's, or a
+    sensitive one that is more than a question. Else the wish becomes an offer: where a stranger's text is in front of the
+    model, nobody knows whose wish it is."""
+    grave = severity in ("HIGH", "CRITICAL") or (sensitive and severity == "MEDIUM")
+    return grave or tier >= SPECIALIST_TIER
 
 
 def decide(

@@ -8,6 +8,7 @@ from memory import chats, facts
 from memory.database import Connection
 from memory.events import Journal
 from memory.models import ChatMessage, ChatSession
+from tools.consent import SECRET, SENTENCE
 from tools.context import TurnContext
 
 WINDOW = 12
@@ -23,10 +24,6 @@ _TOLD = re.compile(
     r"i (?:use|prefer|work (?:at|for|with|on))\b|we use\b|(?:please )?remember (?:that )?|call me\b|"
     r"mein name ist|ich (?:heiße|benutze|nutze|verwende)|je m'appelle|j'utilise|me llamo|меня зовут)",
     re.IGNORECASE,
-)
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*[.!?]?")
-_SECRET = re.compile(
-    r"\b(?:pass(?:word|wort|code|phrase)|pin|secret|token|api key|cvv|iban|card number)\b", re.IGNORECASE
 )
 
 
@@ -48,14 +45,14 @@ async def recall(context: TurnContext, session: ChatSession) -> Recollection:
 def facts_in(text: str) -> list[str]:
     """The sentences in which a customer says something about themselves; never one that names a secret."""
     found = []
-    for match in _SENTENCE.finditer(text):
+    for match in SENTENCE.finditer(text):
         sentence = " ".join(match.group().split())
         told = _TOLD.search(sentence)
         if (
             told
             and len(sentence) <= facts.MOST_CHARACTERS
             and not sentence.endswith("?")
-            and not _SECRET.search(sentence)
+            and not SECRET.search(sentence)
         ):
             found.append(sentence)
     return found[:5]
@@ -90,7 +87,7 @@ def summarise(summary: str, messages: Sequence[ChatMessage]) -> str:
     lines = [line for line in summary.splitlines() if line]
     for message in messages:
         if message.author in ("customer", "agent") and message.content.strip():
-            first = next(iter(_SENTENCE.findall(message.content)), message.content)
+            first = next(iter(SENTENCE.findall(message.content)), message.content)
             who = "The customer" if message.author == "customer" else "A colleague"
             lines.append(f"{who} wrote: {' '.join(first.split())[:LINE_CHARACTERS]}")
     return "\n".join(lines[-SUMMARY_LINES:])

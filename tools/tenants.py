@@ -35,12 +35,12 @@ class TenantOptions(BaseModel):
     )
     allowed_origins: list[Origin] = Field(default=[], max_length=50, description="sites that may call the API")
     link_hosts: list[Host] = Field(
-        default=[], max_length=50, description="hosts that the widget links to, besides those of an answer's sources"
+        default=[], max_length=50, description="hosts that answers may link to, over https; other addresses are plain text"
     )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")
     answerable_at: float = Field(default=0.46, ge=0, le=1, description="least answerability of an answer")
-    clarify_at: float = Field(default=0.40, ge=0, le=1, description="below this the answer is an honest no")
+    clarify_at: float = Field(default=0.38, ge=0, le=1, description="below this the answer is an honest no")
     replay_before_activation: bool = Field(default=False, description="a prompt is activated only after a replay of it")
     people_available: bool = Field(default=True, description="false: say that nobody is there right now")
     business_hours: BusinessHours | None = Field(default=None, description="null: always open")

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Literal
 
 import structlog
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 
 from agent import metrics
-from agent.llm import Finished, ModelUnavailable, Text, ToolCall, stream_model
+from agent.llm import Finished, ModelUnavailable, Text, ToolCall, message_of, stream_model
 from agent.nodes.common import Run, step
 from agent.nodes.concluding import conclude, fail
 from agent.prompting import Turn, build_messages, render_passages
 from agent.state import GraphContext, Tokens, TurnState
+from agent.unspoken import Unspoken
 from kbs.passages import Passage, Source
 from memory.models import new_id
 from memory.tenancy import Role
@@ -40,6 +41,7 @@ async def respond(state: TurnState, runtime: Run) -> TurnState:
     tools = [] if last else [tool.schema() for tool in catalog.tools_for(context.turn.principal.role)]
     finished: Finished | None = None
     said: list[str] = []
+    context.begun()
     async with step(context, "respond"):
         try:
             stream = stream_model(context.models.answer, messages, tools=tools, deadline_s=context.seconds_left)
@@ -61,7 +63,7 @@ async def respond(state: TurnState, runtime: Run) -> TurnState:
     if calls and not last:
         await answer.flush(passages)
         return {
-            "messages": [*messages, _asked(said, calls)],
+            "messages": [*messages, message_of("".join(said), calls)],
             "calls": calls,
             "rounds": state["rounds"] + 1,
             "tokens": spent,
@@ -93,10 +95,11 @@ async def use_tools(state: TurnState, runtime: Run) -> TurnState:
 
 
 async def _call(context: GraphContext, call: ToolCall) -> catalog.Outcome:
-    context.turn.tell("tool.started", {"name": call.name})
+    name = _known(call.name)
+    context.turn.tell("tool.started", {"name": name})
     outcome = await catalog.call(context.turn, call.name, call.arguments)
-    metrics.tool_calls_total.labels(_known(call.name), "ok" if outcome.ok else "failed").inc()
-    context.turn.tell("tool.finished", {"name": call.name, "ok": outcome.ok})
+    metrics.tool_calls_total.labels(name, "ok" if outcome.ok else "failed").inc()
+    context.turn.tell("tool.finished", {"name": name, "ok": outcome.ok})
     return outcome
 
 
@@ -110,17 +113,15 @@ def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
     history = [Turn(author=message.author, text=message.content) for message in context.history]  # type: ignore[arg-type]
     recollection = state["recollection"]
     learned = [p for p in state["retrieved"].passages if p.source in (Source.EXAMPLE, Source.CORRECTION)]
-    return build_messages(
+    notes = [words for passage in learned if (words := staff_words(passage.text))]
+    messages = build_messages(
         context.prompt, passages=state["passages"], history=history, question=context.question,
         facts=recollection.facts, summary=recollection.summary or None,
-        notes=[*(words for p in learned if (words := staff_words(p.text))), *([UNREAD] if state["files"].unread else [])],
-        language=state["classification"].language,
+        notes=[*notes, *([UNREAD] if state["files"].unread else [])], language=state["classification"].language,
     )  # fmt: skip
-
-
-def _asked(said: list[str], calls: tuple[ToolCall, ...]) -> AIMessage:
-    asked = [{"name": call.name, "args": call.arguments, "id": call.id, "type": "tool_call"} for call in calls]
-    return AIMessage("".join(said), tool_calls=asked)
+    seen = (context.question, *(turn.text for turn in history if turn.author != "system"), *recollection.facts)
+    context.answer.unspoken = Unspoken(texts=(str(messages[0].content), *notes), known=seen)
+    return messages
 
 
 def _as_evidence(tool: str, text: str) -> Passage:
@@ -139,7 +140,7 @@ def _tool_text(outcome: catalog.Outcome, known: int, new: tuple[Passage, ...]) -
 
 
 def _known(name: str) -> str:
-    """A model may invent names; a metric's label may not."""
+    """A model may invent names; neither a metric's label nor what the customer's client is told may be invented."""
     return name if any(tool.name == name for tool in catalog.tools_for(Role.ADMIN)) else "unknown"
 
 

@@ -7,6 +7,7 @@ from agent.phrases import Phrase
 from agent.state import GraphContext, Outcome, TurnState
 from memory.events import Journal
 from memory.models import Ticket
+from tools import catalog
 from tools.escalation_policy import EscalationReason
 from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import facts_in
@@ -29,6 +30,18 @@ async def smalltalk(state: TurnState, runtime: Run) -> TurnState:
     return {"outcome": "smalltalk"}
 
 
+async def file_ticket(state: TurnState, runtime: Run) -> TurnState:
+    """Open the ticket that the last answer offered, now that the customer said yes."""
+    turn = runtime.context.turn
+    turn.wishes.add("ticket")
+    outcome = await catalog.call(turn, "open_ticket", {"subject": turn.words.subject()})
+    if outcome.ticket is None:
+        await runtime.context.answer.say(phrase(state, "model_away"))
+        return {"outcome": "model_failed"}
+    await runtime.context.answer.say(phrase(state, "ticket_opened", number=outcome.ticket.number))
+    return {"outcome": "answered", "ticket": outcome.ticket}
+
+
 async def refuse(state: TurnState, runtime: Run) -> TurnState:
     """Say no with the rule's reason; a rule may also want a person to know."""
     verdict = state["verdict"]
@@ -44,7 +57,8 @@ async def escalate(state: TurnState, runtime: Run) -> TurnState:
     """Open the handoff and its ticket, and tell the customer what is true of it."""
     context = runtime.context
     if context.waiting_ticket is not None:
-        await context.answer.say(phrase(state, "already_waiting", number=context.waiting_ticket.number))
+        waiting: Phrase = "already_waiting" if context.turn.people_there else "waiting_for_nobody"
+        await context.answer.say(phrase(state, waiting, number=context.waiting_ticket.number))
         return {"outcome": "escalated", "ticket": context.waiting_ticket}
     reason = _escalation_reason(state)
     async with step(context, "escalate"):

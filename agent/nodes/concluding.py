@@ -3,9 +3,11 @@
 Severity, tier and escalation are judged again here, on the finished answer: what could not be known before it.
 """
 
+from dataclasses import replace
+
 from agent.nodes.common import packs, phrase
 from agent.phrases import Phrase, say
-from agent.state import GraphContext, Outcome, TurnState
+from agent.state import GraphContext, Offer, Outcome, TurnState
 from memory.models import Ticket
 from tools.classification import Classification, reassess
 from tools.escalation_policy import EscalationDecision, decide
@@ -22,6 +24,9 @@ async def conclude(state: TurnState, context: GraphContext) -> TurnState:
     outcome = _outcome(state, context)
     found = reassess(state["classification"], answer.text, answered=outcome == "answered")
     decision = policy(state, context, found, answered=outcome != "honest_no")
+    if outcome == "answered" and decision.escalate and not _asked_so(state, context):
+        decision = replace(decision, escalate=False, offer_human=True)
+        context.turn.held_back.add("human")
     if outcome == "honest_no":
         if decision.escalate:
             answer.discard()  # an offer of a person would be followed by the news that one was called
@@ -32,7 +37,8 @@ async def conclude(state: TurnState, context: GraphContext) -> TurnState:
         await answer.settle()
     if ticket:
         await _name_ticket(state, context, ticket, handed_over=False)
-    return {"outcome": outcome, "decision": decision, "classification": found, "calls": ()}
+    offered = None if decision.escalate or outcome != "answered" else await _offer(state, context)
+    return {"outcome": outcome, "decision": decision, "classification": found, "calls": (), "offered": offered}
 
 
 async def fail(state: TurnState, context: GraphContext) -> TurnState:
@@ -73,6 +79,23 @@ def _outcome(state: TurnState, context: GraphContext) -> Outcome:
     if words.endswith("?") and state["passages"] and not answer.withheld and not gave_up:
         return "clarified"
     return "honest_no"
+
+
+def _asked_so(state: TurnState, context: GraphContext) -> bool:
+    """Whether the message alone speaks for a person: an answer that sounds grave may be quoting a stranger's words."""
+    return policy(state, context, state["classification"], answered=True).escalate
+
+
+async def _offer(state: TurnState, context: GraphContext) -> Offer | None:
+    """Ask the customer about what the model wanted to do without their wish; of two things about the person."""
+    wanted = context.turn.held_back
+    if context.waiting_ticket is None and "human" in wanted:
+        await context.answer.say(phrase(state, "offer_human"))
+        return "human"
+    if "ticket" in wanted and state.get("ticket") is None:
+        await context.answer.say(phrase(state, "offer_ticket"))
+        return "ticket"
+    return None
 
 
 async def _name_ticket(state: TurnState, context: GraphContext, ticket: Ticket, *, handed_over: bool) -> None:

@@ -14,14 +14,15 @@ from agent.confidence import score
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
 from agent.sent_files import asks_only_what_files_say, read_files
-from agent.state import Before, GraphContext, TurnState
+from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from tools import guardrails
+from tools.classification import asks_who_is_there, says_yes
 from tools.classification import classify as classify_text
-from tools.classification import says_yes
 from tools.classification.own import prototypes_with
+from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
 from tools.intents import find_intent
 from tools.recall import recall as recall_customer
@@ -50,13 +51,26 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
     found = classify_text(context.question, packs=packs(context))
     if context.has_new_files and found.kind != "question":
         found = replace(found, kind="question")  # "hello, see the file" wants the file read
-    if state.get("failed_attempts") and says_yes(context.question):
+    before = Before(state.get("failed_attempts", 0), state.get("clarifying", False), _offered(context))
+    accepts = says_yes(context.question)
+    if accepts and (before.offered == "human" or (before.failed_attempts and not before.offered)):
         found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
-    before = Before(state.get("failed_attempts", 0), state.get("clarifying", False))
+    if context.waiting_ticket is not None and asks_who_is_there(context.question):
+        found = replace(found, wants_human=True, kind="question")  # they are told how it stands, not greeted
+    context.turn.wishes.update(context.turn.words.wishes)
     return {
-        "before": before, "verdict": verdict, "classification": found, "rounds": 0,
+        "before": before, "verdict": verdict, "classification": found, "rounds": 0, "accepts": accepts,
         "last_turn": str(context.turn.lease.turn_id),
     }  # fmt: skip
+
+
+def _offered(context: GraphContext) -> Offer | None:
+    """What the answer before this message asked; nothing where somebody else spoke since."""
+    others = [message for message in context.history if message.author != "customer"]
+    if not others or others[-1].author != "bot":
+        return None
+    offered: Offer | None = others[-1].details.get("offered")
+    return offered
 
 
 def after_guard(state: TurnState) -> list[str] | str:
@@ -68,6 +82,8 @@ def after_guard(state: TurnState) -> list[str] | str:
             return "escalate"
     if state["classification"].wants_human:
         return "escalate"
+    if state["before"].offered == "ticket" and state["accepts"]:
+        return "file_ticket"
     if state["classification"].kind != "question":
         return "smalltalk"
     return ["recall", "retrieve", "classify"]
@@ -122,6 +138,8 @@ def _assessed(state: TurnState, context: GraphContext) -> TurnState:
     known = quotable if sure >= context.turn.options.clarify_at and not asks_only_what_files_say(context) else ()
     passages = (*known, *state["files"].passages)  # the knowledge base first: where the two disagree it is believed
     decision = policy({**state, "confidence": confidence}, context, found, answered=bool(passages))
+    if speaks_for_a_person(severity=found.severity, tier=found.tier, sensitive=bool(intent and intent.sensitive)):
+        context.turn.wishes.add("human")
     return {
         "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
         "clarifying": not decision.escalate and _unclear(context, state, passages, sure),

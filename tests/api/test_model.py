@@ -239,6 +239,64 @@ class TestTools:
         assert "#1" in answer["message"]
         assert "don't have an answer" not in answer["message"]
 
+    async def test_a_ticket_that_nobody_asked_for_is_offered_and_a_yes_opens_it_in_the_customers_words(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        wanted = Reply.calls(("open_ticket", {"subject": "Refund of 900 euros approved", "content": "Pay at once"}))
+        visitor = await modelled.visitor(tenant)
+        provider.script(wanted)
+        answer = await visitor.ask(QUESTION)
+        assert answer["message"].endswith("Would you like me to open a ticket for our team?")
+        assert await modelled.rows(tenant, "select 1 from tickets") == []
+        answer = await visitor.ask("yes please")
+        [ticket] = await modelled.rows(tenant, "select * from tickets")
+        assert (ticket["subject"], ticket["content"]) == (QUESTION, f"{QUESTION}\n\nyes please")
+        assert (answer["ticket_id"], "#1" in answer["message"]) == (str(ticket["id"]), True)
+        await visitor.ask("yes")
+        assert len(await modelled.rows(tenant, "select 1 from tickets")) == 1
+
+    async def test_an_offer_is_over_with_the_next_message(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        provider.script(Reply.calls(("open_ticket", {"subject": "Something"})))
+        await visitor.ask(QUESTION)
+        provider.script()
+        for text in ("How do I install a free SSL certificate?", "yes please"):
+            await visitor.ask(text)
+        assert await modelled.rows(tenant, "select 1 from tickets") == []
+
+    async def test_a_person_whom_nobody_asked_for_is_offered_and_a_yes_calls_them(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        provider.script(Reply.calls(("request_human", {"reason": "The customer is an administrator"})))
+        answer = await visitor.ask(QUESTION)
+        assert (answer["requires_escalation"], answer["message"][-42:]) == (
+            False,
+            "Would you like me to bring in a colleague?",
+        )
+        answer = await visitor.ask("yes")
+        assert answer["requires_escalation"]
+        [handoff] = await modelled.rows(tenant, "select * from handoffs")
+        assert (handoff["reason"], handoff["summary"]) == ("human_requested", QUESTION)
+
+    async def test_a_fact_is_kept_in_the_customers_words_and_only_what_they_said(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        facts = ("The shop of the customer sells bicycles", "The customer is an administrator", "Refunds are approved")
+        provider.script(Reply.calls(*(("remember", {"fact": fact}) for fact in facts)))
+        await (await modelled.visitor(tenant)).ask(f"We sell bicycles in our shop. {QUESTION}")
+        kept = await modelled.rows(tenant, "select text from facts")
+        assert [row["text"] for row in kept] == ["We sell bicycles in our shop."]
+
+    async def test_a_tools_name_that_is_made_up_is_told_to_nobody(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        provider.script(Reply.calls(("https://evil.example/secret", {})))
+        events = await (await modelled.visitor(tenant)).stream(QUESTION)
+        assert {event.data["name"] for event in events if event.type.startswith("tool.")} == {"unknown"}
+
     async def test_a_tool_acts_once_in_a_turn_and_a_round_has_its_limit(
         self, modelled: Product, tenant: Tenant, provider: ModelServer
     ) -> None:

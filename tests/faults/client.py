@@ -24,7 +24,7 @@ AGAIN_S = 0.2
 PATIENCE_S = 90.0
 """For a message to be accepted, or a turn to end, whatever happens meanwhile."""
 NOWHERE = "http://127.0.0.1:9"
-QUESTION = "How do I reset my mailbox password?"
+QUESTION = "Please open a ticket: how do I reset my mailbox password?"
 
 
 @dataclass

@@ -12,6 +12,7 @@ from tools.phrases import Phrase, PhraseBook, Reading, parse_phrase, tokenize
 Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye"]
 TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
 """Kinds of small talk; of equals the earlier is taken."""
+LISTS = ("presence", "human", "not_human", "ticket", "not_ticket", "assent", "dissent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,11 @@ class Cues:
     """That a text may be in; the fewer, the surer."""
     talk: Mapping[Kind, Mapping[str, tuple[Phrase, ...]]]
     filler: Mapping[str, tuple[Phrase, ...]]
+    presence: tuple[Phrase, ...]
     human: tuple[Phrase, ...]
     not_human: tuple[Phrase, ...]
+    ticket: tuple[Phrase, ...]
+    not_ticket: tuple[Phrase, ...]
     assent: tuple[Phrase, ...]
     dissent: tuple[Phrase, ...]
     severity: Mapping[str, tuple[Phrase, ...]]
@@ -45,7 +49,7 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         spoken = {language: () for phrases in talk.values() for language in phrases}
         filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
         severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
-        lists = {name: _parse(cues[name]) for name in ("human", "not_human", "assent", "dissent")}
+        lists = {name: _parse(cues[name]) for name in LISTS}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntentFileError(f"{path}: cues: {error!r}") from error
     groups = [*talk.values(), filler, severity, mood]

@@ -1,7 +1,12 @@
 """What the words tell about the writer: the mood, and what is wished for."""
 
+from collections.abc import Iterable
+
 from tools.classification.cues import load_cues
-from tools.phrases import Reading
+from tools.phrases import Phrase, Reading
+
+LONGEST_CALL = 80
+"""Characters; a longer message says more than that."""
 
 
 def wants_human(text: str) -> bool:
@@ -11,12 +16,29 @@ def wants_human(text: str) -> bool:
 
 def human_wanted(reading: Reading) -> bool:
     cues = load_cues()
-    asked = reading.ends(*cues.human)
+    return _asked(reading, cues.human, cues.not_human)
+
+
+def wants_ticket(text: str) -> bool:
+    """Whether the writer asks, in plain words, for a ticket to be opened."""
+    cues = load_cues()
+    return _asked(cues.read(text), cues.ticket, cues.not_ticket)
+
+
+def _asked(reading: Reading, wanted: Iterable[Phrase], explained: Iterable[Phrase]) -> bool:
+    """Whether a wish occurs that no longer phrase about the same words explains away."""
+    asked = reading.ends(*wanted)
     if asked:
-        for phrase in cues.not_human:
+        for phrase in explained:
             ends = reading.ends(phrase)
             asked &= ~(ends | ends << 1 | ends << 2 | ends >> 1 | ends >> 2)
     return bool(asked)
+
+
+def asks_who_is_there(text: str) -> bool:
+    """Whether somebody who waits asks if anybody comes, and nothing else: `is anybody there?`, `still waiting`."""
+    cues = load_cues()
+    return len(text) <= LONGEST_CALL and bool(cues.read(text).ends(*cues.presence))
 
 
 def says_yes(text: str) -> bool:

@@ -44,10 +44,12 @@ async def open_ticket(
     intent: str | None = None,
     language: str | None = None,
     as_it_was: Mapping[str, Any] | None = None,
+    is_history: bool = False,
 ) -> Ticket:
     """Open a ticket under the tenant's next number. What is not given is classified from its words.
 
     `as_it_was` are columns of a ticket that comes from another system with a past: `created_at` and what happened since.
+    Of `is_history` nobody is told, and clocks that have run out already count as missed in silence.
     """
     options = await load_options(connection, tenant_id)
     subject = " ".join(subject.split())[:SUBJECT_LENGTH] or "Request"
@@ -63,8 +65,8 @@ async def open_ticket(
         team=found.team if found else "", assignee_id=found.assignee_id if found else None,
         routed_because=_reason(found, options), **(as_it_was or {}),
     )  # fmt: skip
-    await _insert(connection, ticket, options)
-    await _tell(connection, ticket, found, actor)
+    await _insert(connection, ticket, options, is_history=is_history)
+    await _tell(connection, ticket, found, actor, {"history": True} if is_history else {})
     return await get_ticket(connection, ticket.id)
 
 
@@ -86,18 +88,22 @@ def _reason(found: Route | None, options: TenantOptions) -> str:
     return "no rule fits" if options.routing else ""
 
 
-async def _insert(connection: Connection, ticket: Ticket, options: TenantOptions) -> None:
+async def _insert(connection: Connection, ticket: Ticket, options: TenantOptions, *, is_history: bool) -> None:
     """Last in line for the tenant's number, which others wait for until the transaction ends."""
     row = await (await connection.execute(NUMBER, (ticket.tenant_id,))).fetchone()
     assert row is not None  # an upsert always returns its row
     ticket.number, ticket.updated_at = row["last_number"], row["at"]
     ticket.created_at = ticket.created_at or row["at"]
     ticket.sqlmodel_update(clocks.restarted(ticket, options, ticket.created_at))
+    if is_history:
+        ticket.missed = [*clocks.overdue(ticket, row["at"])]
     ticket.next_deadline = clocks.next_deadline(ticket)
     await connection.execute(INSERT, {**ticket.model_dump(), "classified": Jsonb(ticket.classified)})
 
 
-async def _tell(connection: Connection, ticket: Ticket, found: Route | None, actor: str) -> None:
+async def _tell(
+    connection: Connection, ticket: Ticket, found: Route | None, actor: str, mark: Mapping[str, Any]
+) -> None:
     told = [
         ("created", {"opened_by": ticket.opened_by, "author": AUTHOR_OF.get(ticket.opened_by)}, actor),
         ("classified", ticket.classified, "system"),
@@ -105,7 +111,7 @@ async def _tell(connection: Connection, ticket: Ticket, found: Route | None, act
     ]
     for kind, data, by in told:
         at = ticket.created_at if kind == "created" else None
-        await add_event(connection, ticket.tenant_id, ticket.id, kind, actor=by, data=data, at=at)
+        await add_event(connection, ticket.tenant_id, ticket.id, kind, actor=by, data={**data, **mark}, at=at)
 
 
 NUMBER = """
