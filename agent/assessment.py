@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
-
-import snowballstemmer
+from functools import lru_cache
+from math import log
 
 from agent.confidence import Evidence
-from agent.grounding.words import STOP_WORDS
+from agent.grounding.words import STOP_WORDS, stem
 from agent.prompting import NumberedPassage
+from kbs.glossary import glossed
 from kbs.passages import Passage, Source
 from kbs.retrieval_cache import Retrieved
-from kbs.spelling import corrected, unknown_words, vocabulary_of
+from kbs.spelling import corrected, is_everyday, unknown_words, vocabulary_of
 
-COVERAGE_WEIGHT = 0.15
-"""Share of lexical coverage in answerability; the rest is the best similarity. More of it was better before typing
-errors were put right, and is worse since; see the suite `confidence`."""
+COVERAGE_WEIGHT = 0.25
+"""Share of lexical coverage in answerability; the rest is the best similarity. See the suite `confidence`."""
+COVERAGE_WEIGHT_ELSEWHERE = 0.35
+"""The same for articles in another language than English, which the local embedder knows less of: there the words say
+more."""
 LOOKED_AT = 3
 
 _WORD = re.compile(r"[^\W_]{3,}")
@@ -35,15 +36,23 @@ def answerability(question: str, passages: Sequence[Passage]) -> float:
     wanted = _stems(spelled_as(question, passages))
     if not wanted:
         return similarity
-    best = max(len(wanted & _passage_stems(passage)) / len(wanted) for passage in passages[:LOOKED_AT])
-    return (1 - COVERAGE_WEIGHT) * similarity + COVERAGE_WEIGHT * best
+    weight = COVERAGE_WEIGHT if passages[0].language == "en" else COVERAGE_WEIGHT_ELSEWHERE
+    return (1 - weight) * similarity + weight * _covered(wanted, [_passage_stems(passage) for passage in passages])
+
+
+def _covered(wanted: frozenset[str], having: Sequence[frozenset[str]]) -> float:
+    """The part of the question's words that one of the first passages has; a word that few passages have weighs more."""
+    weights = {word: log(1 + len(having) / (1 + sum(word in stems for stems in having))) for word in wanted}
+    best = max(sum(weights[word] for word in wanted & stems) for stems in having[:LOOKED_AT])
+    return best / sum(weights.values())
 
 
 def spelled_as(question: str, passages: Sequence[Passage | NumberedPassage]) -> str:
-    """The question with its typing errors put right by the passages' own words."""
-    if not unknown_words(question):
+    """The question in the passages' own words: its typing errors put right, or what they call it in English."""
+    if is_everyday(question):
         return question
-    return corrected(question, vocabulary_of(f"{each.title} {each.heading} {each.text}" for each in passages))
+    known = vocabulary_of(f"{each.title} {each.heading} {each.text}" for each in passages)
+    return corrected(question, known) if unknown_words(question) else glossed(question, known)
 
 
 def evidence(retrieved: Retrieved, certainty: float, *, needs_tenant: bool) -> Evidence:
@@ -67,11 +76,6 @@ def _passage_stems(passage: Passage) -> frozenset[str]:
     return _stems(f"{passage.title} {passage.heading} {passage.text}")
 
 
+@lru_cache(maxsize=1024)
 def _stems(text: str) -> frozenset[str]:
-    words = [word for word in _WORD.findall(text.casefold()) if word not in _STOP]
-    return frozenset(_stemmer().stemWords(words))
-
-
-@cache
-def _stemmer() -> Any:
-    return snowballstemmer.stemmer("english")
+    return frozenset(stem(word, "en") for word in _WORD.findall(text.casefold()) if word not in _STOP)

@@ -50,9 +50,9 @@ class Talk:
         return int(row["n"]) if row else 0
 
 
-async def begin(world: World, audience: str | None = None) -> Talk:
-    """A visitor's first contact."""
-    tenant = await world.tenant(TENANT)
+async def begin(world: World, audience: str | None = None, tenant: Tenant | None = None) -> Talk:
+    """A visitor's first contact; with the tenant that has the product's own articles, where no other is named."""
+    tenant = tenant or await world.tenant(TENANT)
     database = world.resources.database
     opened = await open_session(database, world.resources.streams, tenant.id, label=None)
     if audience:

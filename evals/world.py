@@ -5,7 +5,7 @@ folder, so that a second run starts at once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,9 +68,16 @@ class World:
 
     async def public_scope(self, name: str, progress: Progress | None = None) -> Scope:
         """A public corpus as a tenant's own articles, indexed when it is not yet."""
-        tenant = await self.tenant(f"set-{name.replace('_', '-')}", collections=[])
+        documents = self.public.corpus(name)
+        return await self.articles_of(f"set-{name.replace('_', '-')}", documents, progress)
+
+    async def articles_of(
+        self, name: str, documents: Iterable[Mapping[str, str]], progress: Progress | None = None
+    ) -> Scope:
+        """A tenant with these articles and no others: `id`, `title`, `text`."""
+        tenant = await self.tenant(name, collections=[])
         with TemporaryDirectory() as folder:
-            await asyncio.to_thread(_write_corpus, Path(folder, "corpus.jsonl"), self.public, name)
+            await asyncio.to_thread(_write_corpus, Path(folder, "corpus.jsonl"), documents)
             await ingest_folder(
                 self.resources.knowledge, self.resources.index, self.resources.embedder, Path(folder),
                 tenant_id=tenant.id, collection="corpus", progress=progress,
@@ -90,8 +97,8 @@ class World:
                 )  # fmt: skip
 
 
-def _write_corpus(path: Path, public: Public, name: str) -> None:
-    path.write_bytes(b"\n".join(orjson.dumps(document) for document in public.corpus(name)))
+def _write_corpus(path: Path, documents: Iterable[Mapping[str, str]]) -> None:
+    path.write_bytes(b"\n".join(orjson.dumps(document) for document in documents))
 
 
 class VariantRetriever(Retriever):

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from uuid import UUID
 
+from kbs.glossary import glossed
 from kbs.index import Postgres, Scope
 from kbs.retrieval_cache import knowledge_state
-from kbs.spelling import Vocabulary, corrected, unknown_words, vocabulary_of
+from kbs.spelling import Vocabulary, corrected, is_everyday, unknown_words, vocabulary_of
 from memory.models import GLOBAL_TENANT
 
 MOST_PASSAGES = 3000
@@ -39,11 +40,17 @@ class Vocabularies:
         self._database = database
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
 
-    async def correct(self, query: str, scope: Scope) -> str:
-        """The question with its typing errors put right; everyday English costs no query."""
-        if not unknown_words(query):
+    async def correct(self, query: str, scope: Scope, *, gloss: bool) -> str:
+        """The question with its typing errors put right, or (`gloss`) one in another language followed by its English
+        words, since what is said with names is found by them as they are; everyday English costs no query."""
+        if is_everyday(query):
             return query
-        return corrected(query, await self._words(scope))
+        if unknown_words(query):
+            return corrected(query, await self._words(scope))
+        if not gloss:
+            return query
+        english = glossed(query, await self._words(scope))
+        return query if english == query else f"{query} {english}"
 
     async def _words(self, scope: Scope) -> Vocabulary:
         key = (scope.tenant_id, tuple(sorted(scope.collections)))

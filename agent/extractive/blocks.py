@@ -9,7 +9,7 @@ from agent.sentences import Kind, kind_of, split
 
 BlockKind = Literal["sentence", "list", "table", "code"]
 _STRAY_CITATION = re.compile(r"(?<!\w)\s?\[\d{1,3}\](?!\()")
-_NOT_PROSE = re.compile(r"(?:!\[[^\]]*\]\([^)]*\)\s*|<[^>]+>\s*)+")
+_NOT_PROSE = re.compile(r"(?P<code>(`+).+?\2)|(?:!\[[^\]]*\]\([^)]*\)\s*|<[^>]+>\s*)+", re.DOTALL)
 _ORDERED = re.compile(r"\s*\d{1,9}[.)]\s")
 
 
@@ -65,9 +65,14 @@ def blocks_of(text: str) -> list[Block]:
             _extend(found, "table", unit)
         elif kind is Kind.FENCE:
             found.append(Block("code", (unit,)))
-        elif kind is Kind.TEXT and (sentence := " ".join(_NOT_PROSE.sub("", unit).split())):
+        elif kind is Kind.TEXT and (sentence := " ".join(_NOT_PROSE.sub(_code_alone, unit).split())):
             found.append(Block("sentence", (sentence,)))
     return found
+
+
+def _code_alone(found: re.Match[str]) -> str:
+    """`<your-address>` in code is to be read; marks and pictures are not."""
+    return found["code"] or ""
 
 
 def narrowed(table: Block, rows: set[int]) -> Block:

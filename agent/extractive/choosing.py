@@ -114,7 +114,8 @@ async def quote(
     scorer: SentenceScorer | None = None,
 ) -> Quotation | None:
     """The blocks that answer the question, or None where nothing does; who asks how to do something gets the steps."""
-    question = replace(question, text=spelled_as(question.text, passages))
+    procedural = bool(_PROCEDURAL.search(question.text))
+    question = _in_their_words(question, passages)
     chosen = choose_passage(question, earlier, passages)
     if chosen is None:
         return None
@@ -128,13 +129,22 @@ async def quote(
         return Quotation(((best.number, found),), language) if found else None
     blocks = blocks_of(best.text)
     scores = await _scores(question.text, wanted, blocks, language, scorer)
-    picked = _pick(question.text, blocks, scores)
+    procedural = procedural or bool(_PROCEDURAL.search(question.text))
+    picked = _pick(blocks, scores, procedural=procedural)
     quoted = [(best.number, _narrow(block, wanted, language)) for block in picked]
-    if _PROCEDURAL.search(question.text) and not any(block.is_procedure for block in picked):
+    if procedural and not any(block.is_procedure for block in picked):
         quoted = [*quoted[:OPENING], *_procedure_elsewhere(best, passages, wanted)] or quoted
     elif len(quoted) < MAX_SENTENCES and sum(block.words for block in picked) < MAX_WORDS / 2:
         quoted += _complement(best, quoted, passages, wanted, language)
     return Quotation(tuple(quoted), language) if quoted else None
+
+
+def _in_their_words(question: Question, passages: Sequence[NumberedPassage]) -> Question:
+    """The question as the passages would put it; one from another language is in English then."""
+    text = spelled_as(question.text, passages)
+    if text == question.text or (question.language or guess_language(question.text)) in (None, "en"):
+        return replace(question, text=text)
+    return replace(question, text=text, language="en")
 
 
 def _answers(similarity: float, covered: float) -> bool:
@@ -180,13 +190,13 @@ async def _scores(
     return [0.5 * share + max(0.0, near) for share, near in zip(shares, similarities, strict=True)]
 
 
-def _pick(question: str, blocks: Sequence[Block], scores: Sequence[float]) -> list[Block]:
+def _pick(blocks: Sequence[Block], scores: Sequence[float], *, procedural: bool) -> list[Block]:
     """The blocks of one passage to quote, in their order: the whole of a short one, else what scores best."""
     if sum(block.words for block in blocks) <= SHORT_PASSAGE and sum(b.kind != "sentence" for b in blocks) <= 1:
         return list(blocks)[:MAX_SENTENCES]
     order = sorted(range(len(blocks)), key=lambda place: (-scores[place], place))
     chosen: set[int] = set()
-    if _PROCEDURAL.search(question):
+    if procedural:
         chosen = _first_procedure(blocks, scores)
     for place in order:
         if scores[place] < NEARLY_BEST * scores[order[0]]:

@@ -1,6 +1,7 @@
 """What a text says, as far as it can be compared: facts, content words, and clauses with their polarity."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -73,6 +74,8 @@ class Reading:
     strong: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     """Every word in lower case."""
+    runs: list[list[str]] = field(default_factory=lambda: [[]])
+    """Every word, number and identifier in order, parted at marks and conjunctions; code and addresses are not in it."""
 
     @property
     def has_facts(self) -> bool:
@@ -98,6 +101,8 @@ class PassageReading:
     """Stems of title and heading: every unit of the passage speaks about these."""
     units: tuple[Reading, ...]
     unit_stems: tuple[frozenset[str], ...]
+    unit_tokens: tuple[Counter[str], ...]
+    """See `tokens_of`."""
     stems: frozenset[str]
     """Of all units, title and heading."""
     kinds_of: dict[str, frozenset[str]]
@@ -130,6 +135,7 @@ def _read_passage(language: str, about: str, text: str) -> PassageReading:
         about=heads,
         units=units,
         unit_stems=unit_stems,
+        unit_tokens=tuple(tokens_of(unit) for unit in units),
         stems=heads.union(*unit_stems),
         kinds_of={value: frozenset(found) for value, found in kinds.items()},
     )
@@ -179,6 +185,11 @@ def read(unit: str, language: str, *, quoting: bool = False) -> Reading:
     return found
 
 
+def tokens_of(reading: Reading) -> Counter[str]:
+    """How often each word, number, identifier and code stands in it."""
+    return Counter([*(token for run in reading.runs for token in run), *reading.codes])
+
+
 def _count_code(found: Reading, language: str) -> None:
     """Adds the words of code as a clause of their own, so that prose may speak of them; they negate nothing."""
     words = [word for code in found.codes for word in _WORD.findall(code.lower())]
@@ -223,6 +234,7 @@ class _Reader:
                 self._take_number(value, following)
         elif _is_identifier(token):
             self._found.identifiers.append(token.lower())
+            self._found.runs[-1].append(token.lower())
             self._found.words += _WORD.findall(token.lower())
         elif value := VALUE_OF.get(self._language, {}).get(token.lower()):
             self._take_number(value, following)
@@ -237,6 +249,7 @@ class _Reader:
             return
         unit = UNIT_OF.get(beside, "")
         number = Number(_canonical(value), unit or self._last_stem, bool(unit))
+        self._found.runs[-1].append(number.value)
         self._found.numbers.append(number)
         self._found.clauses[-1].numbers.append(number)
 
@@ -246,6 +259,7 @@ class _Reader:
             folded, word = folded[:-3], word[:-3]
             self._found.statements[-1].negated = True
             self._found.words.append("not")
+            self._found.runs[-1].append("not")
         clause, statement = self._found.clauses[-1], self._found.statements[-1]
         for part in folded.split("'"):
             if part in CONJUNCTIONS:
@@ -254,6 +268,8 @@ class _Reader:
                 clause, statement = self._found.clauses[-1], self._found.statements[-1]
             statement.negated = statement.negated or part in NEGATIONS
             self._found.words.append(part)
+            if part not in _AND:
+                self._found.runs[-1].append(part)
             if part in UNIT_OF or len(part) < 2 or not is_content(part, self._language) or part in NEGATIONS:
                 continue
             self._last_stem = stem(part, self._language)
@@ -273,6 +289,8 @@ class _Reader:
         return shouted or (letters[0].isupper() and not starts and not self._titled)
 
     def _new_clause(self, *, statement: bool) -> None:
+        if self._found.runs[-1]:
+            self._found.runs.append([])
         if self._found.clauses[-1].stems or self._found.clauses[-1].numbers:
             self._found.clauses.append(Clause())
         if statement:

@@ -1,14 +1,14 @@
 """The verdict on a unit, and the checks that it rests on; the package's docstring lists them in their order."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.grounding.copies import Copy, copies, leaves_condition_out
 from agent.grounding.reading import CITATION, FENCE, Clause, PassageReading, Reading, occurs, read, read_passages
 from agent.grounding.smalltalk import claims_nothing
-from agent.grounding.words import NEGATIONS, guess_language, opposites, stem
+from agent.grounding.words import guess_language, opposites, stem
 from agent.sentences import Kind, kind_of
 from kbs.passages import Passage
 
@@ -24,14 +24,13 @@ MATCHES = 0.5
 """Share of a clause's words that a passage's clause must have to be compared with it for polarity and values."""
 COMPANY = 0.3
 """Share of its words (or of the claim's, if fewer) that a unit with the claim's number must have in common with it."""
-COPY = 0.8
-"""A claim that shares this part of its words with a unit, and the unit of its own with the claim, is a copy of it."""
 NEAR = 0.75
 """A clause of the passage is as close as the closest one if it shares this part of what that one shares."""
 
 Reason = Literal[
     "no claim", "supported", "miscited", "translated", "number", "other value", "identifier", "name", "code",
-    "negation", "opposite", "altered", "strong word", "addition", "coverage", "action", "citation", "no passage",
+    "negation", "opposite", "altered", "condition", "strong word", "addition", "coverage", "action", "citation",
+    "no passage",
 ]  # fmt: skip
 
 _ACTION = re.compile(
@@ -53,8 +52,24 @@ class Support:
     reason: Reason
 
 
-def verify_sentence(unit: str, passages: Sequence[Passage]) -> Support:
-    """Check one unit of an answer against the passages that its citations count; only quotable ones can support."""
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one passage says of a claim."""
+
+    reason: Reason
+    share: float
+    """Of the claim's words that the passage has."""
+    copied: Copy | None = None
+    """Whether it was copied from this passage, and how."""
+
+    @property
+    def supports(self) -> bool:
+        return self.reason in ("supported", "translated")
+
+
+def verify_sentence(unit: str, passages: Sequence[Passage], *, said: str = "") -> Support:
+    """Check one unit of an answer against the passages that its citations count; only quotable ones can support. `said`
+    is what was asked and what the answer said before: a condition that stands there may be left out."""
     cited = list(dict.fromkeys(int(number) for number in CITATION.findall(FENCE.sub("", unit))))
     quotable = {number: passage for number, passage in enumerate(passages, 1) if passage.source.quotable}
     known = [number for number in cited if number in quotable]
@@ -64,46 +79,64 @@ def verify_sentence(unit: str, passages: Sequence[Passage]) -> Support:
     if claims_nothing(unit):
         return Support(supported=True, factual=False, reason="no claim")
     language = guess_language(unit)
-    found = {n: _judge(unit, language, [passage], cites=n in known) for n, passage in quotable.items()}
-    if len(known) > 1 and not any(found[n][0] == "supported" for n in known):
-        together = _judge(unit, language, [quotable[n] for n in known], cites=True)
-        if together[0] == "supported":
+    found = {n: _judge(unit, language, [passage], said, cites=n in known) for n, passage in quotable.items()}
+    if len(known) > 1 and not any(found[n].reason == "supported" for n in known):
+        together = _judge(unit, language, [quotable[n] for n in known], said, cites=True)
+        if together.reason == "supported":
             return Support(supported=True, factual=True, passage_numbers=tuple(known), reason="supported")
     return _conclude(cited, known, found)
 
 
-def _conclude(cited: list[int], known: list[int], found: dict[int, tuple[Reason, float]]) -> Support:
-    good = {n: share for n, (reason, share) in found.items() if reason in ("supported", "translated")}
+def _conclude(cited: list[int], known: list[int], found: dict[int, _Verdict]) -> Support:
+    """A passage that the claim was copied from wrongly speaks louder than another one that happens to have its words."""
+    good = {n: verdict for n, verdict in found.items() if verdict.supports}
     if named := tuple(n for n in known if n in good):
-        return Support(supported=True, factual=True, passage_numbers=named, reason=found[named[0]][0])
+        return Support(supported=True, factual=True, passage_numbers=named, reason=good[named[0]].reason)
+    altered = [verdict for verdict in found.values() if verdict.copied == "altered"]
+    if any(found[n].copied == "altered" for n in known):
+        good = {n: verdict for n, verdict in good.items() if verdict.copied == "verbatim"}
+    elif altered:
+        good = {n: verdict for n, verdict in good.items() if verdict.copied is not None}
     if good:
-        best = max(good, key=lambda n: (good[n], -n))
-        reason: Reason = "miscited" if cited else found[best][0]
+        best = max(good, key=lambda n: (good[n].share, -n))
+        reason: Reason = "miscited" if cited else good[best].reason
         return Support(supported=True, factual=True, passage_numbers=(best,), reason=reason)
-    nearest = max(found.values(), key=lambda verdict: verdict[1], default=("no passage", 0.0))
-    return Support(supported=False, factual=True, reason=nearest[0])
+    nearest = max(altered or found.values(), key=lambda verdict: verdict.share, default=_Verdict("no passage", 0.0))
+    return Support(supported=False, factual=True, reason=nearest.reason)
 
 
-def _judge(unit: str, language: str | None, passages: Sequence[Passage], *, cites: bool) -> tuple[Reason, float]:
-    """The reason and how much of the claim's words the passage has."""
+def _judge(unit: str, language: str | None, passages: Sequence[Passage], said: str, *, cites: bool) -> _Verdict:
     passage = read_passages(passages)
     claim = read(unit, language or passage.language)
     if kind_of(unit) is Kind.FENCE:
-        said = all(occurs(line, passage.text) for line in claim.codes)
-        return ("supported" if said and claim.codes else "code"), float(said)
+        stands = all(occurs(line, passage.text) for line in claim.codes)
+        return _Verdict("supported" if stands and claim.codes else "code", float(stands))
     translated = language is not None and language != passage.language
-    share = _share(claim.stems, [passage.stems])
+    share = _share(claim.stems, passage.stems)
     if share < COVERAGE and not translated:
-        return "coverage", share
+        return _Verdict("coverage", share)
     if missing := _missing_fact(claim, passage, names=not translated):
-        return missing, share
+        return _Verdict(missing, share)
     if _ACTION.search(unit) and not _ACTION.search(passage.folded):
-        return "action", 0.0
+        return _Verdict("action", 0.0)
     if translated:
-        return ("translated", COVERAGE) if cites else ("coverage", 0.0)
+        return _Verdict("translated", COVERAGE) if cites else _Verdict("coverage", 0.0)
     if kind_of(unit) is Kind.ROW:
-        return _find_row(claim, passage)
-    return _compare(claim, passage)
+        return _Verdict(*_find_row(claim, passage))
+    return _hold_to(claim, passage, said)
+
+
+def _hold_to(claim: Reading, passage: PassageReading, said: str) -> _Verdict:
+    """The verdict on a claim whose facts the passage has: by its words, and where it copies a unit by that unit's."""
+    copied = copies(claim, passage)
+    if copied == "verbatim":
+        return _Verdict("supported", 1.0, copied)
+    reason, share = _compare(claim, passage)
+    if reason == "supported" and copied == "altered":
+        return _Verdict("altered", share, copied)
+    if reason == "supported" and leaves_condition_out(claim, passage, said):
+        return _Verdict("condition", share, "altered")
+    return _Verdict(reason, share, copied)
 
 
 def _missing_fact(claim: Reading, passage: PassageReading, *, names: bool) -> Reason | None:
@@ -133,13 +166,13 @@ def _find_row(claim: Reading, passage: PassageReading) -> tuple[Reason, float]:
         if same_facts and set(claim.stems) <= stems | passage.about:
             flipped = any(_flips(part, unit.statements, negatable=False) for part in claim.statements)
             return ("negation" if flipped else "supported"), 1.0
-    return "coverage", _share(claim.stems, [passage.stems])
+    return "coverage", _share(claim.stems, passage.stems)
 
 
 def _compare(claim: Reading, passage: PassageReading) -> tuple[Reason, float]:
     window = _window(claim, passage)
     stems = passage.about.union(*(passage.unit_stems[place] for place in window))
-    share = _share(claim.stems, [stems])
+    share = _share(claim.stems, stems)
     clauses = [clause for place in window for clause in passage.units[place].clauses]
     statements = [statement for place in window for statement in passage.units[place].statements]
     words = {word for place in window for word in passage.units[place].words}
@@ -152,7 +185,6 @@ def _compare(claim: Reading, passage: PassageReading) -> tuple[Reason, float]:
         ("strong word", any(word not in words for word in claim.strong)),
         ("opposite", _says_opposite(claim, stems, passage.language)),
         ("negation", any(_flips(part, statements, negatable=negatable) for part in claim.statements)),
-        ("altered", _alters(claim, passage)),
         ("other value", any(_differs(clause, clauses, claim) for clause in claim.clauses)),
     )
     return next((reason for reason, fails in checks if fails), "supported"), share
@@ -180,9 +212,8 @@ def _gain(passage: PassageReading, place: int, wanted: set[str], values: set[str
     return 2 * len(wanted & passage.unit_stems[place]) + sum(number.value in values for number in unit.numbers)
 
 
-def _share(stems: Sequence[str], known: Iterable[frozenset[str]]) -> float:
-    everything = frozenset[str]().union(*known)
-    return sum(word in everything for word in stems) / len(stems) if stems else 1.0
+def _share(stems: Sequence[str], known: frozenset[str]) -> float:
+    return sum(word in known for word in stems) / len(stems) if stems else 1.0
 
 
 def _adds(claim: Reading, known: frozenset[str]) -> bool:
@@ -215,31 +246,6 @@ def _is_new(clause: Clause, stems: frozenset[str], *, first: bool) -> bool:
 def _says_opposite(claim: Reading, stems: frozenset[str], language: str) -> bool:
     against = opposites(language)
     return any(word not in stems and against.get(word, frozenset()) & stems for word in claim.stems)
-
-
-def _alters(claim: Reading, passage: PassageReading) -> bool:
-    """Whether the claim copies a unit but for a negation, or for a word that its opposite took the place of."""
-    wanted = frozenset(claim.stems)
-    copied = [
-        unit
-        for unit, stems in zip(passage.units, passage.unit_stems, strict=True)
-        if stems and len(wanted & stems) >= COPY * max(len(wanted), len(stems))
-    ]
-    return bool(copied) and all(_swapped(claim, unit, passage.language) for unit in copied)
-
-
-def _swapped(claim: Reading, unit: Reading, language: str) -> bool:
-    if _negations(claim) != _negations(unit):
-        return True
-    told, stands = (Counter(stem(word, language) for word in each.words) for each in (claim, unit))
-    return any(
-        told[word] > stands[word] and any(told[other] < stands[other] for other in others)
-        for word, others in opposites(language).items()
-    )
-
-
-def _negations(reading: Reading) -> int:
-    return sum(word in NEGATIONS for word in reading.words)
 
 
 def _closest(clause: Clause, clauses: Sequence[Clause], near: float) -> list[Clause]:

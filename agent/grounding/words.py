@@ -5,10 +5,8 @@ English, German, French, Spanish and Russian are known; a word of another langua
 
 import re
 from functools import lru_cache
-from threading import Lock
-from typing import Any
 
-import snowballstemmer
+from kbs.stemming import stemmed
 
 STEM = 7
 """Letters of a stem that are compared: `authenticate` and `authentication`, but not `internal` and `internet`."""
@@ -141,8 +139,10 @@ OPPOSITES = (
     "closed|add remove|add delete|accept reject|accept decline|incoming outgoing|upload download|public "
     "private|more less|more fewer|minimum maximum|possible impossible|required optional|free paid|manual "
     "automatic|manually automatically|first last|start stop|lock unlock|locked unlocked|valid invalid|secure "
-    "insecure|keep delete|above below|higher lower|longer shorter|earlier later|sender recipient|success "
-    "failure|encrypted unencrypted|old new|aktivieren deaktivieren|aktiviert deaktiviert|erlaubt verboten|vor "
+    "insecure|keep delete|kept deleted|kept removed|inside outside|"
+    "above below|higher lower|longer shorter|earlier later|sender recipient|success "
+    "failure|encrypted unencrypted|old new|alte neue|kostenlos kostenpflichtig|früher später|größer kleiner|"
+    "aktivieren deaktivieren|aktiviert deaktiviert|erlaubt verboten|vor "
     "nach|öffnen schließen|hinzufügen entfernen|eingehend ausgehend|mehr weniger|möglich unmöglich|activer "
     "désactiver|avant après|ouvrir fermer|ajouter supprimer|plus moins|activar desactivar|antes después|abrir "
     "cerrar|añadir eliminar|más menos|включить отключить|до после|открыть закрыть|добавить удалить|больше "
@@ -155,6 +155,13 @@ _NUMBER_WORDS = {
     "fr": "deux trois quatre cinq six sept huit neuf dix onze douze",
     "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce",
     "ru": "два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать",
+}
+_TENS = {
+    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
+    "de": "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
+    "fr": "vingt trente quarante cinquante soixante",
+    "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
+    "ru": "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
 }
 _UNITS = {
     "percent": "% percent prozent pourcent pourciento процент процента процентов",
@@ -176,9 +183,9 @@ _UNITS = {
 UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words.split()}
 VALUE_OF = {
     language: {word: str(value) for value, word in enumerate(words.split(), 2)}
+    | {word: str(value) for value, word in zip(range(20, 100, 10), _TENS.get(language, "").split(), strict=False)}
     for language, words in _NUMBER_WORDS.items()
 }
-_STEMMERS = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
 _WORD = re.compile(r"[^\W\d_]+")
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 # Function words that only one of the languages has.
@@ -186,22 +193,12 @@ _OWN_WORDS = {
     language: known - frozenset[str]().union(*(other for name, other in STOP_WORDS.items() if name != language))
     for language, known in STOP_WORDS.items()
 }
-_stemming = Lock()
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str, language: str) -> str:
     """What a lower-case word is compared by."""
-    word = _SAME.get(word, word)
-    if name := _STEMMERS.get(language):
-        with _stemming:  # a stemmer keeps the word it works on in itself
-            word = _stemmer(name).stemWord(word)
-    return word[:STEM]
-
-
-@lru_cache(maxsize=8)
-def _stemmer(name: str) -> Any:
-    return snowballstemmer.stemmer(name)
+    return stemmed(_SAME.get(word, word), language)[:STEM]
 
 
 def is_content(word: str, language: str) -> bool:

@@ -3,9 +3,11 @@
 For each question the passages of a turn are retrieved and quoted from, as without a model. Every quoted sentence goes
 through the check of citations as it is, and altered in each way of `evals/planting.py`; a sentence of an article that
 was not retrieved is planted too. A quoted sentence is supported by construction, a planted one is not.
+
+What the check costs: the same answer comes from a stub model at a fixed pace, checked and unchecked (`evals/pace.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -16,9 +18,10 @@ from agent.prompting import NumberedPassage, Question
 from agent.sentences import split
 from evals import metrics
 from evals.cases import Case, own
-from evals.planting import planted
+from evals.pace import first_texts
+from evals.planting import KINDS, planted
 from evals.public import Public
-from evals.results import Findings, Observed, Row, Score, Spread
+from evals.results import Figure, Findings, Observed, Row, Score, Spread
 from evals.suite import Suite
 from evals.suites.retrieval import public_cases
 from evals.world import World
@@ -28,7 +31,7 @@ from kbs.retrieval import RetrievalOptions, Retriever
 
 OWN = {"own-hosting": "retrieval_hosting", "own-cyber": "retrieval_cyber"}
 MOST_PUBLIC = 150
-KINDS = ("number", "negation", "name", "unit", "opposite", "strong", "invented", "foreign")
+GERMAN = "own-german"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +41,8 @@ class Verifies:
     retriever: Retriever
     scopes: dict[str, Scope]
     options: RetrievalOptions
-    strangers: tuple[Passage, ...]
-    """Passages to take sentences of other articles from."""
+    strangers: Mapping[str, tuple[Passage, ...]]
+    """Passages to take sentences of other articles from, by language."""
 
     async def evaluate(self, case: Case) -> Observed:
         scope = self.scopes[case.dataset]
@@ -60,8 +63,12 @@ class Verifies:
             if quotation
             else []
         )
-        return {"own": self._own(sentences, passages), "planted": list(self._planted(sentences, passages)),
-                "cited": sorted({passages[number - 1].ref for number, _ in sentences}), "quoted": bool(sentences)}  # fmt: skip
+        ours = case.dataset.startswith("own-")
+        return {
+            "own": self._own(sentences, passages), "planted": list(self._planted(sentences, passages)),
+            "cited": sorted({passages[number - 1].ref for number, _ in sentences}), "quoted": bool(sentences),
+            "pace": await first_texts([unit for _, unit in sentences], case["question"], passages) if ours else {},
+        }  # fmt: skip
 
     def _own(self, sentences: Sequence[tuple[int, str]], passages: Sequence[Passage]) -> list[list[Any]]:
         seen = []
@@ -73,25 +80,33 @@ class Verifies:
                 seen.append([support.supported, number in support.passage_numbers, support.reason, ms, unit[:160]])
         return seen
 
-    def _planted(self, sentences: Sequence[tuple[int, str]], passages: Sequence[Passage]):  # type: ignore[no-untyped-def]
+    def _planted(self, sentences: Sequence[tuple[int, str]], passages: Sequence[Passage]) -> Iterator[list[Any]]:
         refs = {passage.ref for passage in passages}
-        others = [passage for passage in self.strangers if passage.ref not in refs]
+        texts = [passage.text for passage in passages]
         for place, (number, unit) in enumerate(sentences):
-            if not verify_sentence(unit, passages).factual or unit.lstrip().startswith(("`", "|")):
+            whole = verify_sentence(unit, passages)
+            if not whole.factual or unit.lstrip().startswith(("`", "|")):
                 continue
+            language = "de" if passages[number - 1].language == "de" else "en"
+            others = [passage for passage in self.strangers.get(language, ()) if passage.ref not in refs]
             stranger = others[(len(unit) * 7 + place) % len(others)] if others else None
             foreign = next((each for each in split(stranger.text) if len(each.split()) > 7), None) if stranger else None
             bare = unit.replace(f"[{number}]", "").rstrip()
-            for kind, altered in planted(bare, foreign):
+            for kind, altered in planted(bare, foreign, language=language, around=texts):
                 if altered.strip() and altered != bare:
                     support = verify_sentence(f"{altered.rstrip()} [{number}]", passages)
-                    yield [kind, not (support.supported and support.factual), support.reason, altered[:160]]
+                    caught = not (support.supported and support.factual)
+                    yield [kind, caught, support.reason, altered[:160], whole.supported]
 
 
 def cases(public: Public) -> list[Case]:
     found = []
     for dataset, file in OWN.items():
         found += own(file, ("question", "article"), dataset=dataset)
+    found += [
+        Case.of(GERMAN, {"question": each["question"], "article": each["article"]})
+        for each in own("german", ("article", "title", "text", "question"), dataset=GERMAN)
+    ]
     for name in public.names("retrieval"):
         found += [case for case in public_cases(public, name) if case.dataset.removeprefix(f"{name}-") in (name, "en")][
             :MOST_PUBLIC
@@ -103,15 +118,21 @@ async def prepare(world: World, cases: Sequence[Case]) -> Verifies:
     own_scope = await world.own_scope()
     sets = {case.dataset: case.get("set") for case in cases}
     opened = {name: await world.public_scope(name) for name in dict.fromkeys(sets.values()) if name}
+    scopes = {dataset: opened[name] if name else own_scope for dataset, name in sets.items()}
+    if GERMAN in scopes:
+        scopes[GERMAN] = await german_scope(world)
     strangers: dict[str, Passage] = {}
     for question in STRANGE:
         found = await world.retriever.search(question, replace(own_scope, audience=None), world.variant.options, k=20)
         strangers |= {passage.digest: passage for passage in found.passages if passage.language == "en"}
-    return Verifies(
-        retriever=world.retriever, options=world.variant.options,
-        scopes={dataset: opened[name] if name else own_scope for dataset, name in sets.items()},
-        strangers=tuple(strangers[digest] for digest in sorted(strangers)),
-    )  # fmt: skip
+    english = tuple(strangers[digest] for digest in sorted(strangers))
+    return Verifies(retriever=world.retriever, options=world.variant.options, scopes=scopes, strangers={"en": english})
+
+
+async def german_scope(world: World) -> Scope:
+    """The tenant that writes in German."""
+    articles = own("german", ("article", "title", "text", "question"), dataset=GERMAN)
+    return await world.articles_of("german", [{"id": each["article"], **each.fields} for each in articles])
 
 
 STRANGE = (
@@ -134,15 +155,35 @@ def conclude(rows: Sequence[Row]) -> Findings:
         scores += _scores(dataset, [row for row in rows if row.case.dataset == dataset])
     own_rows = [row for row in rows if row.case.dataset.startswith("own-")]
     scores += _scores("own", own_rows)
-    scores += _by_kind(own_rows)
+    for dataset in dict.fromkeys(["own", *(row.case.dataset for row in rows)]):
+        if dataset in OWN:
+            continue  # they are in `own`
+        among = own_rows if dataset == "own" else [row for row in rows if row.case.dataset == dataset]
+        scores += _by_kind(dataset, among)
     for row in own_rows:
         misses += [(str(each[4]), f"withheld: {each[2]}") for each in row.observed["own"] if not each[0]]
         misses += [(str(each[3]), f"released, {each[0]}") for each in row.observed["planted"] if not each[1]]
     ms = [each[3] for row in rows for each in row.observed["own"]]
+    paces, spread = _paces(own_rows)
     return Findings(
-        scores=scores, misses=list(dict(misses).items()),
-        figures=[Spread(title="Checking one sentence", x="ms", values={"verify": ms})],
+        scores=[*scores, *paces], misses=list(dict(misses).items()),
+        figures=[Spread(title="Checking one sentence", x="ms", values={"verify": ms}), *spread],
     )  # fmt: skip
+
+
+def _paces(rows: Sequence[Row]) -> tuple[list[Score], list[Figure]]:
+    """Milliseconds until the first text, by what is waited for."""
+    seen = [row.observed["pace"] for row in rows if row.observed.get("pace")]
+    if not seen:
+        return [], []
+    values = {name: [each[name] for each in seen] for name in seen[0]}
+    scores = [
+        Score(suite="answers", dataset="own", metric=f"first text, {name}: {told}", n=len(seen), unit="ms",
+              value=metrics.percentile(times, percent), lower_is_better=True)
+        for name, times in values.items()
+        for told, percent in (("median", 50), ("p95", 95))
+    ]  # fmt: skip
+    return scores, [Spread(title="First text of an answer at 10 ms a token", x="ms", values=values)]
 
 
 def _scores(dataset: str, rows: Sequence[Row]) -> list[Score]:
@@ -176,20 +217,20 @@ def _articles(row: Row) -> list[str]:
     return found if isinstance(found, list) else [found]
 
 
-def _by_kind(rows: Sequence[Row]) -> list[Score]:
+def _by_kind(dataset: str, rows: Sequence[Row]) -> list[Score]:
+    """Of each way to make a sentence wrong: how many were withheld, and of what was withheld how many were wrong. The
+    right ones that are counted are those that the wrong ones were made of."""
     found = []
     for kind in KINDS:
-        caught = [float(bool(each[1])) for row in rows for each in row.observed["planted"] if each[0] == kind]
-        if caught:
-            found.append(
-                Score(
-                    suite="answers",
-                    dataset="own",
-                    metric=f"planted {kind}: caught",
-                    value=metrics.mean(caught),
-                    n=len(caught),
-                )
-            )
+        seen = [each for row in rows for each in row.observed["planted"] if each[0] == kind]
+        caught = sum(bool(each[1]) for each in seen)
+        mistaken = sum(not each[4] for each in seen)
+        if seen:
+            values = {"caught": caught / len(seen), "precision": caught / max(caught + mistaken, 1)}
+            found += [
+                Score(suite="answers", dataset=dataset, metric=f"planted {kind}: {name}", value=value, n=len(seen))
+                for name, value in values.items()
+            ]
     return found
 
 

@@ -14,8 +14,10 @@ from evals.cases import Case, own
 from evals.public import Public
 from evals.results import Findings, Observed, Row, Score, Spread
 from evals.suite import Suite
+from evals.suites.answers import german_scope
 from evals.talk import begin
 from evals.world import World
+from memory.models import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +25,10 @@ class HoldsConversations:
     """What was wrong in each turn of a conversation; nothing, where all is well."""
 
     world: World
+    german: Tenant
 
     async def evaluate(self, case: Case) -> Observed:
-        talk = await begin(self.world, case.get("audience"))
+        talk = await begin(self.world, case.get("audience"), self.german if case.get("kb") == "german" else None)
         faults, ms = [], []
         for turn in case["turns"]:
             answer = await talk.say(turn["say"])
@@ -54,7 +57,10 @@ def cases(public: Public) -> list[Case]:
 
 
 async def prepare(world: World, cases: Sequence[Case]) -> HoldsConversations:
-    return HoldsConversations(world=world)
+    scope = await german_scope(world)
+    german = await world.tenant("german")
+    assert scope.tenant_id == german.id
+    return HoldsConversations(world=world, german=german)
 
 
 def conclude(rows: Sequence[Row]) -> Findings:

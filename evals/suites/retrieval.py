@@ -139,6 +139,7 @@ def conclude(rows: Sequence[Row]) -> Findings:
         for step in STEPS:
             scores += _scores(dataset, step, of_set)
         lines[dataset] = [(float(k), metrics.mean([_recall(row, AS_IT_IS, k) for row in of_set])) for k in CURVE]
+    scores += _over_the_better_half(scores)
     scores += _average(scores)
     ms = [row.observed["ms"] for row in rows if row.case.dataset.startswith("own-")]
     if ms:
@@ -156,6 +157,20 @@ def conclude(rows: Sequence[Row]) -> Findings:
         Spread(title="Retrieval, own knowledge base", x="ms", values={"search": ms}),
     ]
     return Findings(scores=scores, figures=figures, misses=misses)
+
+
+def _over_the_better_half(scores: Sequence[Score]) -> list[Score]:
+    """What both halves of the search together are ahead of the better one alone; less than nothing is a fault."""
+    by_key = {(score.dataset, score.metric): score for score in scores}
+    found = []
+    for (dataset, metric), score in by_key.items():
+        halves = [by_key.get((dataset, f"{metric}: {half}")) for half in ("dense only", "lexical only")]
+        values = [half.value for half in halves if half is not None]
+        if len(values) == len(halves):
+            ahead = score.value - max(values)
+            name = f"{metric} over the better half"
+            found.append(Score(suite="retrieval", dataset=dataset, metric=name, value=ahead, n=score.n))
+    return found
 
 
 def _average(scores: Sequence[Score]) -> list[Score]:

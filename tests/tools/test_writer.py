@@ -2,7 +2,29 @@
 
 import pytest
 
-from tools.classification.writer import says_yes, sentiment, wants_human
+from tools.classification.writer import asks_who_is_there, says_yes, sentiment, wants_human
+
+
+class TestAsksWhoIsThere:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Anybody there?",
+            "hello, is there somebody",
+            "still waiting...",
+            "When will someone answer?",
+            "Ist jemand da?",
+        ],
+    )
+    def test_who_waits_asks_in_many_words(self, text: str) -> None:
+        assert asks_who_is_there(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["hello", "When does my invoice come?", "I am waiting for my domain to be transferred, where do I see it?"],
+    )
+    def test_a_question_is_none(self, text: str) -> None:
+        assert not asks_who_is_there(text)
 
 
 class TestWantsHuman:

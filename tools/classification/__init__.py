@@ -6,11 +6,12 @@ Everything but the nearest prototypes works on words alone, and its cues are dat
 from tools.classification.language import detect_language
 from tools.classification.message import Classification, classify, reassess
 from tools.classification.prototypes import Prototypes, build_prototypes
-from tools.classification.writer import says_yes
+from tools.classification.writer import asks_who_is_there, says_yes
 
 __all__ = [
     "Classification",
     "Prototypes",
+    "asks_who_is_there",
     "build_prototypes",
     "classify",
     "detect_language",

@@ -44,7 +44,8 @@ UNANSWERED_TIERS: dict[Severity, int] = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRIT
 
 
 def severity_of(reading: Reading) -> Severity:
-    """By the worst cue; what is only supposed weighs two levels less."""
+    """By the worst cue; what is only supposed weighs two levels less. An outage that costs money, or that somebody is
+    beside themselves about, is critical."""
     ends = {name: reading.ends(*phrases) for name, phrases in load_cues().severity.items()}
     supposed = 0
     for sentence in reading.sentences() if ends["hypothetical"] else ():
@@ -54,6 +55,8 @@ def severity_of(reading: Reading) -> Severity:
         return "MEDIUM" if level == 2 else "LOW"
     if ends["everyone"] & ~supposed and level:
         level += 1
+    if level == 2 and ends["outage"] & ~supposed and (ends["loss"] or reading.ends(*load_cues().mood["strong"])):
+        level = 3
     if ends["urgent"] and level < 2:
         level += 1
     return SEVERITIES[min(level, 3)]

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import snowballstemmer
 from numpy.typing import NDArray
 
+from kbs.stemming import stemmed
 from memory.errors import Invalid
 from tools.phrases import fold
 
@@ -37,7 +37,6 @@ LABEL_SHARE = 0.5
 """Of the label's score beside the nearness, in the doubt."""
 
 _WORD = re.compile(r"[^\W_]+")
-_ENGLISH = snowballstemmer.stemmer("english")
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.floating]
 
@@ -220,7 +219,7 @@ def _spread(owners: NDArray[np.int64], intents: int) -> NDArray[np.int64]:
 
 def _words(text: str) -> Counter[str]:
     """Stems, and pairs of neighbours."""
-    stems = _ENGLISH.stemWords(_WORD.findall(fold(text)))
+    stems = [stemmed(word, "en") for word in _WORD.findall(fold(text))]
     return Counter([*stems, *(f"{a} {b}" for a, b in pairwise(stems))])
 
 

@@ -22,7 +22,11 @@ class Reading:
     def ends(self, *phrases: Phrase) -> int:
         """Positions at which any of the phrases ends, as bits; 0 when none occurs."""
         ends = 0
+        terms = self._terms
         for phrase in phrases:
+            steps = phrase.steps
+            if steps[0].terms.isdisjoint(terms) or steps[-1].terms.isdisjoint(terms):
+                continue  # true of nearly all phrases, and quickly seen
             reaches = self._reaches(phrase)
             if len(reaches) == len(phrase.steps):
                 ends |= reaches[-1]

@@ -1,0 +1,24 @@
+"""Stems of words, each computed once: a stemmer in Python takes longer than all else that reads a message."""
+
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import snowballstemmer
+
+_NAMES = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
+_stemming = Lock()
+
+
+@lru_cache(maxsize=65536)
+def stemmed(word: str, language: str) -> str:
+    """The stem of a lower-case word; the word itself in a language that has no stemmer here."""
+    if language not in _NAMES:
+        return word
+    with _stemming:  # a stemmer keeps the word it works on in itself
+        return str(_stemmer(language).stemWord(word))
+
+
+@lru_cache(maxsize=len(_NAMES))
+def _stemmer(language: str) -> Any:
+    return snowballstemmer.stemmer(_NAMES[language])
