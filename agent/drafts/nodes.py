@@ -144,7 +144,9 @@ async def verify(state: DraftState, runtime: Run) -> DraftState:
     steps = Steps()
     with timed(steps, "verify"):
         wording = DraftWording(
-            mistakes=mistakes_in(state["lessons"]), unspoken=Unspoken(texts=(str(state["messages"][0].content),))
+            asked=runtime.context.request.asked,
+            mistakes=mistakes_in(state["lessons"]),
+            unspoken=Unspoken(texts=(str(state["messages"][0].content),)),
         )
         await wording.read(state["raw"], state["passages"])
     body = wording.text.strip() if wording.supported else ""
