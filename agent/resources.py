@@ -204,7 +204,9 @@ def _models(settings: Settings, embedder: Embedder) -> Models:
         vectors = await embedder.embed_texts([question, *sentences])
         return [float(score) for score in vectors[1:] @ vectors[0]]
 
-    return build_models(config, sentence_scorer=similarity if "extractive" in (chosen.answer, chosen.draft_model) else None)
+    return build_models(
+        config, sentence_scorer=similarity if "extractive" in (chosen.answer, chosen.draft_model) else None
+    )
 
 
 def secret_key(settings: Settings) -> str:

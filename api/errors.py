@@ -11,12 +11,14 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from procrastinate.exceptions import ConnectorException
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from memory import errors
+from memory.database import UNREACHABLE
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -97,6 +99,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.HelpdeskError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ConnectorException, _queue)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -158,6 +161,14 @@ def _allowed(request: Request) -> list[str]:
         for method in METHODS
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
     ]
+
+
+async def _queue(request: Request, error: Exception) -> JSONResponse:
+    """A job could not be queued, and whoever wanted to did not say what becomes of it then."""
+    if isinstance(error.__cause__, UNREACHABLE):
+        log.warning("a job could not be queued", error=type(error.__cause__).__name__)
+        return await _domain(request, errors.Unavailable("the database is away", retry_after=2))
+    return await _unexpected(request, error)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

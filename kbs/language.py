@@ -2,6 +2,7 @@
 
 from copy import copy
 from functools import cache
+from threading import Lock
 from typing import Any
 
 
@@ -15,11 +16,19 @@ def rank_languages(text: str, among: tuple[str, ...] | None = None) -> list[tupl
     return [(str(code), float(share)) for code, share in _identifier(among).rank(text)]
 
 
-@cache
+_loading = Lock()
+
+
 def _identifier(among: tuple[str, ...] | None) -> Any:
+    with _loading:  # of two who ask at once the second waits
+        return _read(among)
+
+
+@cache
+def _read(among: tuple[str, ...] | None) -> Any:
     """The identifier for some languages shares the tables of the one for all."""
     if among is not None:
-        limited = copy(_identifier(None))
+        limited = copy(_read(None))
         limited.set_languages(among)
         return limited
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # not every process reads prose

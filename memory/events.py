@@ -18,6 +18,10 @@ stands in the turn's row, so any process can go on from any `n.k`:
     step {name, ms} · sources {sources} · tool.started · tool.finished · message.delta {turn_id, text, offset}
     resync {}           the cursor means nothing here: read the history and go on from `n`
     ping {}
+
+A watcher that misses a delta gets the text from the turn's row, in one piece; the sources stand in the answer's row as
+well. Steps and tools pass the time until then and end with their turn, so that losing one calls for no `resync`: the
+history, which a client would read upon it, has neither them nor the text so far.
 """
 
 from collections.abc import AsyncIterator

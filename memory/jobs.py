@@ -20,6 +20,7 @@ from redis import RedisError
 
 from memory.database import RECONNECT_S, UNREACHABLE, WAIT_S, Database
 from memory.errors import Unavailable
+from memory.patience import end
 
 log = structlog.get_logger()
 
@@ -94,8 +95,7 @@ async def work(app: App, pace: Pace = PACE) -> None:
             log.warning("the worker broke and begins again")
             await asyncio.sleep(pace.pause_s)
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await end(looking)
 
 
 async def _take(app: App, pace: Pace) -> None:

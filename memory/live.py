@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from memory.events import Event
+from memory.patience import end
 from memory.streams import Streams
 
 log = structlog.get_logger()
@@ -34,8 +35,7 @@ class LiveWire:
     """Sends what this process publishes and delivers what others do."""
 
     def __init__(self, url: str, streams: Streams, process: str) -> None:
-        self._commands = _client(url, SEND_S)
-        self._blocking = _client(url, READ_S)
+        self._client = _client(url)
         self._streams, self._process = streams, process
         self._outbox: asyncio.Queue[Event] = asyncio.Queue(BACKLOG)
         streams.on_publish.append(self._enqueue)
@@ -45,11 +45,13 @@ class LiveWire:
             self._outbox.put_nowait(event)
 
     async def run(self) -> None:
+        sending = asyncio.create_task(self._send(), name="live sending")
+        receiving = asyncio.create_task(self._receive(), name="live receiving")
         try:
-            await asyncio.gather(self._send(), self._receive())
+            await asyncio.gather(sending, receiving)
         finally:
-            await self._commands.aclose()
-            await self._blocking.aclose()
+            await end(sending, receiving)
+            await self._client.aclose()
 
     async def _send(self) -> None:
         batch: list[Event] = []
@@ -59,10 +61,11 @@ class LiveWire:
             while not self._outbox.empty() and len(batch) < BATCH:
                 batch.append(self._outbox.get_nowait())
             try:
-                pipe = self._commands.pipeline(transaction=False)
+                pipe = self._client.pipeline(transaction=False)
                 for event in batch:
                     pipe.xadd(STREAM, {"e": encode(event, self._process)}, maxlen=LENGTH, approximate=True)
-                await pipe.execute()
+                async with asyncio.timeout(SEND_S):
+                    await pipe.execute()
                 batch = []
             except Exception as error:  # whatever it was: this loop outlives it, and watchers have the rows
                 log.warning("events were not sent", error=type(error).__name__)
@@ -78,7 +81,8 @@ class LiveWire:
                 if broken:
                     self._streams.wake()  # whatever the stream still has, the rows have it all
                     broken = False
-                reply: Any = await self._blocking.xread({STREAM: last}, count=500, block=BLOCK_MS)
+                async with asyncio.timeout(READ_S):
+                    reply: Any = await self._client.xread({STREAM: last}, count=500, block=BLOCK_MS)
                 for _, entries in reply or []:
                     for entry_id, fields in entries:
                         last = entry_id.decode()
@@ -90,7 +94,8 @@ class LiveWire:
 
     async def _place(self, last: str) -> str:
         """From where to read: where the reader was, or the present; a Redis that came back may be behind both."""
-        seconds, micros = await self._commands.time()
+        async with asyncio.timeout(SEND_S):
+            seconds, micros = await self._client.time()
         now = f"{seconds * 1000 + micros // 1000}-0"
         return min(last, now, key=_order) if last else now
 
@@ -100,9 +105,10 @@ class LiveWire:
             self._streams.deliver(event)
 
 
-def _client(url: str, timeout_s: float) -> "redis.Redis":
-    """Without the library's ten retries: they would hold a frozen Redis for half a minute, and repeat what was done."""
-    return redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=SEND_S, retry=Retry(NoBackoff(), 0))
+def _client(url: str) -> "redis.Redis":
+    """Without the library's ten retries, which would hold a frozen Redis for half a minute and repeat what was done,
+    and without its own limit for a command: that wraps each in a task, and loses a cancel that meets its end."""
+    return redis.from_url(url, socket_timeout=None, socket_connect_timeout=SEND_S, retry=Retry(NoBackoff(), 0))
 
 
 def _order(entry_id: str) -> tuple[int, int]:

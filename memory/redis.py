@@ -14,6 +14,8 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from memory.patience import end
+
 log = structlog.get_logger()
 T = TypeVar("T")
 COMMAND_S = 0.1
@@ -56,8 +58,7 @@ class Redis:
 
     async def aclose(self) -> None:
         if self._knocking:
-            self._knocking.cancel()
-            await asyncio.gather(self._knocking, return_exceptions=True)
+            await end(self._knocking)
         await self.client.aclose()
 
     async def get(self, key: str) -> bytes | None:
@@ -83,8 +84,8 @@ async def open_redis(url: str | None) -> AsyncIterator[Redis]:
 
         client: Any = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
     else:
-        client = redis.from_url(
-            url, socket_timeout=COMMAND_S, socket_connect_timeout=COMMAND_S, retry=Retry(NoBackoff(), 0)
+        client = redis.from_url(  # `ask` has the limit; the library's own wraps every command in a task
+            url, socket_timeout=None, socket_connect_timeout=COMMAND_S, retry=Retry(NoBackoff(), 0)
         )
     opened = Redis(client, real=url is not None)
     try:

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from memory import chats
 from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
-from memory.events import Event, Journal
+from memory.events import Journal
 from memory.models import ChatSession, Turn, new_id
 
 LEASE_S = 15

@@ -35,7 +35,9 @@ class TenantOptions(BaseModel):
     )
     allowed_origins: list[Origin] = Field(default=[], max_length=50, description="sites that may call the API")
     link_hosts: list[Host] = Field(
-        default=[], max_length=50, description="hosts that answers may link to, over https; other addresses are plain text"
+        default=[],
+        max_length=50,
+        description="hosts that answers may link to, over https; other addresses are plain text",
     )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")

@@ -12,6 +12,7 @@ drawn by a thread of C, which no lock and no blocked call holds up.
 
 import asyncio
 import faulthandler
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -81,7 +82,8 @@ class Ending:
 
 
 def _leave() -> None:
-    raise SystemExit(0)
+    """Nothing is open yet, and an exception here would come up in the middle of an import, where it may be lost."""
+    os._exit(0)
 
 
 def _name_the_rest() -> None:

@@ -28,10 +28,9 @@ def serve(
     """Serve the HTTP API. Embedded mode sets itself up first."""
     ending = Ending()
     settings = _settings(json_logs)
-    reading = _read_models(settings)
+    _read_models(settings)
     from api.cli import serving  # the rest of the product, while the models are read
 
-    reading.join()
     _run(serving.serve(settings, ending, with_worker=worker), ending)
 
 
@@ -40,10 +39,9 @@ def worker(json_logs: bool = typer.Option(None, help="Logs as JSON lines.")) -> 
     """Take background jobs, and turns that another process left behind."""
     ending = Ending()
     settings = _settings(json_logs)
-    reading = _read_models(settings)
+    _read_models(settings)
     from api.cli import serving
 
-    reading.join()
     _run(serving.work_only(settings, ending), ending)
 
 
@@ -61,8 +59,8 @@ def _settings(json_logs: bool | None) -> Settings:
     return settings
 
 
-def _read_models(settings: Settings) -> Thread:
-    """Begin to read them. What fails here fails again, and is told, where it is needed."""
+def _read_models(settings: Settings) -> None:
+    """Begin to read them; whoever needs one waits for it. What fails here fails again, and is told, there."""
 
     def read() -> None:
         from kbs.language import load_languages
@@ -73,6 +71,4 @@ def _read_models(settings: Settings) -> Thread:
 
             load_installed()
 
-    thread = Thread(target=read, name="models", daemon=True)
-    thread.start()
-    return thread
+    Thread(target=read, name="models", daemon=True).start()

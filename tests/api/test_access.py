@@ -317,7 +317,9 @@ class World:
             session_id = UUID(self.owner.session_id)
             turn = Turn(session_id=session_id, status="completed")
             gap = Gap(embedder="-", centroid=b"", members=1)
-            question = GapQuestion(id=turn.id, turn_id=turn.id, session_id=session_id, gap_id=gap.id, reason="no_answer")
+            question = GapQuestion(
+                id=turn.id, turn_id=turn.id, session_id=session_id, gap_id=gap.id, reason="no_answer"
+            )
             async with self.product.resources.database.transaction(self.tenant.id) as session:
                 for row in (turn, gap, question):
                     session.add(row)

@@ -139,7 +139,7 @@ with answer as (select * from chat_messages where tenant_id = %(tenant)s and aut
 answers as (
     insert into chat_messages (id, tenant_id, session_id, n, author, content, status, details)
     select gen_random_uuid(), tenant_id, session_id, n + 1000 + k, author, content, status,
-           jsonb_set(details, '{confidence,score}', to_jsonb(case when mod(k, 2) = 0 then 20 + mod(k, 20) else 70 + mod(k, 20) end))
+           jsonb_set(details, '{confidence,score}', to_jsonb(mod(k, 2) * 50 + 20 + mod(k, 20)))
     from answer, generate_series(1, 200) k returning *
 )
 insert into feedback (id, tenant_id, session_id, message_id, kind, value, comment)

@@ -62,6 +62,34 @@ async def test_a_watcher_elsewhere_reads_the_same_answer(pair: tuple[Product, Pr
     assert seen[-2].data["message"] == answer["message"]
 
 
+async def test_what_is_lost_on_the_way_to_a_watcher_stands_in_the_rows(pair: tuple[Product, Product]) -> None:
+    """Text, sources and how a turn ends are all stored before they are told. Steps and tools only pass the time until
+    the turn's end, so that no `resync` is due where they are lost: the history has none of them either."""
+    here, there = pair
+    visitor = await here.visitor(await here.tenant())
+    beside = asyncio.create_task(until_the_end(visitor))
+    far = asyncio.create_task(until_the_end(elsewhere(visitor, there)))
+    await asyncio.sleep(0.2)
+    await visitor.ask("How do I install a free SSL certificate?")
+    whole, seen = await beside, await far
+    assert {"step", "sources"} <= {event.type for event in whole}
+    assert [event.type for event in seen if event.type == "resync"] == []
+    assert [event for event in seen if is_row(event)] == [event for event in whole if is_row(event)]
+    told = next(event.data["sources"] for event in whole if event.type == "sources")
+    [answer] = [event.data for event in seen if event.type == "message.completed"]
+    assert [source["id"] for source in answer["sources"]] == [source["id"] for source in told]
+    assert text_of(whole) == answer["message"]
+    assert answer["message"].startswith(text_of(seen))
+
+
+def is_row(event: Event) -> bool:
+    return event.type not in ("message.delta", "step", "sources", "tool.started", "tool.finished", "ping")
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(event.data["text"] for event in events if event.type == "message.delta")
+
+
 async def test_a_retry_at_the_other_process_is_the_same_message(pair: tuple[Product, Product]) -> None:
     here, there = pair
     visitor = await here.visitor(await here.tenant())

@@ -51,6 +51,7 @@ async def index_empty(stage: Stage) -> None:
             columns = row["columns"]
             await rows(f"insert into {table} ({columns}) select {columns} from aside_{table}")
             await rows(f"drop table aside_{table}")
+        await rows("update knowledge_revisions set revision = revision + 1")  # as whatever fills it again does
 
     rows = partial(stage.cluster.rows, database=KNOWLEDGE)
     await _without(stage, hurt, back)

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from agent.phrases import say
-from tests.faults.client import Client
-from tests.faults.model import TOOL
+from tests.faults.client import QUESTION, Client
 from tests.faults.processes import Process
 from tests.faults.stage import TURN_S, Stage
 
@@ -79,12 +78,10 @@ async def _well(stage: Stage, api: Process, case: str) -> None:
 
 
 async def _nothing_was_done_by_halves(stage: Stage, client: Client, case: str) -> None:
-    """A tool has run with whole arguments, or not at all."""
+    """A tool has run with whole arguments, or not at all; its ticket holds what the customer said."""
     tickets = await stage.cluster.rows(
-        "select subject, content from tickets where session_id = %s and opened_by = 'model'", client.session_id
+        "select content from tickets where session_id = %s and opened_by = 'model'", client.session_id
     )
-    stage.expect(
-        all(ticket == TOOL[1] for ticket in tickets), f"{case}: a tool ran with other arguments than were meant"
-    )
+    stage.expect(all(QUESTION in ticket["content"] for ticket in tickets), f"{case}: a ticket holds something else")
     if case == "truncated_arguments":
         stage.expect(not tickets, "a tool ran with arguments that were cut off")

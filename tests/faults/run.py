@@ -96,9 +96,8 @@ def table_of(reports: Sequence[Report]) -> Table:
 
 def _figure(name: str, values: list[float], report: Report) -> str:
     most = f"  (at most {report.limits[name]:g})" if name in report.limits else ""
-    if name in report.grown:
-        base, limit = report.grown[name]
-        most = f"  (p95 {report.growth(name):+.1f} against {base}, at most {limit:+g})"
+    if name in report.usual:
+        most = f"  (p95 at most {report.usual[name]:g})"
     return f"{name}: p50 {median(values):.2f}  p95 {percentile(values, 95):.2f}  max {max(values):.2f}{most}"
 
 

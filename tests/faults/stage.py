@@ -34,27 +34,21 @@ class Report:
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     limits: dict[str, float] = field(default_factory=dict)
     """Most that a figure's largest value may be."""
-    grown: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """Figures whose p95 may be only so much larger than another figure's."""
+    usual: dict[str, float] = field(default_factory=dict)
+    """Most that a figure's p95 may be."""
     skipped: str = ""
 
     @property
     def over(self) -> list[str]:
         """What was promised of the figures and did not come."""
-        most = [
-            f"{name}: {max(self.figures[name]):.2f}, at most {limit:g} was promised"
-            for name, limit in self.limits.items()
-            if self.figures[name] and max(self.figures[name]) > limit
-        ]
-        return most + [
-            f"p95 of {name}: {more:+.1f} against {base}, at most {limit:+g} was promised"
-            for name, (base, limit) in self.grown.items()
-            if (more := self.growth(name)) > limit
+        reached = [(name, limit, max(self.figures[name], default=0)) for name, limit in self.limits.items()]
+        reached += [(f"p95 of {name}", limit, self.p95(name)) for name, limit in self.usual.items()]
+        return [
+            f"{name}: {value:.2f}, at most {limit:g} was promised" for name, limit, value in reached if value > limit
         ]
 
-    def growth(self, name: str) -> float:
-        base, _ = self.grown[name]
-        return percentile(self.figures[name], 95) - percentile(self.figures[base], 95)
+    def p95(self, name: str) -> float:
+        return percentile(self.figures[name], 95)
 
 
 def percentile(values: list[float], which: int) -> float:
@@ -83,11 +77,10 @@ class Stage:
         if most is not None:
             self.report.limits[figure] = most
 
-    def note_more(self, figure: str, values: list[float], base: str, compared: list[float], most: float) -> None:
-        """Values of which the p95 may be at most so much above that of the others."""
-        self.report.figures[figure] += values
-        self.report.figures[base] += compared
-        self.report.grown[figure] = (base, most)
+    def note_usual(self, figure: str, value: float, most: float) -> None:
+        """A value of which the p95 over all repetitions may be at most so much."""
+        self.report.figures[figure].append(value)
+        self.report.usual[figure] = most
 
     async def now(self) -> Any:
         """The database's time."""

@@ -1,6 +1,7 @@
 """The wire between processes under a Redis that breaks: nothing that has a number or an offset is lost on it."""
 
 import asyncio
+import itertools
 import shutil
 import signal
 import time
@@ -16,9 +17,12 @@ from memory.database import Database
 from memory.events import Event
 from memory.live import LiveWire
 from memory.models import new_id
+from memory.patience import AGAIN_S
 from memory.redis import COMMAND_S, open_redis
 from memory.streams import Streams
 from tests.faults.servers import RedisServer
+
+WIRES = 25
 
 
 @pytest.fixture
@@ -111,3 +115,25 @@ class TestCommands:
             async with asyncio.timeout(5):
                 while await client.get("name") != b"value":
                     await asyncio.sleep(0.05)
+
+
+class TestItsEnd:
+    async def test_comes_at_once_in_the_middle_of_what_it_carries(self, server: RedisServer) -> None:
+        """A command that ends as it is cancelled must not lose the cancel."""
+        for _ in range(WIRES):
+            streams, session_id = Streams(cast(Database, None)), new_id()
+            running = asyncio.create_task(LiveWire(server.url, streams, "here").run())
+            talking = asyncio.create_task(talk(streams, session_id))
+            await asyncio.sleep(0.03)
+            running.cancel()
+            done, _ = await asyncio.wait({running}, timeout=AGAIN_S - 1)
+            talking.cancel()
+            assert done, "the wire did not hear that it was cancelled"
+
+
+async def talk(streams: Streams, session_id: UUID) -> None:
+    """More than a busy loop gets done between two looks."""
+    for offset in itertools.count():
+        streams.publish(delta(session_id, 5 * offset))
+        time.sleep(0.0005)  # noqa: ASYNC251  a busy loop
+        await asyncio.sleep(0)
