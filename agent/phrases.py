@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
+from memory.yaml_files import read_yaml
 
 Phrase = Literal[
     "greeting", "thanks", "goodbye", "smalltalk", "no_answer", "handed_over", "nobody_there", "already_waiting",
@@ -24,5 +24,5 @@ def say(phrase: Phrase, language: str | None, **values: object) -> str:
 
 @cache
 def _phrases() -> dict[str, dict[str, str]]:
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"))
+    loaded: dict[str, dict[str, str]] = read_yaml(Path(__file__).with_name("phrases.yaml"))
     return loaded

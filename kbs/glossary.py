@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from kbs.language import rank_languages
 from kbs.spelling import FOREIGN, LANGUAGES, Vocabulary
 from kbs.stemming import stemmed
+from memory.yaml_files import read_yaml
 
 FILE = Path(__file__).with_name("glossary.yaml")
 SHORTEST_PART = 4
@@ -142,5 +141,5 @@ def _table(language: str) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _entries() -> dict[str, dict[str, str]]:
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    loaded: dict[str, dict[str, str]] = read_yaml(FILE)
     return loaded

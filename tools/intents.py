@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 from tools.phrases import Phrase, PhraseBook, Reading, parse_phrase, tokenize
 
 INTENTS_FILE = Path(__file__).with_name("intents.yaml")
@@ -83,7 +84,7 @@ def load_packs(path: Path = INTENTS_FILE) -> dict[str, Pack]:
 def read_intents_file(path: Path = INTENTS_FILE) -> dict[str, Any]:
     """The file's content, checked for its outline only. Raises `IntentFileError`."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise IntentFileError(f"{path}: {error}") from error
     if not isinstance(content, dict) or "packs" not in content:

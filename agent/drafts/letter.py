@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
+from memory.yaml_files import read_yaml
 
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]{1,2}[^\W\d_]+){0,3}\.?")
 LONGEST_NAME = 40
@@ -88,7 +88,7 @@ def _bare(line: str) -> str:
 
 @cache
 def _letters() -> dict[str, Letter]:
-    loaded = yaml.safe_load(Path(__file__).with_name("letter.yaml").read_text("utf-8"))
+    loaded = read_yaml(Path(__file__).with_name("letter.yaml"))
     return {language: _letter(words) for language, words in loaded.items()}
 
 

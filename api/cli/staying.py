@@ -62,13 +62,16 @@ def _settings(json_logs: bool | None) -> Settings:
 def _read_models(settings: Settings) -> None:
     """Begin to read them; whoever needs one waits for it. What fails here fails again, and is told, there."""
 
-    def read() -> None:
+    def read_languages() -> None:
         from kbs.language import load_languages
 
         load_languages()
-        if settings.knowledge.embedding_model == "minilm":
-            from kbs.minilm import load_installed
 
-            load_installed()
+    def read_embedder() -> None:
+        from kbs.minilm import load_installed
 
-    Thread(target=read, name="models", daemon=True).start()
+        load_installed()
+
+    reading = [read_languages, *([read_embedder] if settings.knowledge.embedding_model == "minilm" else [])]
+    for read in reading:
+        Thread(target=read, daemon=True).start()

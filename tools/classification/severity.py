@@ -22,6 +22,7 @@ from typing import Literal
 import yaml
 
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 from tools.classification.cues import load_cues
 from tools.classification.taught import Example, Recognised
 from tools.intents import Intent
@@ -81,7 +82,7 @@ def by_meaning(words: Severity, told: Recognised, reading: Reading) -> Severity:
 def severity_examples() -> tuple[Example, ...]:
     """Raises Misconfigured where the file can't be used."""
     try:
-        levels = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
+        levels = read_yaml(EXAMPLES_FILE)
         return tuple(Example(text=text, intent=level) for level in SEVERITIES for text in levels[level])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise Misconfigured(f"{EXAMPLES_FILE}: {error!r}") from error

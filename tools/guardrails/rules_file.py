@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 from tools.guardrails.rules import GuardRules, Rule, Signal
 from tools.phrases import Phrase, PhraseBook, parse_phrase
 
@@ -65,7 +66,7 @@ def load_rules(path: Path | None = None) -> GuardRules:
     """The rules of a file, by default the product's own. Raises `GuardRulesError`."""
     path = path or RULES_FILE
     try:
-        entry = _RulesEntry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        entry = _RulesEntry.model_validate(read_yaml(path))
         messages = tuple(_compile(rule, entry.words) for rule in entry.messages)
         documents = tuple(_compile(rule, entry.words) for rule in entry.documents)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError, GuardRulesError) as error:
