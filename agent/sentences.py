@@ -69,15 +69,20 @@ class SentenceBuffer:
     def __init__(self) -> None:
         self._text = ""
         self._line_start = True
+        self._may_end = False
 
     def feed(self, text: str) -> list[str]:
         self._text += text
-        return list(self._take(final=False))
+        if not self._may_end and not _STOPS.search(text):
+            return []  # most pieces of a stream: no unit ends without a stop
+        units = list(self._take(final=False))
+        self._may_end = bool(_STOPS.search(self._text))
+        return units
 
     def flush(self) -> list[str]:
         """The rest, when the stream is over; the buffer is then empty and can be used again."""
         units = list(self._take(final=True))
-        self._line_start = True
+        self._line_start, self._may_end = True, False
         return units
 
     def _take(self, *, final: bool) -> Iterator[str]:

@@ -37,9 +37,22 @@ def limiter_of(request: Request) -> Limiter:
     return cast(Limiter, request.app.state.limiter)
 
 
-Res = Annotated[Resources, Depends(resources_of)]
-TokenMaker = Annotated[Tokens, Depends(tokens_of)]
-Limits = Annotated[Limiter, Depends(limiter_of)]
+# A dependency that is not a coroutine is given a thread of its own for each request.
+async def _resources(request: Request) -> Resources:
+    return resources_of(request)
+
+
+async def _tokens(request: Request) -> Tokens:
+    return tokens_of(request)
+
+
+async def _limiter(request: Request) -> Limiter:
+    return limiter_of(request)
+
+
+Res = Annotated[Resources, Depends(_resources)]
+TokenMaker = Annotated[Tokens, Depends(_tokens)]
+Limits = Annotated[Limiter, Depends(_limiter)]
 
 
 async def authenticate(request: Request, resources: Resources, widget_key: str | None) -> Principal | None:

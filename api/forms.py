@@ -185,7 +185,7 @@ async def _sent(model: type[B], fields: Any, uploads: list[Upload], most_files: 
         raise _not_fitting(error) from None
     if len(body.attachment_ids) + len(uploads) > most_files:
         raise Invalid(f"at most {most_files} attachments go together")
-    raw = await asyncio.to_thread(_digest, body, uploads)
+    raw = await asyncio.to_thread(_digest, body, uploads) if uploads else _digest(body, [])
     return Sent(body=body, uploads=uploads, raw=raw)
 
 

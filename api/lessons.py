@@ -17,7 +17,7 @@ from tools.learning.lessons import LessonKind
 Filters = dict[str, Any]
 
 
-def filters(
+async def filters(
     limit: Limit = 20, cursor: Cursor = None,
     status: LessonStatus = "active",
     intent: Annotated[CleanText | None, Query(max_length=60)] = None,

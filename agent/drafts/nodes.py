@@ -124,7 +124,7 @@ async def respond(state: DraftState, runtime: Run) -> DraftState:
     }  # fmt: skip
 
 
-def after_respond(state: DraftState) -> Literal["look_up", "verify"]:
+async def after_respond(state: DraftState) -> Literal["look_up", "verify"]:
     return "look_up" if state.get("calls") else "verify"
 
 

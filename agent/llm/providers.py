@@ -1,6 +1,7 @@
 """Streams of the two kinds of model as one: ChatOpenAI below LangChain, any other chat model through it."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -22,6 +23,7 @@ Tool = BaseTool | dict[str, Any]
 """A tool, or its schema in the OpenAI format."""
 Item = TypeVar("Item")
 _DRAIN_S = 0.25
+_LOOK_S = 0.25
 
 
 def deltas_of(
@@ -151,18 +153,34 @@ def _call_piece(place: int, piece: dict[str, Any]) -> tuple[int, str, str, str]:
 async def _in_time(
     stream: AsyncIterator[Item], deadline: float, pause_s: float | None = None
 ) -> AsyncGenerator[Item, None]:
-    """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline only."""
-    async with asyncio.timeout(None) as clock:  # one for all: to enter one for each item costs more than to read it
-        while True:
-            clock.reschedule(_limit(deadline, pause_s))
-            try:
+    """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline only.
+
+    One timer looks after all of them: one for each item would cost more than to read it.
+    """
+    loop = asyncio.get_running_loop()
+    until = math.inf
+    timers: list[asyncio.Handle] = []
+
+    def look() -> None:
+        if until <= loop.time():
+            clock.reschedule(until)
+        else:
+            timers[:] = [loop.call_at(min(until, loop.time() + _LOOK_S), look)]
+
+    async with asyncio.timeout(None) as clock:
+        look()
+        try:
+            while True:
+                until = _limit(deadline, pause_s)
                 item = await anext(stream)
-            except StopAsyncIteration:
-                return
-            if clock.expired():
-                await asyncio.sleep(1)  # its cancel is on the way
-            clock.reschedule(None)
-            yield item
+                until = math.inf
+                if clock.when() is not None:
+                    await asyncio.sleep(1)  # its cancel is on the way
+                yield item
+        except StopAsyncIteration:
+            return
+        finally:
+            timers.pop().cancel()
 
 
 def _limit(deadline: float, pause_s: float | None) -> float:

@@ -103,7 +103,7 @@ async def _call(context: GraphContext, call: ToolCall) -> catalog.Outcome:
     return outcome
 
 
-def after_respond(state: TurnState) -> Literal["tools", "escalate", "remember"]:
+async def after_respond(state: TurnState) -> Literal["tools", "escalate", "remember"]:
     if state.get("calls"):
         return "tools"
     return "escalate" if state["decision"].escalate and state.get("outcome") != "escalated" else "remember"

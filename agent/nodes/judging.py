@@ -73,7 +73,7 @@ def _offered(context: GraphContext) -> Offer | None:
     return offered
 
 
-def after_guard(state: TurnState) -> list[str] | str:
+async def after_guard(state: TurnState) -> list[str] | str:
     """A refusal, small talk or a call for a person needs no search; the rest is recalled, retrieved and classified."""
     match state["verdict"].action:
         case "refuse":
@@ -146,7 +146,7 @@ def _assessed(state: TurnState, context: GraphContext) -> TurnState:
     }  # fmt: skip
 
 
-def after_assess(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
+async def after_assess(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
     if state["classification"].wants_human:
         return "escalate"
     return "clarify" if state["clarifying"] else "respond"

@@ -38,7 +38,7 @@ Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31), d
 By = Annotated[Literal["day", "week"], Query()]
 
 
-def asked_range(first: Day = None, last: Day = None) -> RangeOut:
+async def asked_range(first: Day = None, last: Day = None) -> RangeOut:
     """The days asked for; thirty up to today without any."""
     last = last or (first + USUAL if first else datetime.now(UTC).date())
     return RangeOut(first=first or last - USUAL, last=last)

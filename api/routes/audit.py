@@ -26,7 +26,7 @@ Text = Annotated[CleanText | None, Query(min_length=1, max_length=200)]
 Moment = Annotated[datetime | None, Query(description="RFC 3339, with a time zone")]
 
 
-def wanted_of(
+async def wanted_of(
     actor: Annotated[
         CleanText | None,
         Query(min_length=1, max_length=254, description="a user's email, an id of a user, key or customer, or `system`"),
