@@ -14,8 +14,9 @@ from uuid import UUID
 
 from memory.errors import TooMany
 
-AT_ONCE = 16
-"""Turns in their first half. Enough to keep the processor busy while some wait for the database or for a vector."""
+AT_ONCE = 4
+"""Turns in their first half: enough to keep the processor busy while some wait for the database or for a vector, and few
+enough that another tenant's turn soon has its share of it.
 PATIENCE_S = 8.0
 """That a turn may wait to begin."""
 LATELY = 64
