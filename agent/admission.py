@@ -16,7 +16,7 @@ from memory.errors import TooMany
 
 AT_ONCE = 4
 """Turns in their first half: enough to keep the processor busy while some wait for the database or for a vector, and few
-enough that another tenant's turn soon has its share of it.
+enough that another tenant's turn soon has its share of it."""
 PATIENCE_S = 8.0
 """That a turn may wait to begin."""
 LATELY = 64
