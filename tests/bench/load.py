@@ -29,6 +29,8 @@ class Turn:
     first: float | None = None
     ended: float | None = None
     status: int = 0
+    wait_s: float = 0.0
+    """That the server asks for before the next question."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Customer:
         body = {"message": f"{question} (ref {turn.mark})"}
         async with self.http.post(self.url, json=body, headers=self.headers) as answer:
             turn.status = answer.status
+            turn.wait_s = float(answer.headers.get("Retry-After", 0))
             async for line in answer.content:
                 if turn.first is None and line.startswith(DELTA):
                     turn.first = time.monotonic()
@@ -79,7 +82,8 @@ async def run(base: str, kind: str, streams: int, seconds: float, *, threads: in
                 for question in itertools.islice(questions, threads):
                     if time.monotonic() >= until:
                         break
-                    turns.append(await one.ask(question))
+                    turns.append(turn := await one.ask(question))
+                    await asyncio.sleep(turn.wait_s)
 
         await asyncio.gather(*(customer(number) for number in range(streams)))
     return turns

@@ -1,4 +1,5 @@
 """The typed history of a ticket, oldest first. A star marks what its customer sees; the rest is for colleagues.
+`history` in an event's data marks what happened in another system before it was known here: nobody is told of it.
 
 created *          {opened_by, author}
 classified         {intent, severity, tier, language, certainty, keywords, by}     the machine's word
@@ -16,8 +17,6 @@ merged *           {into, into_number} on the one that ends, {merged, merged_num
 linked             {from, to}                                                       ids, of what it duplicates
 sla_missed         {clock, due}
 claimed, reassigned, released, handoff_resolved, returned_to_queue                  of the conversation's handoff
-
-`history` in an event's data marks what happened in another system before it was known here: nobody is told of it.
 """
 
 from datetime import datetime
