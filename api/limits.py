@@ -4,6 +4,9 @@ A Redis that is away must not lock anybody out and must not open the gates: the 
 """
 
 import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from limits import RateLimitItemPerMinute
@@ -12,6 +15,9 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from memory.errors import TooMany
 from memory.redis import Redis
+
+MOST_TOLD = 10_000
+LONGEST_WAIT_S = 5.0
 
 
 @dataclass(slots=True)
@@ -22,6 +28,8 @@ class Limiter:
     _local: SlidingWindowCounterRateLimiter = field(
         default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
     )
+    _told: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    """Callers, and the moment before which they shall not ask again."""
 
     async def check(self, name: str, caller: str, per_minute: int) -> None:
         if not await self._shared(name, caller, per_minute):
@@ -32,6 +40,24 @@ class Limiter:
             raise TooMany(
                 "you are asking too often; please wait a moment", retry_after=max(1.0, window.reset_time - time.time())
             )
+
+    def refuse_early(self, caller: str) -> None:
+        """Raises TooMany for a caller who was told to wait and does not: to look them up would cost the others' answers
+        more than the refusal."""
+        left = self._told.get(caller, 0.0) - time.monotonic()
+        if left > 0:
+            raise TooMany("you were asked to wait; please try again in a moment", retry_after=max(1.0, left))
+
+    @contextmanager
+    def remembering(self, caller: str) -> Iterator[None]:
+        """Remember who is told to wait, and until when."""
+        try:
+            yield
+        except TooMany as error:
+            self._told[caller] = time.monotonic() + min(error.retry_after or 1.0, LONGEST_WAIT_S)
+            while len(self._told) > MOST_TOLD:
+                self._told.popitem(last=False)
+            raise
 
     async def _shared(self, name: str, caller: str, per_minute: int) -> bool:
         """A counter per caller and minute over all processes; without a real Redis this process's own count is enough."""
