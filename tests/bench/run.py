@@ -48,6 +48,10 @@ class Target:
     env: dict[str, str] = field(default_factory=dict)
 
 
+ANSWER_ALWAYS = """
+update tenant_settings set options = options || '{"answerable_at": 0.0, "clarify_at": 0.0}'
+"""
+"""The stub's vectors are hashed words, by which nothing is near enough to be answered from."""
 OURS = ("-m", "tests.bench.ours")
 STUB_EMBEDS = {"EMBEDDING_MODEL": "text-embedding-3-small"}
 TARGETS = (
@@ -84,6 +88,9 @@ class Bench:
         for command in (["migrate"], ["seed"], ["tenant", "add", "demo", "--widget-key", "demo"]):
             env = {**os.environ, **self.env(target)}
             subprocess.run([sys.executable, *OURS, *command], env=env, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        if "EMBEDDING_MODEL" in target.env and target.env["EMBEDDING_MODEL"] != "minilm":
+            with psycopg.connect(self.databases[target.env["EMBEDDING_MODEL"]].superuser) as connection:
+                connection.execute(ANSWER_ALWAYS)
 
     @contextmanager
     def server(self, target: Target) -> Iterator[Server]:
