@@ -47,7 +47,8 @@ async def deaf():
 async def blocked():
     ending.starting()
     say("there")
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)  # a signal in the moment before one long sleep would not wake it
 """
 
 
@@ -70,7 +71,8 @@ class TestEnds:
 class Swallows:
     def __del__(self):
         say("there")
-        time.sleep(60)
+        for _ in range(600):
+            time.sleep(0.1)
 Swallows()
 """
         with scene(act) as process:
