@@ -42,7 +42,15 @@ async def draft_of(product: Product, tenant: Tenant, words: str = ISSUE) -> Comp
 @pytest.fixture
 async def example(product: Product, tenant: Tenant) -> str:
     word = secrets.token_hex(4)
-    return str(await taught(product, tenant, "example", subject=word, issue=ISSUE, reply=f"Please empty shelf {word}."))
+    subject = f"Mailbox full {word}"  # near the tickets' subject: a bare word would be the same matter only at times
+    return str(
+        await taught(product, tenant, "example", subject=subject, issue=ISSUE, reply=f"Please empty shelf {word}.")
+    )
+
+
+async def word_of(product: Product, admin: Headers, example: str) -> str:
+    subject: str = (await call(product, "GET", f"examples/{example}", admin))["subject"]
+    return subject.split()[-1]
 
 
 class TestReading:
@@ -86,7 +94,7 @@ class TestChanging:
     async def test_what_is_taken_out_of_training_is_found_no_more_and_can_come_back(
         self, product: Product, tenant: Tenant, admin: Headers, example: str
     ) -> None:
-        word = (await call(product, "GET", f"examples/{example}", admin))["subject"]
+        word = await word_of(product, admin, example)
         assert f"shelf {word}" in (await draft_of(product, tenant)).text
         await call(product, "DELETE", f"examples/{example}", admin, 204)
         await call(product, "DELETE", f"examples/{example}", admin, 204)
@@ -104,7 +112,7 @@ class TestChanging:
     async def test_an_example_becomes_a_correction_and_the_other_way_round(
         self, product: Product, tenant: Tenant, admin: Headers, example: str
     ) -> None:
-        word = (await call(product, "GET", f"examples/{example}", admin))["subject"]
+        word = await word_of(product, admin, example)
         await call(product, "POST", f"examples/{example}/convert", admin, 422, reply=f"Please empty shelf {word}.")
         turned = await call(
             product,
@@ -191,7 +199,7 @@ class TestReindexing:
             tenant, "select version, text from passages where tenant_id = %s and ref = %s", tenant.id, example
         )
         assert {row["version"] for row in rows} == {2}
-        assert any("green shelf" in row["text"] for row in rows)
+        assert "green shelf" in (await draft_of(product, tenant)).text
         await call(product, "DELETE", f"examples/{example}", admin, 204)
         await reindex(resources.knowledge, resources.index, resources.embedder, tenant_id=tenant.id)
         rows = await product.rows(
