@@ -1,36 +1,58 @@
-"""The model that tells in which language a text is. A process loads it once (half a second), when first asked."""
+"""The model that tells in which language a text is. A process loads it once, when first asked."""
 
 from copy import copy
-from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from kbs.language_tables import Mapped, mapped_languages
 
-def load_languages() -> None:
-    """Read the model now, where the wait hurts nobody."""
-    _identifier(None)
+
+def load_languages(folder: Path) -> None:
+    """Read the model now, where the wait hurts nobody, from tables that are kept in this folder.
+
+    Raises OSError where they can't be: the model is then read into memory when somebody first asks.
+    """
+    _model.load(mapped_languages(folder))
 
 
 def rank_languages(text: str, among: tuple[str, ...] | None = None) -> list[tuple[str, float]]:
     """ISO 639-1 codes with their probabilities, likeliest first; `among` limits the choice, and so makes it surer."""
-    return [(str(code), float(share)) for code, share in _identifier(among).rank(text)]
+    return [(str(code), float(share)) for code, share in _model.identifier(among).rank(text)]
 
 
-_loading = Lock()
+class _Model:
+    """The identifier for all languages, and those for some of them, which share its tables."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._mapped: Mapped | None = None
+        self._identifiers: dict[tuple[str, ...] | None, Any] = {}
+
+    def load(self, mapped: Mapped) -> None:
+        with self._lock:
+            self._mapped, self._identifiers = mapped, {None: mapped.identifier}
+
+    def identifier(self, among: tuple[str, ...] | None) -> Any:
+        return self._identifiers.get(among) or self._read(among)
+
+    def _read(self, among: tuple[str, ...] | None) -> Any:
+        with self._lock:  # of two who ask at once the second waits
+            if None not in self._identifiers:
+                self._identifiers[None] = _in_memory()
+            if among not in self._identifiers:
+                limited = copy(self._identifiers[None])
+                limited.set_languages(among)
+                self._identifiers[among] = limited
+                if self._mapped:
+                    self._mapped.forget_scores()  # all of them were walked through for a few columns
+            return self._identifiers[among]
 
 
-def _identifier(among: tuple[str, ...] | None) -> Any:
-    with _loading:  # of two who ask at once the second waits
-        return _read(among)
+_model = _Model()
 
 
-@cache
-def _read(among: tuple[str, ...] | None) -> Any:
-    """The identifier for some languages shares the tables of the one for all."""
-    if among is not None:
-        limited = copy(_read(None))
-        limited.set_languages(among)
-        return limited
+def _in_memory() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # not every process reads prose
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -21,6 +21,9 @@ from memory.patience import end
 
 JOBS_END_S = PACE.grace_s + 4
 """For jobs to use their grace, and for the worker's own tasks."""
+KEEP_ALIVE_S = 75
+"""An idle connection stays longer than proxies keep theirs (60 s is usual): else one sends a request into a connection
+that is just being closed, and its customer gets a 502."""
 
 
 def _check_port(settings: Settings) -> None:
@@ -45,7 +48,7 @@ async def serve(settings: Settings, ending: Ending, *, with_worker: bool) -> Non
         config = uvicorn.Config(
             app, host=settings.http.host, port=settings.http.port, log_config=None, access_log=False,
             timeout_graceful_shutdown=DRAIN_S, server_header=False, proxy_headers=bool(settings.http.trusted_proxies),
-            forwarded_allow_ips=settings.http.trusted_proxies, date_header=False,
+            forwarded_allow_ips=settings.http.trusted_proxies, date_header=False, timeout_keep_alive=KEEP_ALIVE_S,
         )  # fmt: skip
         async with attending(resources, delivering=with_worker):
             server = _Server(config, app, resources, ending)

@@ -7,6 +7,7 @@ happens on a thread beside the second.
 import asyncio
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -65,7 +66,8 @@ def _read_models(settings: Settings) -> None:
     def read_languages() -> None:
         from kbs.language import load_languages
 
-        load_languages()
+        with suppress(OSError):  # a disk that is full or not to be written to: they are read into memory then
+            load_languages(settings.app.data_dir / "cache")
 
     def read_embedder() -> None:
         from kbs.minilm import load_installed

@@ -1,5 +1,7 @@
 """The language of a message, and that one model serves all who ask for languages."""
 
+from pathlib import Path
+
 import pytest
 
 from kbs import language
@@ -35,3 +37,16 @@ class TestLanguage:
         text = "Ik heb mijn wachtwoord vergeten en kan niet meer inloggen"
         assert [code for code, _ in language.rank_languages(text, ("de", "en"))] == ["de", "en"]
         assert language.rank_languages(text)[0][0] == "nl"
+
+    def test_tables_that_lie_in_a_folder_say_the_same(self, tmp_path: Path) -> None:
+        texts = ("Ik heb mijn wachtwoord vergeten", "Wie setze ich mein Passwort zurück?", "сайт не работает", "ok")
+        among = ("de", "en", "nl", "ru")
+        before = [(language.rank_languages(text), language.rank_languages(text, among)) for text in texts]
+        for _ in range(2):  # unpacked, and found
+            language.load_languages(tmp_path)
+            assert [(language.rank_languages(text), language.rank_languages(text, among)) for text in texts] == before
+
+    def test_a_folder_that_can_not_be_written_to_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OSError, match="file"):
+            language.load_languages(tmp_path / "file")
