@@ -23,6 +23,7 @@ from memory.errors import Unavailable
 from memory.events import Journal
 from memory.models import Attachment, ChatMessage, ChatSession, Customer, Ticket
 from memory.patience import within
+from memory.rows import to_read
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.attachments.reading import files_of_session
@@ -31,8 +32,8 @@ from tools.context import Search, TurnContext
 from tools.handoffs.people import people_are_there
 from tools.handoffs.requesting import open_handoff
 from tools.recall import WINDOW
-from tools.search import load_retrieval_options, scope_of
-from tools.tenants import TenantOptions, load_options
+from tools.search import NEWEST_RANKING, ranking_of, scope_of
+from tools.tenants import OPTIONS, TenantOptions, options_of
 from tools.tickets import escalation_ticket
 
 MODELS_S = 28.0
@@ -131,10 +132,12 @@ def searcher(parts: Parts, principal: Principal, setting: Setting) -> Search:
 
 
 async def read_setting(connection: Connection, tenant_id: UUID) -> Setting:
+    row = await (await connection.execute(SETTING, {"tenant": tenant_id})).fetchone()
+    assert row is not None  # it is made of subqueries
     return Setting(
-        options=await load_options(connection, tenant_id),
-        prompt=await active_prompt(connection),
-        ranking=await load_retrieval_options(connection, tenant_id),
+        options=options_of(row["options"]),
+        prompt=prompt_of(row["prompt"]) if row["prompt"] else DEFAULT_PROMPT,
+        ranking=ranking_of(row["ranking"]),
     )
 
 
@@ -184,7 +187,7 @@ def prompt_of(row: dict[str, Any]) -> PromptParts:
 async def _customer(connection: Connection, customer_id: UUID) -> Customer:
     row = await (await connection.execute("select * from customers where id = %s", (customer_id,))).fetchone()
     assert row is not None  # a session can't outlive its customer
-    return Customer(**row)
+    return to_read(Customer, row)
 
 
 async def _waiting_ticket(entry: Journal, session_id: UUID) -> Ticket | None:
@@ -196,4 +199,8 @@ async def _waiting_ticket(entry: Journal, session_id: UUID) -> Ticket | None:
 ACTIVE_PROMPT = """
 select id, name, system_prompt, context_template, task_template from prompt_versions
 where is_active order by (tenant_id = current_tenant()) desc limit 1
+"""
+SETTING = f"""
+select ({OPTIONS}) as options, (select to_jsonb(p) from ({ACTIVE_PROMPT}) p) as prompt,
+       (select to_jsonb(r) from ({NEWEST_RANKING}) r) as ranking
 """

@@ -23,7 +23,7 @@ from kbs.retrieval_cache import Retrieved
 from memory.files import Files
 from memory.models import Attachment, ChatMessage, ChatSession, Ticket
 from tools.attachments.reading import Reading
-from tools.classification import Classification, Prototypes
+from tools.classification import ByWords, Classification, Prototypes
 from tools.context import TurnContext
 from tools.escalation_policy import EscalationDecision
 from tools.guardrails import GuardRules, Verdict
@@ -65,6 +65,7 @@ class TurnState(TypedDict, total=False):
     verdict: Annotated[Verdict, UntrackedValue]
     recollection: Annotated[Recollection, UntrackedValue]
     retrieved: Annotated[Retrieved, UntrackedValue]
+    by_words: Annotated[ByWords, UntrackedValue]
     classification: Annotated[Classification, UntrackedValue]
     confidence: Annotated[Confidence, UntrackedValue]
     files: Annotated[Reading, UntrackedValue]

@@ -9,6 +9,7 @@ from memory.database import Connection
 from memory.errors import NotFound
 from memory.events import Event, Journal
 from memory.models import ChatMessage, ChatSession, new_id
+from memory.rows import to_read
 
 REOPEN_WITHIN = "7 days"
 
@@ -59,7 +60,7 @@ async def get_session(
     row = await rows.fetchone()
     if row is None:
         raise NotFound("no such session")
-    return ChatSession(**row)
+    return to_read(ChatSession, row)
 
 
 async def list_sessions(
@@ -67,18 +68,18 @@ async def list_sessions(
 ) -> list[ChatSession]:
     """Newest first; ids are ordered by time, so the last id of a page is the cursor of the next."""
     rows = await connection.execute(LIST, {"customer": customer_id, "before": before, "limit": limit})
-    return [ChatSession(**row) for row in await rows.fetchall()]
+    return [to_read(ChatSession, row) for row in await rows.fetchall()]
 
 
 async def said_by_system(connection: Connection, turn_id: UUID) -> list[ChatMessage]:
     """What the system told the customer in the course of a turn: that it broke off, and who takes over."""
     rows = await connection.execute(SAID_BY_SYSTEM, (turn_id,))
-    return [ChatMessage(**row) for row in await rows.fetchall()]
+    return [to_read(ChatMessage, row) for row in await rows.fetchall()]
 
 
 async def messages_after(connection: Connection, session_id: UUID, *, after: int, limit: int) -> list[ChatMessage]:
     rows = await connection.execute(AFTER, (session_id, after, limit))
-    return [ChatMessage(**row) for row in await rows.fetchall()]
+    return [to_read(ChatMessage, row) for row in await rows.fetchall()]
 
 
 async def window(
@@ -88,14 +89,14 @@ async def window(
     `before` was the next number."""
     values = {"session": session_id, "after": after, "limit": limit, "before": before}
     rows = await connection.execute(WINDOW, values)
-    return [ChatMessage(**row) for row in await rows.fetchall()]
+    return [to_read(ChatMessage, row) for row in await rows.fetchall()]
 
 
 async def get_message(connection: Connection, message_id: UUID) -> ChatMessage:
     row = await (await connection.execute(MESSAGE, (message_id,))).fetchone()
     if row is None:
         raise NotFound("no such message")
-    return ChatMessage(**row)
+    return to_read(ChatMessage, row)
 
 
 async def close_session(journal: Journal, session: ChatSession) -> None:

@@ -28,7 +28,7 @@ from memory.tenancy import scope
 
 Connection = psycopg.AsyncConnection[DictRow]
 READ_ONLY = "read only"
-BEGIN = "begin {access}; set local app.tenant = '{tenant}'"
+BEGIN = "begin {access}; set local app.tenant = '{tenant}';"
 """One message to the server instead of two; a tenant is a UUID and needs no quoting."""
 SET_TENANT = "select set_config('app.tenant', :tenant, true)"
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -81,11 +81,13 @@ class Database:
                 yield session
 
     @asynccontextmanager
-    async def connection(self, tenant_id: UUID) -> AsyncIterator[Connection]:
-        """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
+    async def connection(self, tenant_id: UUID, *, settings: str = "") -> AsyncIterator[Connection]:
+        """A psycopg connection in one transaction, scoped to the tenant by row-level security; `settings` are further
+        statements that begin it, of the code's own making."""
         with _reachable():
             async with self.pool.connection() as connection:  # which commits in the end, or rolls back
-                await connection.execute(BEGIN.format(tenant=tenant_id, access=self._access), prepare=False)
+                begin = BEGIN.format(tenant=tenant_id, access=self._access) + settings
+                await connection.execute(begin, prepare=False)
                 yield connection
 
     @asynccontextmanager

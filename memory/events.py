@@ -81,6 +81,16 @@ class Journal:
         row = await self._one(APPEND, {"session": session_id, "type": kind, "data": Jsonb(data)})
         return self._note(session_id, kind, data, row)
 
+    async def append_and(
+        self, session_id: UUID, kind: str, data: dict[str, Any], rest: str, **values: Any
+    ) -> dict[str, Any]:
+        """Write the session's next event and more in one statement: `rest` goes on after `event`, which has the event's
+        `n` and `created_at`, and must end in a row that has these two."""
+        given = {"session": session_id, "type": kind, "data": Jsonb(data), **values}
+        row = await self._one(f"{_NUMBER}, event as ({_EVENT}){rest}", given)
+        self._note(session_id, kind, data, row)
+        return row
+
     async def append_message(
         self,
         session_id: UUID,
@@ -126,15 +136,10 @@ async def journal(database: Database, publisher: Publisher, tenant_id: UUID) -> 
         publisher.publish(event)
 
 
-async def read_events(connection: Connection, session_id: UUID, after: int, *, limit: int = 500) -> list[Event]:
-    rows = await connection.execute(READ, (session_id, after, limit))
-    return [Event(session_id=session_id, **row) for row in await rows.fetchall()]
-
-
 _NUMBER = """
 with s as (
     update chat_sessions set last_n = last_n + 1, last_message_at = clock_timestamp()
-    where id = %(session)s returning tenant_id, last_n
+    where id = %(session)s and tenant_id = current_tenant() returning tenant_id, last_n
 )"""
 _EVENT = """
 insert into session_events (tenant_id, session_id, n, type, data)
@@ -151,4 +156,3 @@ APPEND_MESSAGE = (
 )"""
     + _EVENT
 )
-READ = "select n, type, data, created_at from session_events where session_id = %s and n > %s order by n limit %s"

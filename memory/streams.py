@@ -17,7 +17,7 @@ import structlog
 
 from memory.database import Database
 from memory.errors import Unavailable
-from memory.events import Event, read_events
+from memory.events import Event
 
 log = structlog.get_logger()
 
@@ -157,10 +157,17 @@ class Streams:
 
     async def _look(self, tenant_id: UUID, session_id: UUID, after: int) -> tuple["State | None", list[Event]]:
         async with self._database.connection(tenant_id) as connection:
-            row = await (await connection.execute(STATE, (session_id,))).fetchone()
-            if row is None:
-                return None, []
-            return State(**row), await read_events(connection, session_id, after, limit=PAGE)
+            values = {"session": session_id, "after": after, "limit": PAGE}
+            rows = await (await connection.execute(LOOK, values)).fetchall()
+        if not rows:
+            return None, []
+        state = State(**{name: rows[0][name] for name in ("last_n", "started_n", "turn_id", "partial")})
+        events = [
+            Event(session_id=session_id, type=row["type"], data=row["data"], n=row["n"], created_at=row["created_at"])
+            for row in rows
+            if row["n"] is not None
+        ]
+        return state, events
 
     async def listen(self) -> None:
         """Hear from other processes for as long as this task lives; a lost connection is opened again."""
@@ -249,8 +256,13 @@ class Place:
         return (event.type == "message.completed" or event.ends_turn) and event.data.get("turn_id") == str(self.turn_id)
 
 
-STATE = """
-select s.last_n, t.started_n, t.id as turn_id, coalesce(t.partial, '') as partial
+LOOK = """
+select s.last_n, t.started_n, t.id as turn_id, e.*,
+       case when e.n is null or e.n = min(e.n) over () then coalesce(t.partial, '') end as partial
 from chat_sessions s left join turns t on t.session_id = s.id and t.status = 'running'
-where s.id = %s
+     left join lateral (
+         select n, type, data, created_at from session_events
+         where session_id = s.id and n > %(after)s order by n limit %(limit)s) e on true
+where s.id = %(session)s order by e.n
 """
+"""The state stands in the first row, beside the first event, if there is one; the text is not sent with each."""

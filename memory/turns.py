@@ -8,7 +8,7 @@ lease, or whose session a person has taken over, finds no row to write to (Lease
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
 from memory.models import ChatSession, Turn, new_id
+from memory.rows import to_read
 
 LEASE_S = 15
 MAX_ATTEMPTS = 3
@@ -79,16 +80,36 @@ async def accept(
         raise TurnBusy("an answer is being written", retry_after=2)
     if queued := busy.get("queued"):
         return await _store(journal, session, content, author_id, queued.id, details)
-    turn_id = new_id()
-    await journal.connection.execute(INSERT, {"id": turn_id, "tenant": journal.tenant_id, "session": session.id})
-    accepted = await _store(journal, session, content, author_id, turn_id, details)
+    turn = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
     if "running" in busy:
-        await journal.append(
-            session.id, "turn.queued", {"turn_id": str(turn_id), "message_id": str(accepted.message_id)}
-        )
-        return accepted
-    lease = await claim(journal, turn_id, owner=owner)
-    return Accepted(message_id=accepted.message_id, n=accepted.n, turn_id=turn_id, lease=lease)
+        return await _enqueue(journal, session, content, author_id, turn, details)
+    await journal.connection.execute(BEGIN, {**turn, "epoch": session.epoch, "owner": owner, "lease": LEASE_S})
+    accepted = await _store(journal, session, content, author_id, turn["id"], details)
+    lease = Lease(
+        tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn["id"], fence=1, epoch=session.epoch,
+        started_n=await _announce_start(journal, session.id, turn["id"]),
+    )  # fmt: skip
+    return replace(accepted, lease=lease)
+
+
+async def _enqueue(
+    journal: Journal, session: ChatSession, content: str, author_id: UUID, turn: dict[str, UUID],
+    details: dict[str, Any] | None,
+) -> Accepted:  # fmt: skip
+    """Behind the running turn."""
+    await journal.connection.execute(INSERT, turn)
+    accepted = await _store(journal, session, content, author_id, turn["id"], details)
+    data = {"turn_id": str(turn["id"]), "message_id": str(accepted.message_id)}
+    await journal.append(session.id, "turn.queued", data)
+    return accepted
+
+
+async def _announce_start(journal: Journal, session_id: UUID, turn_id: UUID) -> int:
+    """The number of the event that says so."""
+    row = await journal.append_and(
+        session_id, "turn.started", {"turn_id": str(turn_id)}, AND_TURN_STARTED, turn=turn_id
+    )  # fmt: skip
+    return int(row["n"])
 
 
 async def _store(
@@ -110,14 +131,10 @@ async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
     row = await _one(journal.connection, CLAIM, {"id": turn_id, "owner": owner, "lease": LEASE_S})
     if row is None:
         return None
-    started_n = row["started_n"]
-    if started_n is None:
-        event = await journal.append(row["session_id"], "turn.started", {"turn_id": str(turn_id)})
-        started_n = event.n
-        await journal.connection.execute(STARTED, (started_n, turn_id))
+    started_n = row["started_n"] or await _announce_start(journal, row["session_id"], turn_id)
     return Lease(
         tenant_id=journal.tenant_id, session_id=row["session_id"], turn_id=turn_id, fence=row["fence"],
-        epoch=row["epoch"], started_n=started_n or 0, attempts=row["attempts"],
+        epoch=row["epoch"], started_n=started_n, attempts=row["attempts"],
     )  # fmt: skip
 
 
@@ -177,7 +194,7 @@ async def stop(
     row = await _one(journal.connection, STOP, {"session": session_id, "status": status, "reason": reason})
     if row is None:
         return None
-    turn = Turn(**row)
+    turn = to_read(Turn, row)
     answer_id = None
     if turn.partial:
         answer_id = new_id()
@@ -218,15 +235,16 @@ async def _end(
     journal: Journal, session_id: UUID, turn_id: UUID, status: str, reason: str | None, answer_id: UUID | None
 ) -> bool:
     """Whether another turn of the session waits to be next."""
-    ended = {"id": turn_id, "session": session_id, "status": status, "reason": reason, "answer": answer_id}
-    due = await journal.connection.execute(END, ended)
-    await journal.append(session_id, f"turn.{status}", {"turn_id": str(turn_id), "reason": reason})
-    return due.rowcount > 0
+    data = {"turn_id": str(turn_id), "reason": reason}
+    row = await journal.append_and(
+        session_id, f"turn.{status}", data, AND_TURN_ENDED, id=turn_id, status=status, reason=reason, answer=answer_id
+    )
+    return bool(row["waiting"])
 
 
 async def get_turn(connection: Connection, turn_id: UUID) -> Turn | None:
     row = await _one(connection, GET, {"id": turn_id})
-    return Turn(**row) if row else None
+    return to_read(Turn, row) if row else None
 
 
 async def queued_turn(connection: Connection, session_id: UUID) -> UUID | None:
@@ -253,7 +271,7 @@ async def questions(connection: Connection, turn_id: UUID) -> list[dict[str, Any
 
 async def _unfinished(connection: Connection, session_id: UUID) -> list[Turn]:
     rows = await connection.execute(UNFINISHED, (session_id,))
-    return [Turn(**row) for row in await rows.fetchall()]
+    return [to_read(Turn, row) for row in await rows.fetchall()]
 
 
 async def _one(connection: Connection, query: str, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -283,7 +301,16 @@ select id from chat_messages where session_id = %(session)s and tenant_id = curr
                       and (author = 'agent' or author = 'bot' and status = 'complete'))
 """
 GIVE_TO = "update chat_messages set turn_id = %s where id = any(%s) and tenant_id = current_tenant()"
-STARTED = "update turns set started_n = %s where id = %s and tenant_id = current_tenant()"
+AND_TURN_STARTED = """, started as (
+    update turns set started_n = (select n from event) where id = %(turn)s and tenant_id = current_tenant()
+)
+select n, created_at from event
+"""
+BEGIN = """
+insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until)
+values (%(id)s, %(tenant)s, %(session)s, 'running', 1, %(epoch)s, 1, '', '{}', %(owner)s,
+        clock_timestamp() + make_interval(secs => %(lease)s))
+"""
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
 values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')
@@ -319,14 +346,16 @@ STOP = """
 update turns set fence = fence + 1, reason = %(reason)s
 where session_id = %(session)s and tenant_id = current_tenant() and status = 'running' returning *
 """
-END = """
-with ended as (
+AND_TURN_ENDED = """, ended as (
     update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
            lease_until = null, owner = null
     where id = %(id)s and tenant_id = current_tenant()
+), due as (
+    update turns set lease_until = clock_timestamp() + interval '2 seconds'
+    where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(id)s
+    returning 1
 )
-update turns set lease_until = clock_timestamp() + interval '2 seconds'
-where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(id)s
+select n, created_at, exists (select from due) as waiting from event
 """
 """Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
 EFFECT = """

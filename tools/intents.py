@@ -134,7 +134,7 @@ def rank_intents(text: str, packs: Packs) -> list[IntentMatch]:
 
 def _matches(pack: Pack, reading: Reading) -> Iterator[tuple[int, float, IntentMatch]]:
     for intent in pack.intents:
-        hits = [keyword for keyword in intent.keywords if reading.ends(keyword)]
+        hits = [keyword for keyword in reading.possible(intent.keywords) if reading.ends(keyword)]
         if hits:
             match = _match(intent, hits)
             yield match.words, intent.base, match

@@ -1,7 +1,8 @@
 """Searching the knowledge base, for a turn, a route or a tool: how a tenant ranks, and what a caller may see."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from kbs.index import Scope
@@ -18,7 +19,11 @@ from tools.tenants import TenantOptions, load_options
 
 async def load_retrieval_options(connection: Connection, tenant_id: UUID) -> RetrievalOptions:
     """The newest ranking settings of a tenant, else the specification's."""
-    row = await (await connection.execute(NEWEST, (tenant_id,))).fetchone()
+    return ranking_of(await (await connection.execute(NEWEST_RANKING, {"tenant": tenant_id})).fetchone())
+
+
+def ranking_of(row: Mapping[str, Any] | None) -> RetrievalOptions:
+    """A row of the settings' history; the specification's where there is none."""
     if row is None:
         return RetrievalOptions()
     weights = Weights(**{source.value: row[f"weight_{source.value}"] for source in Source})
@@ -58,5 +63,5 @@ async def search_sources(
     return await retriever.search(query, scope, ranking, mode=mode, k=limit)
 
 
-NEWEST = "select * from retrieval_settings where tenant_id = %s order by id desc limit 1"
+NEWEST_RANKING = "select * from retrieval_settings where tenant_id = %(tenant)s order by id desc limit 1"
 COLLECTIONS = "select distinct collection from kb_articles where tenant_id = %s"

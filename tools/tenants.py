@@ -58,10 +58,12 @@ class TenantOptions(BaseModel):
 
 
 async def load_options(connection: Connection, tenant_id: UUID) -> TenantOptions:
-    row = await (
-        await connection.execute("select options from tenant_settings where tenant_id = %s", (tenant_id,))
-    ).fetchone()
-    return TenantOptions.model_validate(row["options"]) if row else TenantOptions()
+    row = await (await connection.execute(OPTIONS, {"tenant": tenant_id})).fetchone()
+    return options_of(row["options"] if row else None)
+
+
+def options_of(stored: dict[str, Any] | None) -> TenantOptions:
+    return TenantOptions.model_validate(stored or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ async def read_settings(database: Database, tenant_id: UUID) -> TenantSettingsVi
         row = await (await connection.execute(VIEW, (tenant_id,))).fetchone()
     assert row is not None  # a tenant of a valid credential exists
     return TenantSettingsView(
-        options=TenantOptions.model_validate(row["options"] or {}),
+        options=options_of(row["options"]),
         version=row["version"] or 0,
         has_identity_secret=row["has_identity_secret"],
         widget_key=row["widget_key"],
@@ -105,6 +107,7 @@ async def change_settings(
     return await read_settings(database, principal.tenant_id)
 
 
+OPTIONS = "select options from tenant_settings where tenant_id = %(tenant)s"
 VIEW = """
 select s.options, s.version, s.identity_secret is not null as has_identity_secret, t.widget_key
 from tenants t left join tenant_settings s on s.tenant_id = t.id where t.id = %s

@@ -19,8 +19,7 @@ from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from tools import guardrails
-from tools.classification import asks_who_is_there, says_yes
-from tools.classification import classify as classify_text
+from tools.classification import asks_who_is_there, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
@@ -48,7 +47,8 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
             await record_verdict(context.turn, verdict)
             if context.turn.rehearsal is None:
                 metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
-    found = classify_text(context.question, packs=packs(context))
+    words = read_words(context.question, packs(context))
+    found = classified(words, packs=packs(context))
     if context.has_new_files and found.kind != "question":
         found = replace(found, kind="question")  # "hello, see the file" wants the file read
     before = Before(state.get("failed_attempts", 0), state.get("clarifying", False), _offered(context))
@@ -59,8 +59,8 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
         found = replace(found, wants_human=True, kind="question")  # they are told how it stands, not greeted
     context.turn.wishes.update(context.turn.words.wishes)
     return {
-        "before": before, "verdict": verdict, "classification": found, "rounds": 0, "accepts": accepts,
-        "last_turn": str(context.turn.lease.turn_id),
+        "before": before, "verdict": verdict, "by_words": words, "classification": found, "rounds": 0,
+        "accepts": accepts, "last_turn": str(context.turn.lease.turn_id),
     }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ async def classify(state: TurnState, runtime: Run) -> TurnState:
             return {}  # by its words it was classified before
         known = context.judges.prototypes
         prototypes = await prototypes_with(context.embedder, known, context.turn.options.intents) if known else None
-        found = classify_text(context.question, packs=packs(context), embedding=vector, prototypes=prototypes)
+        found = classified(state["by_words"], packs=packs(context), embedding=vector, prototypes=prototypes)
     return {"classification": found}
 
 

@@ -40,9 +40,9 @@ _DENSE = sql.SQL("""
 (select t.passage_id as id, {kb} as kb from {table} t where {where}
  order by t.embedding <=> %(vector)s::{vector_type} limit {k})
 """)
-_WIDEN = sql.SQL(
-    "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', {}, true),"
-    " set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+_WIDE = (
+    "set local hnsw.iterative_scan = relaxed_order; set local hnsw.ef_search = {width}; set local work_mem = '32MB';"
+    "set local plan_cache_mode = force_generic_plan"
 )
 
 
@@ -66,8 +66,8 @@ class PgvectorIndex:
         if text:
             values |= lexical_values(text)
         statement = self._statement(scope, dense=vector is not None, lexical=bool(text), k=k)
-        async with self._database.connection(scope.tenant_id) as connection, connection.pipeline():
-            await connection.execute(_WIDEN.format(str(max(k, SEARCH_WIDTH))))
+        wide = _WIDE.format(width=max(k, SEARCH_WIDTH))
+        async with self._database.connection(scope.tenant_id, settings=wide) as connection:
             cursor = await connection.execute(statement, values, binary=True)
             rows = await cursor.fetchall()
         return tuple(candidate(row, parse_vector(row["vector"])) for row in rows)

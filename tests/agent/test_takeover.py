@@ -22,10 +22,11 @@ from agent.turns import close_broken
 from memory import chats, turns
 from memory.database import Database
 from memory.errors import HelpdeskError
-from memory.events import Event, Journal, journal, read_events
+from memory.events import Event, Journal, journal
 from memory.models import ChatSession, new_id
 from memory.streams import Cursor, Streams
 from memory.turns import Lease
+from tests.stored_events import stored_events
 from tools.handoffs import taking
 from tools.handoffs.people import Colleague
 from tools.handoffs.requesting import Request, request_handoff
@@ -253,7 +254,7 @@ async def test_whatever_happens_the_rows_tell_one_story(
     await attempt(one, "recover")
     await attempt(one, "bot_ends")
     async with one.database.connection(one.tenant_id) as connection:
-        events = await read_events(connection, one.session_id, 0)
+        events = await stored_events(connection, one.session_id)
         messages = await chats.messages_after(connection, one.session_id, after=0, limit=500)
         rows = await connection.execute("select * from turns where session_id = %s", (one.session_id,))
         all_turns = await rows.fetchall()

@@ -13,6 +13,7 @@ from memory.events import Event, Journal, journal
 from memory.models import ChatSession, new_id
 from memory.streams import Cursor, Streams
 from memory.turns import Accepted, Lease
+from tests.stored_events import stored_events
 
 
 @dataclass
@@ -68,10 +69,8 @@ class Desk:
         return [f"{message.author}: {message.content}" for message in found]
 
     async def events(self, after: int = 0) -> list[Event]:
-        from memory.events import read_events
-
         async with self.database.connection(self.tenant_id) as connection:
-            return await read_events(connection, self.session.id, after)
+            return await stored_events(connection, self.session.id, after)
 
     def watch(self, after: Cursor | None = None) -> AsyncIterator[Event]:
         return self.streams.watch(self.tenant_id, self.session.id, after or Cursor())

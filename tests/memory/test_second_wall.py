@@ -113,16 +113,10 @@ class TestWrites:
             entry = Journal(connection, mine.desk.tenant_id)
             assert await turns.claim(entry, theirs.lease.turn_id, owner="thief") is None
             assert await turns.stop(entry, theirs.session, status="cancelled", reason="x") is None
-            await connection.execute(
-                turns.END,
-                {
-                    "id": theirs.lease.turn_id,
-                    "session": theirs.session,
-                    "status": "failed",
-                    "reason": "x",
-                    "answer": None,
-                },
-            )
+            with pytest.raises(NotFound):
+                await turns._end(entry, theirs.session, theirs.lease.turn_id, "failed", "x", None)
+            with pytest.raises(NotFound):
+                await chats.add_message(entry, theirs.session, author="agent", content="Injected.")
             await chats.update_session(connection, theirs.session, mode="human", epoch=9)
             await connection.execute(facts.PRUNE, {"customer": theirs.customer, "most": 0})
         assert await self.everything(owner, theirs) == before

@@ -16,6 +16,7 @@ from kbs.passages import Passage, Source
 from memory.database import Connection, Database
 from memory.files import Files
 from memory.models import Attachment
+from memory.rows import to_read
 from tools.attachments.asking import is_about_file, without_reference
 from tools.attachments.excerpts import CANDIDATES, Ranked, excerpts, rank
 from tools.attachments.extracting import TIME_S, extract
@@ -49,7 +50,7 @@ async def files_of_session(connection: Connection, session_id: UUID, *, before: 
     messages of smaller numbers."""
     values = {"session": session_id, "limit": MOST_FILES, "before": before}
     rows = await (await connection.execute(OF_SESSION, values)).fetchall()
-    return [Attachment(**row) for row in rows]
+    return [to_read(Attachment, row) for row in rows]
 
 
 async def read(

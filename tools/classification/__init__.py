@@ -4,17 +4,20 @@ Everything but the nearest prototypes works on words alone, and its cues are dat
 """
 
 from tools.classification.language import detect_language
-from tools.classification.message import Classification, classify, reassess
+from tools.classification.message import ByWords, Classification, classified, classify, read_words, reassess
 from tools.classification.prototypes import Prototypes, build_prototypes
 from tools.classification.writer import asks_who_is_there, says_yes
 
 __all__ = [
+    "ByWords",
     "Classification",
     "Prototypes",
     "asks_who_is_there",
     "build_prototypes",
+    "classified",
     "classify",
     "detect_language",
+    "read_words",
     "reassess",
     "says_yes",
 ]

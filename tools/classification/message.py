@@ -13,6 +13,7 @@ from tools.classification.talk import talk_kind
 from tools.classification.taught import Vectors
 from tools.classification.writer import human_wanted, mood_of
 from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
+from tools.phrases import Reading
 
 EMBEDDED_FLOOR = 0.3
 """Below this similarity the nearest prototypes say nothing."""
@@ -41,23 +42,48 @@ class Classification:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByWords:
+    """What the words of a message tell, before anything is known of its meaning."""
+
+    text: str
+    ranked: tuple[IntentMatch, ...]
+    reading: Reading
+    wants_human: bool
+    kind: Kind
+    language: str
+
+
+def read_words(text: str, packs: Packs) -> ByWords:
+    reading = load_cues().read(text)
+    human = human_wanted(reading)
+    kind, language = talk_kind(text)
+    return ByWords(
+        text=text, ranked=tuple(rank_intents(text, packs)), reading=reading, wants_human=human,
+        kind="question" if human else kind, language=language or detect_language(text),
+    )  # fmt: skip
+
+
 def classify(
     text: str, *, packs: Packs, embedding: Vectors | None = None, prototypes: Prototypes | None = None
 ) -> Classification:
     """Classify a message. The prototypes may override the keywords' label; they are used with an embedding only."""
-    ranked = rank_intents(text, packs)
-    match = ranked[0] if ranked else NO_INTENT
+    return classified(read_words(text, packs), packs=packs, embedding=embedding, prototypes=prototypes)
+
+
+def classified(
+    words: ByWords, *, packs: Packs, embedding: Vectors | None = None, prototypes: Prototypes | None = None
+) -> Classification:
+    """As `classify` does it, for a message whose words were read before."""
+    match = words.ranked[0] if words.ranked else NO_INTENT
     nearest = None
     if embedding is not None and prototypes is not None:
         allowed = [intent.name for pack in in_force(packs) for intent in pack.intents]
         nearest = nearest_intent(np.asarray(embedding, dtype=np.float32), prototypes, allowed)
-    chosen = _decide(ranked, nearest)
-    reading = load_cues().read(text)
-    severity = severity_of(reading)
+    chosen = _decide(words.ranked, nearest)
+    severity = severity_of(words.reading)
     if embedding is not None and prototypes is not None and prototypes.severity is not None:
-        severity = by_meaning(severity, prototypes.severity.recognise(text, embedding), reading)
-    human = human_wanted(reading)
-    kind, language = talk_kind(text)
+        severity = by_meaning(severity, prototypes.severity.recognise(words.text, embedding), words.reading)
     return Classification(
         intent=chosen.intent,
         certainty=chosen.certainty,
@@ -67,10 +93,10 @@ def classify(
         embedded_score=round(nearest.score, 4) if nearest else 0.0,
         severity=severity,
         tier=tier_of(severity, find_intent(chosen.intent, packs)),
-        language=language or detect_language(text),
-        sentiment=mood_of(reading),
-        wants_human=human,
-        kind="question" if human else kind,
+        language=words.language,
+        sentiment=mood_of(words.reading),
+        wants_human=words.wants_human,
+        kind=words.kind,
     )
 
 

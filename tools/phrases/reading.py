@@ -1,6 +1,6 @@
 """A text indexed by the terms of many phrases, and where in it a phrase occurs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from tools.phrases.parsing import Phrase
@@ -19,14 +19,15 @@ class Reading:
         self._inside = ((1 << length) - 1) & ~breaks
         self._masks: dict[frozenset[str], int] = {}
 
+    def possible(self, phrases: Iterable[Phrase]) -> list[Phrase]:
+        """Without those whose first or last words are not there: nearly all, and quickly seen."""
+        missing = self._terms.isdisjoint
+        return [phrase for phrase in phrases if not (missing(phrase.steps[0].terms) or missing(phrase.steps[-1].terms))]
+
     def ends(self, *phrases: Phrase) -> int:
         """Positions at which any of the phrases ends, as bits; 0 when none occurs."""
         ends = 0
-        terms = self._terms
-        for phrase in phrases:
-            steps = phrase.steps
-            if steps[0].terms.isdisjoint(terms) or steps[-1].terms.isdisjoint(terms):
-                continue  # true of nearly all phrases, and quickly seen
+        for phrase in self.possible(phrases):
             reaches = self._reaches(phrase)
             if len(reaches) == len(phrase.steps):
                 ends |= reaches[-1]
@@ -35,7 +36,7 @@ class Reading:
     def covers(self, *phrases: Phrase) -> int:
         """Positions of the words that occurrences of the phrases consist of, gaps included, as bits."""
         covered = 0
-        for phrase in phrases:
+        for phrase in self.possible(phrases):
             covered |= self._covered(phrase)
         return covered
 
