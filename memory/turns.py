@@ -15,6 +15,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from memory import chats
+from memory import turn_queries as sql
 from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
@@ -83,7 +84,7 @@ async def accept(
     turn = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
     if "running" in busy:
         return await _enqueue(journal, session, content, author_id, turn, details)
-    await journal.connection.execute(BEGIN, {**turn, "epoch": session.epoch, "owner": owner, "lease": LEASE_S})
+    await journal.connection.execute(sql.BEGIN, {**turn, "epoch": session.epoch, "owner": owner, "lease": LEASE_S})
     accepted = await _store(journal, session, content, author_id, turn["id"], details)
     lease = Lease(
         tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn["id"], fence=1, epoch=session.epoch,
@@ -97,7 +98,7 @@ async def _enqueue(
     details: dict[str, Any] | None,
 ) -> Accepted:  # fmt: skip
     """Behind the running turn."""
-    await journal.connection.execute(INSERT, turn)
+    await journal.connection.execute(sql.INSERT, turn)
     accepted = await _store(journal, session, content, author_id, turn["id"], details)
     data = {"turn_id": str(turn["id"]), "message_id": str(accepted.message_id)}
     await journal.append(session.id, "turn.queued", data)
@@ -107,7 +108,7 @@ async def _enqueue(
 async def _announce_start(journal: Journal, session_id: UUID, turn_id: UUID) -> int:
     """The number of the event that says so."""
     row = await journal.append_and(
-        session_id, "turn.started", {"turn_id": str(turn_id)}, AND_TURN_STARTED, turn=turn_id
+        session_id, "turn.started", {"turn_id": str(turn_id)}, sql.AND_TURN_STARTED, turn=turn_id
     )  # fmt: skip
     return int(row["n"])
 
@@ -128,7 +129,7 @@ async def _store(
 
 async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
     """Take a queued turn, or one whose lease has lapsed; None when somebody else has it. Lock the session first."""
-    row = await _one(journal.connection, CLAIM, {"id": turn_id, "owner": owner, "lease": LEASE_S})
+    row = await _one(journal.connection, sql.CLAIM, {"id": turn_id, "owner": owner, "lease": LEASE_S})
     if row is None:
         return None
     started_n = row["started_n"] or await _announce_start(journal, row["session_id"], turn_id)
@@ -140,17 +141,17 @@ async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
 
 async def renew(connection: Connection, lease: Lease) -> None:
     """Hold the lease for another 15 s."""
-    _held(await connection.execute(RENEW, (LEASE_S, lease.turn_id, lease.fence)))
+    _held(await connection.execute(sql.RENEW, (LEASE_S, lease.turn_id, lease.fence)))
 
 
 async def hold(connection: Connection, lease: Lease) -> None:
     """Make sure, inside the transaction of a write, that it is still ours to make; keeps others out until commit."""
-    _held(await connection.execute(HOLD, (lease.session_id, lease.turn_id, lease.fence, lease.epoch)))
+    _held(await connection.execute(sql.HOLD, (lease.session_id, lease.turn_id, lease.fence, lease.epoch)))
 
 
 async def release_text(connection: Connection, lease: Lease, text: str) -> None:
     """Add released text to the turn before any customer sees it: whatever happens next, it is kept."""
-    _held(await connection.execute(RELEASE, (text, lease.turn_id, lease.fence, lease.epoch)))
+    _held(await connection.execute(sql.RELEASE, (text, lease.turn_id, lease.fence, lease.epoch)))
 
 
 async def finish(
@@ -191,7 +192,7 @@ async def stop(
 
     `farewell` may add what the customer should read before the turn's last event.
     """
-    row = await _one(journal.connection, STOP, {"session": session_id, "status": status, "reason": reason})
+    row = await _one(journal.connection, sql.STOP, {"session": session_id, "status": status, "reason": reason})
     if row is None:
         return None
     turn = to_read(Turn, row)
@@ -223,11 +224,11 @@ async def answer_rest(journal: Journal, session_id: UUID, *, owner: str) -> Leas
     first."""
     turn_id = new_id()
     values = {"id": turn_id, "tenant": journal.tenant_id, "session": session_id}
-    waiting = await journal.connection.execute(UNANSWERED, {"session": session_id})
+    waiting = await journal.connection.execute(sql.UNANSWERED, {"session": session_id})
     if not (ids := [row["id"] for row in await waiting.fetchall()]):
         return None
-    await journal.connection.execute(INSERT, values)
-    await journal.connection.execute(GIVE_TO, (turn_id, ids))
+    await journal.connection.execute(sql.INSERT, values)
+    await journal.connection.execute(sql.GIVE_TO, (turn_id, ids))
     return await claim(journal, turn_id, owner=owner)
 
 
@@ -237,40 +238,47 @@ async def _end(
     """Whether another turn of the session waits to be next."""
     data = {"turn_id": str(turn_id), "reason": reason}
     row = await journal.append_and(
-        session_id, f"turn.{status}", data, AND_TURN_ENDED, id=turn_id, status=status, reason=reason, answer=answer_id
+        session_id,
+        f"turn.{status}",
+        data,
+        sql.AND_TURN_ENDED,
+        id=turn_id,
+        status=status,
+        reason=reason,
+        answer=answer_id,
     )
     return bool(row["waiting"])
 
 
 async def get_turn(connection: Connection, turn_id: UUID) -> Turn | None:
-    row = await _one(connection, GET, {"id": turn_id})
+    row = await _one(connection, sql.GET, {"id": turn_id})
     return to_read(Turn, row) if row else None
 
 
 async def queued_turn(connection: Connection, session_id: UUID) -> UUID | None:
     """The turn that waits in a session, if any."""
-    row = await _one(connection, QUEUED, {"id": session_id})
+    row = await _one(connection, sql.QUEUED, {"id": session_id})
     return row["id"] if row else None
 
 
 async def had_effects(connection: Connection, turn_id: UUID) -> bool:
-    return await _one(connection, HAD_EFFECTS, {"id": turn_id}) is not None
+    return await _one(connection, sql.HAD_EFFECTS, {"id": turn_id}) is not None
 
 
 async def record_effect(connection: Connection, lease: Lease, ordinal: int, tool: str, result: dict[str, Any]) -> bool:
     """Note a tool's effect in the effect's own transaction; False when this ordinal has had its effect before."""
-    cursor = await connection.execute(EFFECT, (lease.turn_id, ordinal, lease.tenant_id, tool, Jsonb(result)))
+    cursor = await connection.execute(sql.EFFECT, (lease.turn_id, ordinal, lease.tenant_id, tool, Jsonb(result)))
     return cursor.rowcount == 1
 
 
 async def questions(connection: Connection, turn_id: UUID) -> list[dict[str, Any]]:
     """The customer's messages that a turn answers, in order."""
-    rows = await connection.execute(QUESTIONS, (turn_id,))
+    rows = await connection.execute(sql.QUESTIONS, (turn_id,))
     return await rows.fetchall()
 
 
 async def _unfinished(connection: Connection, session_id: UUID) -> list[Turn]:
-    rows = await connection.execute(UNFINISHED, (session_id,))
+    rows = await connection.execute(sql.UNFINISHED, (session_id,))
     return [to_read(Turn, row) for row in await rows.fetchall()]
 
 
@@ -281,84 +289,3 @@ async def _one(connection: Connection, query: str, values: dict[str, Any]) -> di
 def _held(cursor: Any) -> None:
     if cursor.rowcount != 1:
         raise LeaseLost("the turn is no longer this process's to write")
-
-
-# Each names the tenant: a layer of its own besides row-level security.
-GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
-QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
-UNFINISHED = """
-select * from turns where session_id = %s and tenant_id = current_tenant() and status in ('running', 'queued')
-"""
-HAD_EFFECTS = "select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant() limit 1"
-QUESTIONS = """
-select id, n, content from chat_messages
-where turn_id = %s and tenant_id = current_tenant() and author = 'customer' order by n
-"""
-UNANSWERED = """
-select id from chat_messages where session_id = %(session)s and tenant_id = current_tenant() and author = 'customer'
-       and n > (select coalesce(max(n), 0) from chat_messages
-                where session_id = %(session)s and tenant_id = current_tenant()
-                      and (author = 'agent' or author = 'bot' and status = 'complete'))
-"""
-GIVE_TO = "update chat_messages set turn_id = %s where id = any(%s) and tenant_id = current_tenant()"
-AND_TURN_STARTED = """, started as (
-    update turns set started_n = (select n from event) where id = %(turn)s and tenant_id = current_tenant()
-)
-select n, created_at from event
-"""
-BEGIN = """
-insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until)
-values (%(id)s, %(tenant)s, %(session)s, 'running', 1, %(epoch)s, 1, '', '{}', %(owner)s,
-        clock_timestamp() + make_interval(secs => %(lease)s))
-"""
-INSERT = """
-insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
-values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')
-"""
-CLAIM = """
-update turns t set status = 'running', owner = %(owner)s, fence = t.fence + 1, attempts = t.attempts + 1,
-       epoch = s.epoch, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-from chat_sessions s
-where t.id = %(id)s and t.tenant_id = current_tenant() and s.id = t.session_id and s.tenant_id = t.tenant_id and (
-    (t.status = 'running' and t.lease_until < clock_timestamp())
-    or (t.status = 'queued' and s.mode = 'bot'
-        and not exists (select 1 from turns r where r.session_id = t.session_id and r.status = 'running')))
-returning t.*
-"""
-RENEW = """
-update turns set lease_until = clock_timestamp() + make_interval(secs => %s)
-where id = %s and tenant_id = current_tenant() and fence = %s and status = 'running'
-"""
-HOLD = """
-with s as materialized (
-    select id, mode, epoch from chat_sessions where id = %s and tenant_id = current_tenant() for update)
-select 1 from turns t, s
-where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
-      and s.id = t.session_id and s.mode = 'bot' and s.epoch = t.epoch
-for update of t
-"""
-RELEASE = """
-update turns t set partial = t.partial || %s from chat_sessions s
-where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
-      and s.id = t.session_id and s.tenant_id = t.tenant_id and s.mode = 'bot' and s.epoch = t.epoch
-"""
-STOP = """
-update turns set fence = fence + 1, reason = %(reason)s
-where session_id = %(session)s and tenant_id = current_tenant() and status = 'running' returning *
-"""
-AND_TURN_ENDED = """, ended as (
-    update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
-           lease_until = null, owner = null
-    where id = %(id)s and tenant_id = current_tenant()
-), due as (
-    update turns set lease_until = clock_timestamp() + interval '2 seconds'
-    where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(id)s
-    returning 1
-)
-select n, created_at, exists (select from due) as waiting from event
-"""
-"""Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
-EFFECT = """
-insert into tool_effects (turn_id, ordinal, tenant_id, tool, result) values (%s, %s, %s, %s, %s)
-on conflict do nothing
-"""
