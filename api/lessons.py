@@ -1,14 +1,18 @@
-"""What the routes of examples and corrections share: the filters of a list, and changes that the index follows."""
+"""What the routes of examples and corrections share: list, read, remove and rebuild, and changes that the index follows."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from agent.resources import Resources
-from api.dependencies import trace
-from api.schemas.common import CleanText, Cursor, Limit
-from api.schemas.learning import LessonStatus
+from api import PREFIX
+from api.dependencies import Admin, Colleague, Res, trace
+from api.errors import responses
+from api.idempotency import IdempotentRoute
+from api.paths import segment
+from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
+from api.schemas.learning import ExampleOut, LessonStatus, RebuildOut
 from memory.models import LearnedReply
 from memory.tenancy import Principal
 from tools.learning import managing
@@ -33,14 +37,38 @@ async def filters(
 Asked = Annotated[Filters, Depends(filters)]
 
 
-async def found(resources: Resources, principal: Principal, kind: LessonKind, asked: Filters) -> list[LearnedReply]:
-    async with resources.database.connection(principal.tenant_id) as connection:
-        return await managing.list_lessons(connection, managing.Wanted(kind=kind, **asked))
+def routes_of(kind: LessonKind, out: type[ExampleOut], page: type[Page[Any]]) -> APIRouter:
+    """What colleagues and admins do with either kind; what an edit and a conversion are given differs."""
+    router = APIRouter(prefix=f"{PREFIX}/{kind}s", tags=[f"{kind}s"], route_class=IdempotentRoute)
+    one_of_them = segment(f"{kind}_id")
+    lesson_id_in_path = Path(alias=f"{kind}_id")
 
+    @router.get("", name=f"list_{kind}s", response_model=page, responses=responses(401, 403))
+    async def list_lessons(principal: Colleague, resources: Res, asked: Asked) -> Any:
+        """Newest first."""
+        async with resources.database.connection(principal.tenant_id) as connection:
+            found = await managing.list_lessons(connection, managing.Wanted(kind=kind, **asked))
+        return page_of([out.of(lesson) for lesson in found], asked["limit"], found[-1].id if found else None)
 
-async def one(resources: Resources, principal: Principal, kind: LessonKind, lesson_id: UUID) -> LearnedReply:
-    async with resources.database.connection(principal.tenant_id) as connection:
-        return await managing.get_lesson(connection, kind, lesson_id)
+    @router.post("/rebuild", status_code=status.HTTP_202_ACCEPTED, responses=responses(401, 403))
+    async def rebuild(principal: Admin, resources: Res, request: Request) -> RebuildOut:
+        """Have all of them indexed anew, in the background."""
+        return RebuildOut(queued=await resources.desk.rebuild(principal, kind, **trace(request)))
+
+    @router.get(one_of_them, response_model=out, responses=responses(401, 403, 404))
+    async def read(lesson_id: Annotated[UUID, lesson_id_in_path], principal: Colleague, resources: Res) -> ExampleOut:
+        async with resources.database.connection(principal.tenant_id) as connection:
+            return out.of(await managing.get_lesson(connection, kind, lesson_id))
+
+    @router.delete(one_of_them, status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 403, 404))
+    async def remove(
+        lesson_id: Annotated[UUID, lesson_id_in_path], principal: Admin, resources: Res, request: Request
+    ) -> Response:
+        """Take it out of training; it stays to be read, and can be taken back in."""
+        await changed(resources, request, principal, kind, lesson_id, {"status": "removed"})
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+    return router
 
 
 async def changed(

@@ -30,9 +30,9 @@ def new_draft(
     found = composed.classification
     return NewDraft(
         ticket_id=asked.ticket.id, content=composed.text, marked=composed.cited_text, question=asked.last.text,
-        answers_event_id=asked.last.id, created_by=created_by, sources=composed.sources, language=found.language,
-        instruction=instruction, prompt_version_id=_uuid(composed.prompt.version_id), model=composed.model,
-        intent=found.intent, severity=found.severity, tier=found.tier, score=composed.confidence.score,
+        answers_event_id=asked.last.id, created_by=created_by, created_at=asked.at, sources=composed.sources,
+        language=found.language, instruction=instruction, prompt_version_id=_uuid(composed.prompt.version_id),
+        model=composed.model, intent=found.intent, severity=found.severity, tier=found.tier, score=composed.confidence.score,
         level=composed.confidence.level, warnings=composed.warnings.as_dict(), steps_ms=dict(composed.steps_ms),
         usage=dict(composed.usage), lookups=[asdict(each) for each in composed.lookups],
         confidence={

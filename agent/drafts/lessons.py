@@ -27,6 +27,8 @@ from kbs.sources import Weights
 from memory.database import Database
 from tools.classification import detect_language
 from tools.learning.lessons import Lesson, lessons_by_id
+from tools.learning.redaction import redact
+from tools.subjects import says_something
 
 LEARNED = frozenset({Source.EXAMPLE, Source.CORRECTION})
 FOUND_AT_MOST = 12
@@ -36,8 +38,13 @@ WARN_ABOVE = 0.5
 NOTED_FROM = 0.45
 """Similarity from which a lesson is worth a note."""
 SAME_MATTER = 0.55
-"""`alike` from which two matters are taken to be the same. On 180 questions of 30 neighbouring matters, two of each known:
-the right reply is taken over for 48 %, a wrong one for 4 %; with a matter that is new, a wrong one for 8 %."""
+"""`alike` from which two matters are taken to be the same. On 180 questions of 30 neighbouring matters, two of each known,
+half of them under subjects that say nothing (`python -m evals.training.matters`): the right reply is taken over for 67 %,
+a wrong one for 3 %; with a matter that is new, a wrong one for 9 %. Where no subject says anything 45, 4 and 9 %. To take
+the better of question with and without its subject brings as many wrong replies as right ones, and to leave out subjects
+that say nothing had fewer drafts sent unchanged."""
+WORDS_ENOUGH = 6
+"""Of a ticket: fewer, such as "it does not work", are said of every matter."""
 REPLY_WEIGHT = 0.7
 """What the reply says about the question tells as much about the matter as how another customer asked."""
 WEIGHED_AT_MOST = 8
@@ -78,12 +85,28 @@ async def near_lessons(
         return ()
     nearest = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])[:WEIGHED_AT_MOST]
     asked, replies = np.split(await vectors.of(nearest), 2)
-    likeness = (np.clip(asked @ vector, 0, 1) + REPLY_WEIGHT * np.clip(replies @ vector, 0, 1)) / (1 + REPLY_WEIGHT)
+    same = np.array([asks_the_same(lesson, request) for lesson in nearest])
+    asked = np.where(same[:, None], vector, asked)
     near = [
         NearLesson(lesson=lesson, match=best[lesson.id], alike=float(alike))
-        for lesson, alike in zip(nearest, likeness, strict=True)
+        for lesson, alike in zip(nearest, likeness(asked, replies, vector), strict=True)
     ]
     return tuple(sorted(near, key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
+
+
+def asks_the_same(lesson: Lesson, request: DraftRequest) -> bool:
+    """Whether a ticket has the very words of a lesson's, and no two subjects that tell them apart: then these made their
+    vectors unlike for nothing."""
+    if says_something(lesson.subject) and says_something(request.subject):
+        return False
+    said = _plain(lesson.issue)
+    return len(said.split()) >= WORDS_ENOUGH and said == _plain(redact(request.content, names=[request.customer_name]))
+
+
+def likeness(asked: Vectors, replies: Vectors, ticket: Vectors) -> Vectors:
+    """How sure it is that each lesson is of the ticket's matter, 0 to 1, from what it was asked and what it answers."""
+    near: Vectors = np.clip(asked @ ticket, 0, 1) + REPLY_WEIGHT * np.clip(replies @ ticket, 0, 1)
+    return near / np.float32(1 + REPLY_WEIGHT)
 
 
 def corrections_near(near: Sequence[NearLesson]) -> tuple[NearLesson, ...]:

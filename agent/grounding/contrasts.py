@@ -69,7 +69,7 @@ SENSE_OF: Mapping[str, tuple[tuple[str, int], ...]] = _senses()
 """Word to its families, in each with the number of its sense."""
 
 CONDITIONAL = _words(
-    "if unless until once when whenever except provided wenn falls sofern solange sobald außer ausgenommen bevor si sauf "
+    "if unless until once when whenever while except provided wenn falls sofern solange sobald außer ausgenommen bevor si sauf "
     "lorsque cuando salvo excepto если когда кроме"
 )
 """Words that open a condition or an exception."""

@@ -25,6 +25,8 @@ MAIN_PART = 0.4
 """Share of that part which the claim must say."""
 FEWEST = 3
 """Words of a copy."""
+SUBJECT_WORDS = 6
+"""Words among which a statement has come to its verb."""
 
 Copy = Literal["verbatim", "faithful", "altered"]
 
@@ -82,16 +84,16 @@ def _parted(unit: Reading) -> tuple[list[str], list[str], bool]:
     for run in unit.runs:
         place = next((n for n in range(len(run)) if _restricts(run[n : n + 3])), None)
         if place is not None:
-            main += run[:place]
-            depends += run[place:]
             exception = True
-        elif any(token in CONDITIONAL for token in run[:2]):
-            depends += run
-            if main and main[-1] in ("only", "nur", "erst", "solo", "только"):
+        else:
+            place = next((n for n, token in enumerate(run) if token in CONDITIONAL), len(run))
+            if place == 1 < len(run):
+                place = 0  # `and if ...`
+            if place == 0 and main and main[-1] in ("only", "nur", "erst", "solo", "только"):
                 main.pop()
                 exception = True
-        else:
-            main += run
+        main += run[:place]
+        depends += run[place:]
     return main, depends, exception
 
 
@@ -115,7 +117,7 @@ def _states(main: Sequence[str]) -> bool:
     """A statement, not an instruction: who follows one sees whether it applies."""
     if len(main) > 1 and main[1] == "sie" and main[0] not in FINITE:
         return False
-    return main[0] in SUBJECTS or any(token in FINITE for token in main[:4])
+    return main[0] in SUBJECTS or any(token in FINITE for token in main[:SUBJECT_WORDS])
 
 
 def _altered(claim: Reading, told: Counter[str], unit: Reading, stands: Counter[str], language: str) -> bool:

@@ -20,6 +20,7 @@ from agent.grounding.words import (
 )
 from agent.sentences import Kind, kind_of, split
 from kbs.passages import Passage
+from tools.dates import DATE, in_one_form
 
 FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 CITATION = re.compile(r"(?<!\w)\[(\d{1,3})\]")
@@ -39,6 +40,8 @@ _EDGES = ".,;:!?¡¿()[]{}<>\"'“”„«»‘’…*#|"
 _DOTTED = frozenset(("e.g", "i.e", "z.b", "d.h", "u.a", "p.ex", "т.е", "т.д"))
 _AND = frozenset(("and", "und", "et", "y", "и", "plus", "including"))
 _STEP_WORDS = frozenset(("step", "schritt", "étape", "paso", "шаг"))
+A_DATE = "date"
+"""The kind of a date among the numbers."""
 
 
 class Number(NamedTuple):
@@ -107,6 +110,7 @@ class PassageReading:
     """Of all units, title and heading."""
     kinds_of: dict[str, frozenset[str]]
     """Each number's value with the units that it stands with; an empty one where it has none."""
+    dates: frozenset[str]
 
 
 def read_passages(passages: Sequence[Passage]) -> PassageReading:
@@ -119,6 +123,8 @@ def read_passages(passages: Sequence[Passage]) -> PassageReading:
 @lru_cache(maxsize=2048)
 def _read_passage(language: str, about: str, text: str) -> PassageReading:
     language = guess_language(text) or language
+    written = f"{about}\n{text}"
+    about, text = (with_one_form(part, language) for part in (about, text))
     units = tuple(_read_units(text, language))
     plain = " ".join(f"{about}\n{text}".replace("`", "").replace("**", "").split())
     unit_stems = tuple(frozenset(unit.stems) for unit in units)
@@ -130,7 +136,7 @@ def _read_passage(language: str, about: str, text: str) -> PassageReading:
         language=language,
         text=plain,
         folded=plain.lower(),
-        words=frozenset(_WORD.findall(plain.lower())),
+        words=frozenset(_WORD.findall(f"{written}\n{plain}".lower())),
         digits=frozenset(re.findall(r"\d+", plain)),
         about=heads,
         units=units,
@@ -138,7 +144,13 @@ def _read_passage(language: str, about: str, text: str) -> PassageReading:
         unit_tokens=tuple(tokens_of(unit) for unit in units),
         stems=heads.union(*unit_stems),
         kinds_of={value: frozenset(found) for value, found in kinds.items()},
+        dates=frozenset(value for value, found in kinds.items() if A_DATE in found),
     )
+
+
+def with_one_form(text: str, language: str | None) -> str:
+    """The text with its dates in one form; in English nobody knows which of 03/04/2026 is the month."""
+    return in_one_form(text, day_first=None if language in (None, "en") else True)
 
 
 def _read_units(text: str, language: str) -> Iterator[Reading]:
@@ -225,7 +237,9 @@ class _Reader:
 
     def _take_token(self, token: str, following: str, *, starts: bool) -> None:
         number = _NUMBER.fullmatch(token)
-        if number and (not number[3] or "-" in token or number[3].lower() in UNIT_OF):
+        if DATE.fullmatch(token):
+            self._add_number(Number(token, A_DATE, True))
+        elif number and (not number[3] or "-" in token or number[3].lower() in UNIT_OF):
             self._take_number(number[2], (number[3] or number[1] or following).lower())
             if number[3] and number[3].lower() not in UNIT_OF:
                 self._take_word(number[3], starts=False)
@@ -248,7 +262,9 @@ class _Reader:
         if self._last_stem in _STEP_WORDS:
             return
         unit = UNIT_OF.get(beside, "")
-        number = Number(_canonical(value), unit or self._last_stem, bool(unit))
+        self._add_number(Number(_canonical(value), unit or self._last_stem, bool(unit)))
+
+    def _add_number(self, number: Number) -> None:
         self._found.runs[-1].append(number.value)
         self._found.numbers.append(number)
         self._found.clauses[-1].numbers.append(number)

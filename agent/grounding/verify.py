@@ -6,11 +6,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.grounding.copies import Copy, copies, leaves_condition_out
-from agent.grounding.reading import CITATION, FENCE, Clause, PassageReading, Reading, occurs, read, read_passages
+from agent.grounding.reading import (
+    A_DATE,
+    CITATION,
+    FENCE,
+    Clause,
+    PassageReading,
+    Reading,
+    occurs,
+    read,
+    read_passages,
+    with_one_form,
+)
+from agent.grounding.records import mixes
 from agent.grounding.smalltalk import claims_nothing
 from agent.grounding.words import guess_language, opposites, stem
 from agent.sentences import Kind, kind_of
 from kbs.passages import Passage
+from tools.dates import with_years
 
 COVERAGE = 0.6
 """Share of a claim's content words that the passage must have; up to two content words must all be there."""
@@ -79,6 +92,7 @@ def verify_sentence(unit: str, passages: Sequence[Passage], *, said: str = "") -
     if claims_nothing(unit):
         return Support(supported=True, factual=False, reason="no claim")
     language = guess_language(unit)
+    unit = with_one_form(unit, language)
     found = {n: _judge(unit, language, [passage], said, cites=n in known) for n, passage in quotable.items()}
     if len(known) > 1 and not any(found[n].reason == "supported" for n in known):
         together = _judge(unit, language, [quotable[n] for n in known], said, cites=True)
@@ -106,7 +120,19 @@ def _conclude(cited: list[int], known: list[int], found: dict[int, _Verdict]) ->
 
 
 def _judge(unit: str, language: str | None, passages: Sequence[Passage], said: str, *, cites: bool) -> _Verdict:
+    """A date without a year may be of any that the passage has: the first that is supported is meant."""
     passage = read_passages(passages)
+    records = all(each.told_by for each in passages)
+    verdicts = (
+        _hear(each, language, passage, said, cites=cites, records=records) for each in with_years(unit, passage.dates)
+    )
+    first = next(verdicts)
+    return first if first.supports else next((other for other in verdicts if other.supports), first)
+
+
+def _hear(
+    unit: str, language: str | None, passage: PassageReading, said: str, *, cites: bool, records: bool
+) -> _Verdict:
     claim = read(unit, language or passage.language)
     if kind_of(unit) is Kind.FENCE:
         stands = all(occurs(line, passage.text) for line in claim.codes)
@@ -117,6 +143,8 @@ def _judge(unit: str, language: str | None, passages: Sequence[Passage], said: s
         return _Verdict("coverage", share)
     if missing := _missing_fact(claim, passage, names=not translated):
         return _Verdict(missing, share)
+    if records and mixes(claim, passage):
+        return _Verdict("other value", share)
     if _ACTION.search(unit) and not _ACTION.search(passage.folded):
         return _Verdict("action", 0.0)
     if translated:
@@ -274,9 +302,8 @@ def _differs(clause: Clause, clauses: Sequence[Clause], claim: Reading) -> bool:
             continue
         closest = _closest(clause, clauses, 1.0)
         same_subject = [near for near in closest if clause.stems[0] in near.stems]
-        given = [
-            {other.value for other in near.numbers if other.kind == number.kind} for near in same_subject or closest
-        ]
+        near_ones = closest if number.kind == A_DATE else same_subject or closest
+        given = [{other.value for other in near.numbers if other.kind == number.kind} for near in near_ones]
         if any(given) and not any(number.value in values for values in given) and any(v - claimed for v in given):
             return True
     return False

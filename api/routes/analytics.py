@@ -29,7 +29,7 @@ from api.schemas.common import Cursor, Limit, Page, page_of
 from memory.tenancy import Principal
 from tools.analytics import alerts
 from tools.analytics.counting import Figure, read_figures
-from tools.analytics.summing import Prices, Sums, line, sources, summary
+from tools.analytics.summing import TRENDS, Prices, Sums, line, sources, summary
 from tools.analytics.system import system
 
 router = APIRouter(prefix=f"{PREFIX}/analytics", tags=["analytics"], route_class=IdempotentRoute)
@@ -95,11 +95,11 @@ async def guardrails(principal: Colleague, resources: Res, days: Range) -> Guard
     daily: dict[date, int] = {}
     for each in mine:
         category, _, action = each.key.rpartition(":")
-        categories[category] = categories.get(category, 0) + each.count
-        actions[action] = actions.get(action, 0) + each.count
-        daily[each.day] = daily.get(each.day, 0) + each.count
+        categories[category] = categories.get(category, 0) + each.times
+        actions[action] = actions.get(action, 0) + each.times
+        daily[each.day] = daily.get(each.day, 0) + each.times
     return GuardrailsOut(
-        range=days, total=sum(each.count for each in mine), by_category=categories, by_action=actions,
+        range=days, total=sum(each.times for each in mine), by_category=categories, by_action=actions,
         daily=[{"day": day, "count": count} for day, count in sorted(daily.items())],
     )  # fmt: skip
 
@@ -123,9 +123,12 @@ async def calibration(principal: Colleague, resources: Res) -> CalibrationOut:
 @router.get("/alerts", responses=responses(401, 403))
 async def list_alerts(
     principal: Colleague, resources: Res, limit: Limit = 50, cursor: Cursor = None,
-    state: Annotated[Literal["open", "all"], Query()] = "open", kind: alerts.Kind | None = None,
+    state: Annotated[Literal["open", "new", "acknowledged", "all"], Query()] = "open", kind: alerts.Kind | None = None,
 ) -> Page[AlertOut]:  # fmt: skip
-    wanted = alerts.Wanted(open_only=state == "open", kind=kind, before=cursor, limit=limit)
+    """Those whose condition holds, newest first: `new` ones that nobody sees to yet, `acknowledged` ones; `all` also tells
+    of those that are over."""
+    acknowledged = {"new": False, "acknowledged": True}.get(state)
+    wanted = alerts.Wanted(open_only=state != "all", acknowledged=acknowledged, kind=kind, before=cursor, limit=limit)
     async with resources.database.connection(principal.tenant_id) as connection:
         found = await alerts.list_alerts(connection, wanted)
     return page_of([AlertOut.model_validate(alert) for alert in found], limit, found[-1].id if found else None)
@@ -141,12 +144,14 @@ async def acknowledge(alert_id: UUID, principal: Colleague, resources: Res, requ
 async def _figures(
     resources: Resources, principal: Principal, days: RangeOut, *, before: bool = True
 ) -> tuple[list[Figure], list[Figure]]:
-    """Those of the range, and of the one of the same length before it."""
+    """Those of the range, and those that trends need of the one of the same length before it."""
     length = days.last - days.first + timedelta(days=1)
     async with resources.database.connection(principal.tenant_id) as connection:
         figures = await read_figures(connection, days.first, days.last)
-        earlier = await read_figures(connection, days.first - length, days.first - timedelta(days=1)) if before else []
-    return figures, earlier
+        if not before:
+            return figures, []
+        since, until = days.first - length, days.first - timedelta(days=1)
+        return figures, await read_figures(connection, since, until, names=TRENDS)
 
 
 def _prices(resources: Resources) -> Prices:

@@ -2,37 +2,17 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request
 
-from api import PREFIX, lessons
-from api.dependencies import Admin, Colleague, Res, trace
+from api import lessons
+from api.dependencies import Admin, Res
 from api.errors import responses
-from api.idempotency import IdempotentRoute
-from api.lessons import Asked
 from api.paths import segment
-from api.schemas.common import Page, page_of
-from api.schemas.learning import CorrectionOut, ExampleChange, ExampleOut, RebuildOut, ToCorrection
+from api.schemas.common import Page
+from api.schemas.learning import CorrectionOut, ExampleChange, ExampleOut, ToCorrection
 
-router = APIRouter(prefix=f"{PREFIX}/examples", tags=["examples"], route_class=IdempotentRoute)
+router = lessons.routes_of("example", ExampleOut, Page[ExampleOut])
 EXAMPLE = segment("example_id")
-
-
-@router.get("", responses=responses(401, 403))
-async def list_examples(principal: Colleague, resources: Res, asked: Asked) -> Page[ExampleOut]:
-    """Newest first."""
-    found = [ExampleOut.of(lesson) for lesson in await lessons.found(resources, principal, "example", asked)]
-    return page_of(found, asked["limit"], found[-1].id if found else None)
-
-
-@router.post("/rebuild", status_code=status.HTTP_202_ACCEPTED, responses=responses(401, 403))
-async def rebuild(principal: Admin, resources: Res, request: Request) -> RebuildOut:
-    """Have all of them indexed anew, in the background."""
-    return RebuildOut(queued=await resources.desk.rebuild(principal, "example", **trace(request)))
-
-
-@router.get(EXAMPLE, responses=responses(401, 403, 404))
-async def read(example_id: UUID, principal: Colleague, resources: Res) -> ExampleOut:
-    return ExampleOut.of(await lessons.one(resources, principal, "example", example_id))
 
 
 @router.patch(EXAMPLE, responses=responses(401, 403, 404, 409))
@@ -43,13 +23,6 @@ async def change(
     return ExampleOut.of(
         await lessons.changed(resources, request, principal, "example", example_id, body.changes(), body.version)
     )
-
-
-@router.delete(EXAMPLE, status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 403, 404))
-async def remove(example_id: UUID, principal: Admin, resources: Res, request: Request) -> Response:
-    """Take it out of training; it stays to be read, and can be taken back in."""
-    await lessons.changed(resources, request, principal, "example", example_id, {"status": "removed"})
-    return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
 @router.post(f"{EXAMPLE}/convert", responses=responses(401, 403, 404, 409))

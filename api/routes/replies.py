@@ -54,15 +54,15 @@ async def list_pending(
     severity: Annotated[list[SeverityName] | None, Query()] = None,
     intent: Text = None, department: Text = None, team: Text = None, assignee: Assignee = None,
     ticket_id: UUID | None = None,
-    outdated: Annotated[bool | None, Query(description="the customer has written since")] = None,
+    outdated: Annotated[bool | None, Query(description="the customer has written since, or a colleague has answered")] = None,
     created_from: Moment = None, created_to: Moment = None,
 ) -> Page[DraftOut]:  # fmt: skip
-    """What waits for a decision, newest first."""
+    """What waits for a decision, newest first; nothing of tickets that have ended."""
     wanted = Wanted(
-        statuses=("pending",), levels=tuple(level or ()), severities=tuple(severity or ()), intent=intent,
-        department=department, team=team, assignee_id=principal.user_id if assignee == "me" else assignee,
-        ticket_id=ticket_id, outdated=outdated, created_from=created_from, created_to=created_to, before=cursor,
-        limit=limit,
+        statuses=("pending",), tickets_that_go_on=True, levels=tuple(level or ()), severities=tuple(severity or ()),
+        intent=intent, department=department, team=team, ticket_id=ticket_id, outdated=outdated,
+        assignee_id=principal.user_id if assignee == "me" else assignee, created_from=created_from,
+        created_to=created_to, before=cursor, limit=limit,
     )  # fmt: skip
     return await _page(resources, principal, wanted)
 
@@ -85,7 +85,7 @@ async def list_drafts(
 @router.post("/approve", responses=responses(401, 403, 404, 409))
 async def approve(body: ApproveIn, principal: Colleague, resources: Res, request: Request) -> DraftDetail:
     """Approve a draft, as it stands or as you edited it, and have it sent. Of two at once one wins, the other gets 409
-    with the winner's name; so does who has not seen that the customer wrote again."""
+    with the winner's name; so does who has not seen that the customer wrote again, or that a colleague has answered."""
     approval = Approval(
         draft_id=body.draft_id, version=body.version, content=body.content, notes=body.edit_notes, status=body.status,
         even_though_outdated=body.even_though_outdated, teach=body.learn,

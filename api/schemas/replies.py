@@ -38,7 +38,9 @@ class ApproveIn(Body):
     status: Literal["in_progress", "waiting_customer", "resolved"] | None = Field(
         default=None, description="what the ticket becomes with it"
     )
-    even_though_outdated: bool = Field(default=False, description="you know that the customer has written since")
+    even_though_outdated: bool = Field(
+        default=False, description="you know that the customer has written since, or a colleague has answered"
+    )
     learn: bool = Field(default=True, description="false: nothing is learned from this one")
 
 
@@ -98,7 +100,7 @@ class DraftOut(Out):
     status: DraftStatus
     version: int
     content: str = Field(description="as it would be sent")
-    outdated: bool = Field(description="the customer has written since")
+    outdated: bool = Field(description="the customer has written since, or a colleague has answered")
     language: str | None
     intent: str | None
     severity: SeverityName

@@ -183,6 +183,17 @@ class TestLessons:
         draft = await written(product.resources, tenant)
         assert not [word for word in ("Acme", "fire") if word in draft.text]
 
+    async def test_the_same_words_under_subjects_that_say_nothing_are_the_same_matter(
+        self, product: Product, tenant: Tenant
+    ) -> None:
+        reply = "Press End contract under Contract before the last 30 days of the paid time."
+        issue = "Please cancel my plan, I do not need it any more."
+        await self._teach(product, tenant, "example", subject="no subject", issue=issue, reply=reply)
+        draft = await written(product.resources, tenant, subject="[#993-112] Re: Re:", content=f"{issue}\n")
+        assert reply in draft.text
+        draft = await written(product.resources, tenant, subject="Backups of the database", content=f"Now, {issue}")
+        assert reply not in draft.text  # other words: what they mean decides
+
     async def test_a_reply_that_was_corrected_later_is_not_offered_again(
         self, product: Product, tenant: Tenant
     ) -> None:

@@ -112,12 +112,17 @@ class TestAccount:
         assert draft.warnings.not_looked_up == ()
         assert {"look_up", "generate"} <= set(draft.steps_ms)
 
-    async def test_an_amount_that_the_account_does_not_say_is_left_out(
-        self, parts: Resources, desk: Desk, provider: ModelServer
+    @pytest.mark.parametrize(
+        ("said", "stands"),
+        [("over 99.95 USD", False), ("was due on 8 January", True), ("was due on January 9th, 2026", False)],
+    )
+    async def test_what_the_account_does_not_say_is_left_out_and_a_date_may_be_said_otherwise(
+        self, parts: Resources, desk: Desk, provider: ModelServer, said: str, stands: bool
     ) -> None:
-        provider.script(Reply.calls(ACCOUNT), lambda body: answered(body).replace("15.95", "99.95"))
+        provider.script(Reply.calls(ACCOUNT), lambda body: f"Invoice 70 {said}. {answered(body)[-3:]}")
         draft = await written(parts, desk)
-        assert ("99.95" in draft.text, [each.reason for each in draft.warnings.withheld]) == (False, ["unsupported"])
+        left_out = [each.reason for each in draft.warnings.withheld]
+        assert (said in draft.text, left_out) == (stands, [] if stands else ["unsupported"])
 
     async def test_only_reads_and_only_of_this_client_whatever_is_asked(
         self, parts: Resources, desk: Desk, provider: ModelServer, whmcs: WhmcsServer
@@ -247,10 +252,10 @@ class TestKept:
         assert [(each["tool"], each["ok"]) for each in made["lookups"]] == [
             ("client_invoices", True), ("client_details", True)
         ]  # fmt: skip
-        text = f"Dear Cynthia,\n\n{ANSWER.removesuffix(' [{n}]')} It was due on 2026-01-08.\n\nKind regards"
+        text = f"Dear Cynthia,\n\n{ANSWER.removesuffix(' [{n}]')} It was due on 8 January.\n\nKind regards"
         approval = {"draft_id": made["id"], "version": made["version"], "content": text}
         done = await product.http.post("/api/v1/replies/approve", headers=ada, json=approval)
         assert done.status_code == 200, done.text
         [lesson] = await desk.rows("select * from learned_replies")
-        assert not [word for word in ("15.95", "2026-01-08", "Cynthia") if word in lesson["text"]]
+        assert not [word for word in ("15.95", "8 January", "Cynthia") if word in lesson["text"]]
         assert "[removed: account data]" in lesson["reply"]

@@ -267,6 +267,62 @@ class TestOtherLanguages:
         assert verify_sentence(claim.format("horas"), [RESET]).reason == "number"
 
 
+class TestDates:
+    """A day is the same in every wording; another one is another value."""
+
+    @pytest.mark.parametrize(
+        ("claim", "stands"),
+        [
+            ("The new prices hold from 2026-03-03.", True),
+            ("The new prices hold from 3 March 2026.", True),
+            ("The new prices hold from March 3rd.", True),
+            ("The new prices hold from 4 March 2026.", False),
+            ("The new prices hold from 3 March 2027.", False),
+            ("The new prices hold from 2026-04-01.", False),  # the day of the other sentence
+            ("Die neuen Preise gelten ab dem 3. März 2026. [1]", True),
+            ("Die neuen Preise gelten ab dem 03.03.2026. [1]", True),
+            ("Die neuen Preise gelten ab dem 2. März 2026. [1]", False),
+        ],
+    )
+    def test_a_true_one_in_other_words_stands_and_a_wrong_one_does_not(self, claim: str, stands: bool) -> None:
+        article = passage("The new prices hold from 2026-03-03. The old plans end on 1 April 2026.", "Prices")
+        assert verify_sentence(claim, [article]).supported == stands
+
+    def test_one_without_a_year_means_the_year_that_fits(self) -> None:
+        article = passage("Invoice 7 was due on 2025-01-08. Invoice 9 was due on 2026-01-08.", "Invoices")
+        for number in (7, 9):
+            assert verify_sentence(f"Invoice {number} was due on 8 January.", [article]).supported
+
+
+class TestRecords:
+    """What another system tells of one customer, line by line."""
+
+    TOLD = replace(
+        passage(
+            "- Invoice 70: 15.95 USD, Unpaid, dated 2026-01-01, due 2026-01-08\n"
+            "- Invoice 71: 20.00 USD, Paid, dated 2026-02-01, due 2026-02-08",
+            "Invoices in WHMCS",
+        ),
+        told_by="whmcs",
+    )
+
+    @pytest.mark.parametrize(
+        ("claim", "stands"),
+        [
+            ("Invoice 70 over 15.95 USD was due on 8 January.", True),
+            ("Invoice 70 over 15.95 USD was due on 8 February.", False),
+            ("Invoice 70 was due on 1 January 2026.", False),  # it is dated so
+            ("Invoice 70 over 20.00 USD is unpaid.", False),
+            ("Invoice 71 is unpaid.", False),
+            ("Invoice 70 was due on 8 January and invoice 71 on 8 February.", True),
+            ("Die Rechnung 70 war am 8. Januar 2026 fällig. [1]", True),
+            ("Die Rechnung 70 war am 8. Februar 2026 fällig. [1]", False),
+        ],
+    )
+    def test_what_stands_in_one_line_is_not_said_of_another(self, claim: str, stands: bool) -> None:
+        assert verify_sentence(claim, [self.TOLD]).supported == stands
+
+
 def test_it_is_quick_enough_for_the_token_path() -> None:
     """The target is 0.3 ms a sentence; the bound leaves room for a busy machine."""
     units = [unit for source in EVERYTHING for unit in split(source.text)]

@@ -159,8 +159,14 @@ class TestAlerts:
         [alert] = (await read(product, ada, "alerts"))["items"]
         assert (alert["kind"], alert["data"]["last_hour"]) == ("escalation_spike", 5)
         assert (await read(product, ada, "dashboard"))["alerts"] == [alert]
+        assert [
+            len((await read(product, ada, "alerts", state=state))["items"]) for state in ("new", "acknowledged")
+        ] == [1, 0]
         first = await product.http.post(f"{URL}/alerts/{alert['id']}/acknowledge", headers=ada)
         again = await product.http.post(f"{URL}/alerts/{alert['id']}/acknowledge", headers=bert)
         assert first.json() == again.json()
         assert first.json()["acknowledged_at"]
+        assert [
+            len((await read(product, ada, "alerts", state=state))["items"]) for state in ("new", "acknowledged")
+        ] == [0, 1]
         assert (await read(product, ada, "alerts", kind="sla_breach"))["items"] == []

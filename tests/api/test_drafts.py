@@ -14,7 +14,7 @@ from tests.reply_desk import approved, call, drafted, placed, work
 from tests.ticket_desk import Headers, Json, events, opened
 
 APPROVALS = int(os.environ.get("APPROVALS", "5"))
-"""How often two people approve one draft at once."""
+"""How often two people approve one draft at once; 200 are promised."""
 DECISIONS = ("approved", "edited", "rejected")
 SUBJECT = "Certificate"
 QUESTION = "My browser says that the certificate of my shop has expired. How do I get a new free SSL certificate?"
@@ -119,6 +119,7 @@ class TestApproving:
             assert len(await replies_on(product, ada, ticket)) == 1
             rows = await product.rows(tenant, "select 1 from approved_replies where draft_id = %s", draft["id"])
             assert len(rows) == 1
+        print(f"\n{APPROVALS} drafts approved by two at once: one reply and one 409 each")
 
     async def test_an_edit_is_what_the_customer_gets_and_the_ticket_moves_with_it(
         self, product: Product, ada: Headers, customer: Visitor, ticket: Json
@@ -168,6 +169,36 @@ class TestApproving:
         assert (again["question"], again["replaces"], again["outdated"]) == (QUESTION, draft["id"], False)
         await approved(product, ada, again)
         assert [message["author"] for message in await customer.history()][-1] == "agent"
+
+    @pytest.mark.parametrize("where", ["ticket", "conversation"])
+    async def test_a_second_answer_is_not_sent_by_mistake(
+        self, product: Product, ada: Headers, customer: Visitor, where: str
+    ) -> None:
+        raised = (await product.http.post(f"{customer.url}/escalate", headers=customer.headers)).json()
+        path = "/api/v1/tickets/{ticket_id}/reply" if where == "ticket" else "/api/v1/handoffs/{handoff_id}/messages"
+        await product.http.post(f"/api/v1/handoffs/{raised['handoff_id']}/claim", headers=ada)
+        draft = await drafted(product, ada, {"id": raised["ticket_id"]})
+        said = await product.http.post(path.format(**raised), headers=ada, json={"message": "It is done."})
+        assert said.status_code in (200, 201), said.text
+        listed = await call(product, "GET", f"/pending?outdated=true&ticket_id={raised['ticket_id']}", ada)
+        assert [item["id"] for item in listed["items"]] == [draft["id"]]
+        assert "a colleague has answered" in (await approved(product, ada, draft, 409))["detail"]
+        again = await drafted(product, ada, {"id": raised["ticket_id"]})
+        assert (again["replaces"], again["outdated"]) == (draft["id"], False)
+        await approved(product, ada, again)
+
+    async def test_what_waits_for_a_ticket_that_has_ended_is_not_in_the_queue(
+        self, product: Product, ada: Headers, ticket: Json
+    ) -> None:
+        draft = await drafted(product, ada, ticket)
+        path = f"/api/v1/tickets/{ticket['id']}"
+        waiting = []
+        for state in ("resolved", "open"):
+            changed = await product.http.patch(path, headers=ada, json={"status": state})
+            assert changed.status_code == 200, changed.text
+            listed = await call(product, "GET", f"/pending?ticket_id={ticket['id']}", ada)
+            waiting.append([item["id"] for item in listed["items"]])
+        assert waiting == [[], [draft["id"]]]
 
     async def test_nothing_is_approved_where_the_ticket_does_not_take_it(
         self, product: Product, ada: Headers, ticket: Json

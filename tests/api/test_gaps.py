@@ -241,6 +241,24 @@ class TestTickets:
             assert (gap["questions"], gap["tickets"], gap["by_hand"], gap["sessions"]) == (4, 4, 4, 0)
         assert {example.removeprefix("Help\n") for example in gap["examples"]} <= set(PLANTED["printer"][:4])
 
+    async def test_one_that_a_colleague_answered_in_its_conversation_counts_and_gives_its_article(
+        self, product: Product, tenant: Tenant, admin: Headers
+    ) -> None:
+        customer = Customer(name="Jane Miller")
+        session = ChatSession(customer_id=customer.id, mode="human")
+        await add(product, tenant, customer, session)
+        await self.ticket(product, tenant, PLANTED["printer"][0], reply=None, session_id=session.id)
+        bot = ChatMessage(session_id=session.id, n=1, author="bot", content="A colleague comes.")
+        await add(product, tenant, bot)
+        assert await gaps(product, admin) == []
+        at = datetime.now(UTC) + timedelta(seconds=5)
+        told = ChatMessage(session_id=session.id, n=2, author="agent", content="Hold the WPS button.", created_at=at)
+        await add(product, tenant, told)
+        [gap] = await gaps(product, admin)
+        assert (gap["questions"], gap["by_hand"], gap["tickets"]) == (1, 1, 1)
+        article = await call(product, "POST", f"/gaps/{gap['id']}/draft", admin, 201)
+        assert "Hold the WPS button" in article["body"]
+
     async def test_what_was_counted_in_its_conversation_is_not_counted_again(
         self, product: Product, tenant: Tenant, admin: Headers
     ) -> None:

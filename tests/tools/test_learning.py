@@ -125,6 +125,24 @@ class TestRedaction:
     def test_what_makes_a_reply_useful_stays(self, text: str) -> None:
         assert redact(text, names=["Al"]) == text
 
+    @pytest.mark.parametrize(
+        ("text", "left"),
+        [
+            ("It was due on 2026-01-08.", "It was due on #."),
+            ("It was due on 8 January, or January 8th, 2026.", "It was due on #, or #."),
+            ("Am 08.01.2026 fällig, am 9. Januar nicht.", "Am # fällig, am 9. Januar nicht."),
+            ("due 01/08/2026 or 08/01/2026", "due # or #"),
+            ("$1,234.50, 1.234,50 € or 1234.5", "$#, # € or #"),
+            ("100 USD, 100.00 USD, not 100.50 and not 1100", "# USD, # USD, not 100.50 and not 1100"),
+            ("5.00 of 5 pages on port 993", "# of 5 pages on port 993"),
+            ("invoice 70, port 15.70", "invoice #, port 15.70"),
+        ],
+        ids=range(8),
+    )
+    def test_what_an_account_says_goes_however_it_is_written(self, text: str, left: str) -> None:
+        told = "- Invoice 70: 1234.50 USD, dated 2026-01-01, due 2026-01-08\n- Due in all: $100.00\n- Fee: 5.00"
+        assert redact(text, accounts=[told]) == left.replace("#", "[removed: account data]")
+
     def test_a_private_key_goes_whole(self) -> None:
         text = "see\n-----BEGIN RSA PRIVATE KEY-----\nabc\ndef\n-----END RSA PRIVATE KEY-----\nthanks"
         assert redact(text) == "see\n[removed: secret]\nthanks"

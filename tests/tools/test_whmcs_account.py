@@ -40,10 +40,10 @@ class TestAccount:
     async def test_tells_about_the_tickets_client(self, desk: Desk) -> None:
         account = await account_of(desk)
         assert await account.call("client_details") == Told(
-            text="Client: Cynthia Reilly\nAccount: Active\nActive services: 3\nInvoices due: 2\nDue in all: $31.90 USD"
+            text="- Client: Cynthia Reilly\n- Account: Active\n- Active services: 3\n- Invoices due: 2\n- Due in all: $31.90 USD"
         )
         assert await account.call("client_invoices") == Told(
-            text="Invoice 70: 15.95 USD, Unpaid, dated 2026-01-01, due 2026-01-08"
+            text="- Invoice 70: 15.95 USD, Unpaid, dated 2026-01-01, due 2026-01-08"
         )
 
     async def test_never_asks_for_another_client(self, desk: Desk) -> None:

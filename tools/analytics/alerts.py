@@ -63,6 +63,8 @@ class Wanted:
     """Which alerts a list shows."""
 
     open_only: bool = True
+    acknowledged: bool | None = None
+    """Whether somebody sees to it."""
     kind: Kind | None = None
     before: UUID | None = None
     limit: int = 50
@@ -88,7 +90,10 @@ async def look(connection: Connection, tenant_id: UUID, knowledge: Connection) -
 
 async def list_alerts(connection: Connection, wanted: Wanted) -> list[Alert]:
     """Newest first."""
-    values = {"open": wanted.open_only, "kind": wanted.kind, "before": wanted.before, "limit": wanted.limit}
+    values = {
+        "open": wanted.open_only, "acknowledged": wanted.acknowledged, "kind": wanted.kind, "before": wanted.before,
+        "limit": wanted.limit,
+    }  # fmt: skip
     rows = await (await connection.execute(LIST, values)).fetchall()
     return [Alert(**row) for row in rows]
 
@@ -119,6 +124,7 @@ LIST = """
 select * from alerts
 where tenant_id = current_tenant() and (not %(open)s or ended_at is null) and (%(kind)s::text is null or kind = %(kind)s)
       and (%(before)s::uuid is null or id < %(before)s)
+      and (%(acknowledged)s::boolean is null or (acknowledged_at is not null) = %(acknowledged)s)
 order by id desc limit %(limit)s
 """
 ACKNOWLEDGE = """

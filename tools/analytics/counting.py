@@ -1,8 +1,8 @@
 """Days counted and kept, and days counted while somebody asks."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import tuple_row
@@ -18,31 +18,34 @@ AT_ONCE = 31
 """Days that one transaction counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure of one day."""
+class Figure(NamedTuple):
+    """One figure of one day: a tuple, because a year has forty thousand of them."""
 
     day: date
     name: str
     key: str
-    count: int
+    times: int
     total: float
 
 
-async def read_figures(connection: Connection, first: date, last: date) -> list[Figure]:
-    """Every figure of these days, both included: the counted ones as they stand, the others counted now. Raises Invalid
+async def read_figures(
+    connection: Connection, first: date, last: date, *, names: Collection[str] = tuple(QUESTIONS)
+) -> list[Figure]:
+    """The figures of these days, both included: the counted ones as they stand, the others counted now. Raises Invalid
     for a range that is empty or longer than three years."""
     if last < first:
         raise Invalid("the last day lies before the first")
     if (last - first).days >= LONGEST:
         raise Invalid("a range is at most three years")
-    values = {"first": first, "last": last}
+    values = {"first": first, "last": last, "names": list(names)}
     counted = {row["day"] for row in await (await connection.execute(COUNTED, values)).fetchall()}
-    rows = await (await connection.execute(STORED, values)).fetchall()
-    figures = [Figure(row["day"], row["name"], row["key"], row["count"], row["total"]) for row in rows]
-    today = _today()
-    for since, until in _stretches([day for day in _days(first, min(last, today)) if day not in counted]):
-        figures += await _count(connection, since, until)
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(STORED, values)
+        figures = list(map(Figure._make, await cursor.fetchall()))
+    begun = await _first_day(connection) or last + timedelta(days=1)
+    wanted = [day for day in _days(max(first, begun), min(last, _today())) if day not in counted]
+    for since, until in _stretches(wanted):
+        figures += await _count(connection, since, until, names)
     return figures
 
 
@@ -50,35 +53,41 @@ async def count_days(database: Database, tenant_id: UUID, *, today: date | None 
     """Count a tenant's days that are over and not settled, and those that nobody has counted; how many there were."""
     today = today or _today()
     async with database.connection(tenant_id) as connection:
-        row = await (await connection.execute(FIRST_DAY)).fetchone()
-        if row is None or row["day"] is None:
+        begun = await _first_day(connection)
+        if begun is None:
             return 0
-        values = {"first": row["day"], "last": today - UNSETTLED}
+        values = {"first": begun, "last": today - UNSETTLED}
         settled = {row["day"] for row in await (await connection.execute(COUNTED, values)).fetchall()}
-        wanted = [day for day in _days(row["day"], today - timedelta(days=1)) if day not in settled]
+        wanted = [day for day in _days(begun, today - timedelta(days=1)) if day not in settled]
     for since, until in _stretches(wanted):
         async with database.connection(tenant_id) as connection:
             await _keep(connection, tenant_id, since, until)
     return len(wanted)
 
 
+async def _first_day(connection: Connection) -> date | None:
+    """Before which there is nothing to count."""
+    row = await (await connection.execute(FIRST_DAY)).fetchone()
+    return row["day"] if row else None
+
+
 async def _keep(connection: Connection, tenant_id: UUID, since: date, until: date) -> None:
-    figures = await _count(connection, since, until)
+    figures = await _count(connection, since, until, tuple(QUESTIONS))
     values = {"first": since, "last": until}
     await connection.execute(FORGET, values)
     async with connection.cursor() as cursor:
         await cursor.executemany(
-            KEEP, [(tenant_id, each.day, each.name, each.key, each.count, each.total) for each in figures]
+            KEEP, [(tenant_id, each.day, each.name, each.key, each.times, each.total) for each in figures]
         )
         await cursor.executemany(MARK, [(tenant_id, day) for day in _days(since, until)])
 
 
-async def _count(connection: Connection, since: date, until: date) -> list[Figure]:
+async def _count(connection: Connection, since: date, until: date, names: Collection[str]) -> list[Figure]:
     values = window(since, until)
     found: list[Figure] = []
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        for name, question in QUESTIONS.items():
-            await cursor.execute(question, values)
+        for name in names:
+            await cursor.execute(QUESTIONS[name], values)
             rows = await cursor.fetchall()
             found += [Figure(day, name, key or "", count, float(total or 0)) for day, key, count, total in rows]
     return found
@@ -113,7 +122,7 @@ def _today() -> date:
 COUNTED = "select day from counted_days where tenant_id = current_tenant() and day between %(first)s and %(last)s"
 STORED = """
 select day, name, key, count, total from daily_figures
-where tenant_id = current_tenant() and day between %(first)s and %(last)s
+where tenant_id = current_tenant() and day between %(first)s and %(last)s and name = any(%(names)s)
 """
 FORGET = "delete from daily_figures where tenant_id = current_tenant() and day between %(first)s and %(last)s"
 KEEP = "insert into daily_figures (tenant_id, day, name, key, count, total) values (%s, %s, %s, %s, %s, %s)"

@@ -64,6 +64,21 @@ select day, outcome, count(*), 0 from (
     left join lateral (select session_id from handoffs where tenant_id = r.tenant_id and session_id = r.id limit 1) h on true
 ) s group by 1, 2
 """
+_REOPENED = f"""
+select r.day, '' as key, count(*), 0 from {_rows("chat_sessions")}
+where exists (
+    select 1 from (
+        select m.author, m.created_at, lag(m.created_at) over (order by m.n) as before
+        from chat_messages m where m.tenant_id = r.tenant_id and m.session_id = r.id) said
+    where said.author = 'customer' and said.before < said.created_at - %(silent)s::interval)
+or exists (
+    select 1 from session_events e
+    join chat_messages m on m.tenant_id = e.tenant_id and m.session_id = e.session_id and m.author = 'customer'
+        and m.created_at > e.created_at
+    where e.tenant_id = r.tenant_id and e.session_id = r.id and e.type = 'session.closed')
+group by 1, 2
+"""
+"""Conversations that were over, by their end or in silence, and that their customer came back to."""
 _FIRST_REPLY = f"""
 select r.day, '' as key, count(*), sum(extract(epoch from r.created_at - t.created_at))
 from {_rows("ticket_events")} join tickets t on t.tenant_id = r.tenant_id and t.id = r.ticket_id
@@ -109,6 +124,7 @@ QUESTIONS: dict[str, str] = {
     "messages": _count("chat_messages", "author"),
     "sessions": _count("chat_sessions"),
     "session_outcomes": _SESSION_OUTCOME,
+    "sessions_reopened": _REOPENED,
     "answers": _count("chat_messages", "coalesce(details ->> 'outcome', '')", where=_ANSWERS),
     "withheld": _count("chat_messages", total="(details ->> 'withheld')::int", where=f"{_ANSWERS} and details ? 'withheld'"),
     "confidence": _count(

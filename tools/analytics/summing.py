@@ -22,40 +22,41 @@ EXPECTED_MS = {
     "total": 6000,
 }
 """Typical times of a draft's steps that the specification gives, the longest of each range."""
+CLOCKS = ("first_response", "resolution")
 LEVELS = ("high", "medium", "low", "very_low")
 TOP_INTENTS = 20
+TRENDS = ("intents",)
+"""Figures that are told beside those of the range before."""
 
 
 @dataclass(slots=True)
 class Sums:
     """Counts and totals by name and key."""
 
-    counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    totals: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    counts: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    totals: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
 
     @classmethod
     def of(cls, figures: Iterable[Figure]) -> "Sums":
         sums = cls()
-        for each in figures:
-            sums.counts[each.name, each.key] += each.count
-            sums.totals[each.name, each.key] += each.total
+        for _, name, key, count, total in figures:
+            counts, totals = sums.counts[name], sums.totals[name]
+            counts[key] = counts.get(key, 0) + count
+            totals[key] = totals.get(key, 0.0) + total
         return sums
 
     def by(self, name: str) -> dict[str, int]:
         """Counts of a figure by key, most frequent first."""
-        found = {key: count for (figure, key), count in self.counts.items() if figure == name}
-        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+        return dict(sorted(self.counts.get(name, {}).items(), key=lambda each: (-each[1], each[0])))
 
     def count(self, name: str, *keys: str) -> int:
         """Of these keys; of all without any."""
-        return sum(
-            count for (figure, key), count in self.counts.items() if figure == name and (not keys or key in keys)
-        )
+        found = self.counts.get(name, {})
+        return sum(found.get(key, 0) for key in keys or found)
 
     def total(self, name: str, *keys: str) -> float:
-        return sum(
-            total for (figure, key), total in self.totals.items() if figure == name and (not keys or key in keys)
-        )
+        found = self.totals.get(name, {})
+        return sum(found.get(key, 0.0) for key in keys or found)
 
     def mean(self, name: str, *keys: str) -> float | None:
         return ratio(self.total(name, *keys), self.count(name, *keys))
@@ -78,17 +79,14 @@ def summary(sums: Sums, before: Sums, prices: Prices) -> dict[str, Any]:
     return {
         "conversations": conversations(sums),
         "answers": answers(sums),
-        "handoffs": {
-            "requested": sums.count("handoffs"), "by_reason": sums.by("handoffs"), "by_state": sums.by("handoff_outcomes"),
-            "claimed_after_s": sums.mean("handoff_wait_s"),
-        },
+        "handoffs": handoffs(sums),
         "tickets": tickets(sums),
         "feedback": feedback(sums),
         "guardrails": sums.by("guardrails"),
         "intents": intents(sums, before),
         "drafts": drafts(sums),
         "sources": sources(sums),
-        "cost": cost(sums, prices),
+        "cost": cost(sums, prices, asked=conversations(sums)["asked"]),
     }  # fmt: skip
 
 
@@ -101,8 +99,19 @@ def conversations(sums: Sums) -> dict[str, Any]:
     settled = outcomes.get("confirmed", 0) + outcomes.get("silent", 0)
     return {
         "sessions": sums.count("sessions"), "asked": asked, "messages": sums.by("messages"), "outcomes": outcomes,
+        "reopened": sums.count("sessions_reopened"), "reopened_rate": ratio(sums.count("sessions_reopened"), asked),
         "deflection_rate": ratio(settled, asked), "handoff_rate": ratio(people, asked),
         "confirmed_rate": ratio(outcomes.get("confirmed", 0) + outcomes.get("confirmed_by_person", 0), asked),
+    }  # fmt: skip
+
+
+def handoffs(sums: Sums) -> dict[str, Any]:
+    """Rates are of the conversations in which something was asked."""
+    reasons, asked = sums.by("handoffs"), conversations(sums)["asked"]
+    return {
+        "requested": sum(reasons.values()), "by_reason": reasons,
+        "rate_by_reason": {reason: ratio(count, asked) for reason, count in reasons.items()},
+        "by_state": sums.by("handoff_outcomes"), "claimed_after_s": sums.mean("handoff_wait_s"),
     }  # fmt: skip
 
 
@@ -125,7 +134,7 @@ def answers(sums: Sums) -> dict[str, Any]:
 
 def tickets(sums: Sums) -> dict[str, Any]:
     clocks = {}
-    for clock in ("first_response", "resolution"):
+    for clock in CLOCKS:
         met, missed = sums.count("targets", f"{clock}:met"), sums.count("targets", f"{clock}:missed")
         clocks[clock] = {
             "met": met, "missed": missed, "running": sums.count("targets", f"{clock}:open"),
@@ -194,34 +203,36 @@ def sources(sums: Sums) -> list[dict[str, Any]]:
     return found
 
 
-def cost(sums: Sums, prices: Prices) -> dict[str, Any]:
+def cost(sums: Sums, prices: Prices, *, asked: int) -> dict[str, Any]:
+    """Of chats and drafts; by conversation in which something was asked, of chats alone."""
     read = sums.total("input_tokens") + sums.total("draft_input_tokens")
     written = sums.total("output_tokens") + sums.total("draft_output_tokens")
     spent = (read * prices.input + written * prices.output) / 1_000_000
     chats = (sums.total("input_tokens") * prices.input + sums.total("output_tokens") * prices.output) / 1_000_000
     return {
         "input_tokens": int(read), "output_tokens": int(written), "cost": round(spent, 4),
-        "cost_per_conversation": ratio(chats, conversations(sums)["asked"]),
+        "cost_per_conversation": ratio(chats, asked),
+        "tokens_per_conversation": ratio(sums.total("input_tokens") + sums.total("output_tokens"), asked),
     }  # fmt: skip
 
 
 def line(sums: Sums, prices: Prices) -> dict[str, Any]:
     """One row of a history: a flat choice of what a curve is drawn of."""
-    chat, desk, said = conversations(sums), tickets(sums), feedback(sums)
-    written = drafts(sums)
+    chat = conversations(sums)
     return {
         "sessions": chat["sessions"], "asked": chat["asked"], "customer_messages": chat["messages"].get("customer", 0),
-        "answers": sums.count("answers"), "honest_no": sums.count("answers", "honest_no"),
+        "reopened": chat["reopened"], "answers": sums.count("answers"), "honest_no": sums.count("answers", "honest_no"),
         "deflection_rate": chat["deflection_rate"], "handoffs": sums.count("handoffs"), "handoff_rate": chat["handoff_rate"],
         "answer_mean_s": sums.mean("answer_s"), "confidence_mean": sums.mean("confidence"),
-        "tickets_opened": desk["opened"], "tickets_resolved": desk["resolved"], "tickets_reopened": desk["reopened"],
-        "first_reply_s": desk["first_reply_s"], "resolution_s": desk["resolution_s"],
-        "targets_missed": sum(clock["missed"] for clock in desk["targets"].values()),
-        "thumbs_up": said["thumbs_up"], "thumbs_down": said["thumbs_down"], "csat": said["csat"]["mean"],
-        "guardrails": sums.count("guardrails"), "drafts": written["written"], "drafts_approved": written["approved"],
-        "draft_similarity": written["mean_similarity"], "edit_distance": written["mean_edit_distance"],
-        "failed_turns": sum(count for key, count in sums.by("turns").items() if key.startswith("failed")),
-        **cost(sums, prices),
+        "tickets_opened": sums.count("tickets"), "tickets_resolved": sums.count("resolution_s"),
+        "tickets_reopened": sums.count("tickets_reopened"),
+        "first_reply_s": sums.mean("first_reply_s"), "resolution_s": sums.mean("resolution_s"),
+        "targets_missed": sums.count("targets", *(f"{clock}:missed" for clock in CLOCKS)),
+        "thumbs_up": sums.count("thumbs", "up"), "thumbs_down": sums.count("thumbs", "down"), "csat": sums.mean("csat"),
+        "guardrails": sums.count("guardrails"), "drafts": sums.count("drafts"), "drafts_approved": sums.count("approved"),
+        "draft_similarity": sums.mean("approved"), "edit_distance": sums.mean("edit_distance"),
+        "failed_turns": sum(count for key, count in sums.counts.get("turns", {}).items() if key.startswith("failed")),
+        **cost(sums, prices, asked=chat["asked"]),
     }  # fmt: skip
 
 

@@ -30,7 +30,9 @@ select
         as corrections,
     (select count(*) from learned_replies where tenant_id = current_tenant() and indexed_version <> version)
         as lessons_to_index,
-    (select count(*) from drafts where tenant_id = current_tenant() and status = 'pending') as drafts,
+    (select count(*) from drafts d join tickets t on t.tenant_id = d.tenant_id and t.id = d.ticket_id
+     where d.tenant_id = current_tenant() and d.status = 'pending' and t.status not in ('resolved', 'closed')
+           and t.merged_into is null) as drafts,
     (select count(*) from approved_replies
      where tenant_id = current_tenant() and channel <> 'ticket' and sending in ('pending', 'sending', 'unknown', 'failed'))
         as replies_not_sent,

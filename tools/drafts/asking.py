@@ -1,10 +1,11 @@
 """What a ticket's draft is to answer: its customer's last word, what was said before, and who may see the answer.
 
 A ticket that began in a conversation goes on there too, so the last word may be a message. A draft stands until another
-one has come: its `answers_event_id` names the word that it answers.
+one has come, its `answers_event_id` names the word that it answers, or a colleague has answered in their own words.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -41,6 +42,8 @@ class Asked:
     """A person has spoken since."""
     customer_name: str
     audience: frozenset[str]
+    at: datetime
+    """When it was read: what was said later a draft does not know."""
 
 
 async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
@@ -55,7 +58,7 @@ async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
     return Asked(
         ticket=ticket, last=said[place], before=tuple(said[:place]),
         answered=any(word.author == "agent" for word in said[place + 1 :]), customer_name=row["name"],
-        audience=frozenset(row["audience"]),
+        audience=frozenset(row["audience"]), at=row["at"],
     )  # fmt: skip
 
 
@@ -90,7 +93,7 @@ OPENED = """
 select id, created_at from ticket_events
 where ticket_id = %s and tenant_id = current_tenant() and type = 'created' order by id limit 1
 """
-CUSTOMER = "select name, audience from customers where id = %s and tenant_id = current_tenant()"
+CUSTOMER = "select name, audience, now() as at from customers where id = %s and tenant_id = current_tenant()"
 LAST_WORD = """
 (select said.id from (
     select e.id, e.created_at from ticket_events e
@@ -102,3 +105,14 @@ LAST_WORD = """
  ) said order by said.created_at desc, said.id desc limit 1)
 """
 """Of a ticket `t`: the id of its customer's last word."""
+WRITTEN_SINCE = f"d.answers_event_id is distinct from {LAST_WORD}"
+"""The customer of the ticket `t` has written since its draft `d` was."""
+ANSWERED_SINCE = """
+(exists (select 1 from ticket_events e
+         where e.ticket_id = t.id and e.tenant_id = t.tenant_id and e.type = 'reply' and e.data ->> 'author' = 'agent'
+               and (e.id > d.id or e.created_at > d.created_at))
+ or exists (select 1 from chat_messages m
+            where m.session_id = t.session_id and m.tenant_id = t.tenant_id and m.author = 'agent'
+                  and (m.id > d.id or m.created_at > d.created_at)))
+"""
+"""A colleague has answered it since; what another system tells late bears the time of then."""

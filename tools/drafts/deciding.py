@@ -14,7 +14,7 @@ from memory.database import Connection
 from memory.errors import AlreadyTaken, Conflict, Invalid, NotFound, OutOfDate
 from memory.models import Ticket, new_id
 from memory.tenancy import Principal
-from tools.drafts.asking import LAST_WORD
+from tools.drafts.asking import ANSWERED_SINCE, WRITTEN_SINCE
 from tools.learning.comparing import Comparison, compare
 from tools.learning.differences import summarise
 from tools.learning.learning import Learned, learn
@@ -60,14 +60,15 @@ class Approved:
 
 async def approve(connection: Connection, principal: Principal, wanted: Approval, **trace: Any) -> Approved:
     """Approve a draft and have its reply sent. Raises NotFound; AlreadyTaken with the name of who was faster; OutOfDate
-    where the customer has written since; Conflict; and Invalid for a reply that still has a mark of removed data."""
+    where the customer has written or a colleague has answered since; Conflict; and Invalid for a reply that still has a
+    mark of removed data."""
     ticket = await _held(connection, wanted.draft_id)
     if speaks_as_customer(principal, ticket):
         raise Conflict("this ticket is your own; a colleague must approve the reply")
     draft = await _decide(connection, principal, wanted.draft_id, wanted.version, "approved")
     text = _text(wanted, draft)
-    if draft["outdated"] and not wanted.even_though_outdated:
-        raise OutOfDate("the customer has written since this draft was; have it written again, or say that you know")
+    if (why := _out_of_date(draft)) and not wanted.even_though_outdated:
+        raise OutOfDate(f"{why}; have it written again, or say that you know")
     compared = compare(draft["content"], text)
     channel = OWN if ticket.source == "helpdesk" else ticket.source
     reply_id = await _keep(connection, principal, wanted, draft, text, compared, channel)
@@ -123,6 +124,12 @@ async def _decide(
             raise AlreadyTaken(f"{state['decided_by_name'] or 'A colleague'} has {decided} this draft already")
 
 
+def _out_of_date(draft: dict[str, Any]) -> str:
+    if draft["written"]:
+        return "the customer has written since this draft was"
+    return "a colleague has answered since this draft was" if draft["answered"] else ""
+
+
 def _text(wanted: Approval, draft: dict[str, Any]) -> str:
     text = (wanted.content if wanted.content is not None else str(draft["content"])).strip()
     if not text:
@@ -173,7 +180,7 @@ from tickets t
 where d.id = %(id)s and d.tenant_id = current_tenant() and d.status = 'pending'
       and (%(version)s::integer is null or d.version = %(version)s)
       and t.id = d.ticket_id and t.tenant_id = d.tenant_id
-returning d.content, d.question, d.intent, d.answers_event_id is distinct from {LAST_WORD} as outdated
+returning d.content, d.question, d.intent, {WRITTEN_SINCE} as written, {ANSWERED_SINCE} as answered
 """
 STATE = """
 select d.status, d.version, coalesce(nullif(u.name, ''), u.email) as decided_by_name

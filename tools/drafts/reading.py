@@ -7,7 +7,7 @@ from uuid import UUID
 
 from memory.database import Connection
 from memory.errors import NotFound
-from tools.drafts.asking import LAST_WORD
+from tools.drafts.asking import ANSWERED_SINCE, WRITTEN_SINCE
 from tools.drafts.writing import Waiting
 
 
@@ -25,6 +25,8 @@ class Wanted:
     ticket_id: UUID | None = None
     sending: tuple[str, ...] = ()
     outdated: bool | None = None
+    tickets_that_go_on: bool = False
+    """Leave out those of tickets that have ended, or were merged into another."""
     created_from: datetime | None = None
     created_to: datetime | None = None
     before: UUID | None = None
@@ -36,6 +38,8 @@ async def find_drafts(connection: Connection, wanted: Wanted) -> list[dict[str, 
     values = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) not in (None, ())}
     conditions = ["d.tenant_id = current_tenant()", *(CONDITIONS[name] for name in values)]
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    if wanted.tickets_that_go_on:
+        conditions.append(GOES_ON)
     if wanted.outdated is not None:
         conditions.append(f"{OUTDATED} = %(outdated)s")
         values["outdated"] = wanted.outdated
@@ -60,8 +64,9 @@ async def waiting_draft(connection: Connection, ticket_id: UUID) -> Waiting | No
     return Waiting(**row) if row else None
 
 
-OUTDATED = f"(d.status = 'pending' and d.answers_event_id is distinct from {LAST_WORD})"
-"""Its customer has written since."""
+OUTDATED = f"(d.status = 'pending' and ({WRITTEN_SINCE} or {ANSWERED_SINCE}))"
+"""Its customer has written since, or a colleague has answered."""
+GOES_ON = "t.merged_into is null and t.status not in ('resolved', 'closed')"
 SHOWN = f"""
 select d.*, {OUTDATED} as outdated, t.number as ticket_number, t.subject as ticket_subject, t.status as ticket_status,
        t.department, t.team, t.assignee_id, t.customer_id, coalesce(nullif(u.name, ''), u.email) as decided_by_name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,8 @@ class NewDraft:
     answers_event_id: UUID
     created_by: str
     sources: Sequence[Passage]
+    created_at: datetime | None = None
+    """When its ticket was read; else now."""
     language: str | None = None
     instruction: str = ""
     prompt_version_id: UUID | None = None
@@ -62,7 +65,8 @@ async def put_draft(connection: Connection, tenant_id: UUID, new: NewDraft, *, r
     draft_id = new_id()
     columns = {name: getattr(new, name) for name in COLUMNS}
     jsons = {name: Jsonb(value) for name, value in columns.items() if isinstance(value, dict | list)}
-    values = {**columns, **jsons, "id": draft_id, "tenant_id": tenant_id, "replaces": replaces.id if replaces else None}
+    values = {**columns, **jsons, "id": draft_id, "tenant_id": tenant_id, "created_at": new.created_at}
+    values["replaces"] = replaces.id if replaces else None
     inserted = await connection.execute(INSERT, values)
     if not inserted.rowcount:
         return None
@@ -86,8 +90,8 @@ update drafts set status = 'superseded', version = version + 1, decided_at = now
 where id = %s and tenant_id = current_tenant() and status = 'pending' and version = %s
 """
 INSERT = f"""
-insert into drafts ({", ".join(_ALL)}, status, version, reason)
-values ({", ".join(f"%({name})s" for name in _ALL)}, 'pending', 1, '')
+insert into drafts ({", ".join(_ALL)}, created_at, status, version, reason)
+values ({", ".join(f"%({name})s" for name in _ALL)}, coalesce(%(created_at)s, now()), 'pending', 1, '')
 on conflict (ticket_id) where status = 'pending' do nothing
 """
 REFERENCE = """

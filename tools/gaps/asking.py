@@ -5,7 +5,7 @@ clarified     it was a question back, after which no answer came
 handed_over   it went to people because there was no answer
 thumbs_down   the customer did not like the answer
 by_hand       a ticket's draft found little (a low score, or nothing that is known), and a colleague did not send it but
-              wrote another reply, or as good as another one
+              wrote another reply, on the ticket or in its conversation, or as good as another one
 
 A turn counts once, for the worst of these; a word of a customer on a ticket once, however many
 drafts there were for it, and not where it was counted in its conversation.
@@ -84,7 +84,10 @@ where d.tenant_id = current_tenant() and (d.level in ('low', 'very_low') or d.wa
                                   and e.data ->> 'author' = 'agent' and e.created_at > d.created_at
                                   and not exists (select 1 from approved_replies a
                                                   where a.tenant_id = e.tenant_id and a.event_id = e.id
-                                                        and a.similarity >= %(own_words)s)) end
+                                                        and a.similarity >= %(own_words)s))
+                    or exists (select 1 from chat_messages m
+                               where m.tenant_id = d.tenant_id and m.session_id = t.session_id and m.author = 'agent'
+                                     and m.created_at > d.created_at and not m.details ? 'ticket_id') end
       and not exists (select 1 from kb_gap_questions k where k.tenant_id = d.tenant_id and k.id = d.answers_event_id)
       and not exists (select 1 from kb_gap_questions k
                       where k.tenant_id = d.tenant_id and t.session_id is not null and k.session_id = t.session_id)

@@ -160,7 +160,13 @@ told as (
     join drafts d on d.tenant_id = current_tenant() and d.id = a.draft_id
     join tickets t on t.tenant_id = d.tenant_id and t.id = d.ticket_id and t.status in ('resolved', 'closed')
     join ticket_events e on e.tenant_id = t.tenant_id and e.ticket_id = t.id and e.type = 'reply'
-        and e.data ->> 'author' = 'agent' and e.created_at > d.created_at)
+        and e.data ->> 'author' = 'agent' and e.created_at > d.created_at
+    union all
+    select m.content, m.created_at from asked a
+    join drafts d on d.tenant_id = current_tenant() and d.id = a.draft_id
+    join tickets t on t.tenant_id = d.tenant_id and t.id = d.ticket_id and t.status in ('resolved', 'closed')
+    join chat_messages m on m.tenant_id = t.tenant_id and m.session_id = t.session_id and m.author = 'agent'
+        and m.created_at > d.created_at)
 select text, max(created_at) as created_at from told where btrim(text) <> ''
 group by text order by created_at desc limit %(most)s
 """

@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Collection
 from ipaddress import ip_address
 
+from tools.dates import dates_in, same_day
+
 _FIGURE = re.compile(r"\d(?:[\d.,:/-]*\d)?")
+_AMOUNT = re.compile(r"(?P<whole>\d[\d.,]*)[.,](?P<cents>\d\d)")
 MARK = re.compile(r"\[removed: [a-z ]+\]")
 _KEPT_ADDRESSES = frozenset({"127.0.0.1", "0.0.0.0", "::1", "::", "255.255.255.255"})  # noqa: S104  compared, not bound
 _NAMES_OF_SECRETS = (
@@ -79,6 +82,7 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 def redact(text: str, *, names: Collection[str] = (), accounts: Collection[str] = ()) -> str:
     """The text without what belongs to one person; `names` are of people who are known to the caller, and what
     `accounts` say in figures (amounts, dates, numbers) is of one of them."""
+    text = _without_dates(text, accounts)
     for figure in _figures(accounts):
         text = figure.sub(_mark("account data"), text)
     for pattern, replacement in _RULES:
@@ -93,12 +97,38 @@ def marks_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(MARK.findall(text)))
 
 
+def _without_dates(text: str, accounts: Collection[str]) -> str:
+    """Without the days that the accounts name, however they are written."""
+    told = {found.form for each in accounts for found in dates_in(each)}
+    for day_first in (True, False) if told else ():  # whoever wrote 08/01/2026 may have meant either
+        for found in reversed(dates_in(text, day_first=day_first)):
+            if any(same_day(found.form, day) for day in told):
+                text = f"{text[: found.start]}{_mark('account data')}{text[found.end :]}"
+    return text
+
+
 def _figures(accounts: Collection[str]) -> list[re.Pattern[str]]:
     """Of two digits at least, the longest first: a single one stands for too much else."""
     found = {figure for text in accounts for figure in _FIGURE.findall(text) if sum(map(str.isdigit, figure)) > 1}
-    return [
-        re.compile(rf"(?<!\d){re.escape(each)}(?!\d)") for each in sorted(found, key=lambda each: (-len(each), each))
-    ]
+    ordered = sorted(found, key=lambda each: (-len(each), each))
+    return [re.compile(rf"(?<!\d)(?<!\d[.,]){_however_written(each)}(?![.,]?\d)") for each in ordered]
+
+
+def _however_written(figure: str) -> str:
+    """The pattern of a figure; an amount may have other marks, or leave its zeros out."""
+    amount = _AMOUNT.fullmatch(figure)
+    if amount is None:
+        return re.escape(figure)
+    digits, cents = re.sub(r"\D", "", amount["whole"]), amount["cents"]
+    whole = "".join(digit + "[.,' ]?" * (left % 3 == 0 and left > 0) for left, digit in _from_right(digits))
+    if cents == "00":
+        return whole + ("(?:[.,]00?)?" if len(digits) > 1 else "[.,]00?")
+    return rf"{whole}[.,]{cents.rstrip('0')}0*"
+
+
+def _from_right(digits: str) -> list[tuple[int, str]]:
+    """Each digit with how many follow it."""
+    return [(len(digits) - 1 - place, digit) for place, digit in enumerate(digits)]
 
 
 def _name_patterns(names: Collection[str]) -> list[re.Pattern[str]]:

@@ -21,6 +21,8 @@ from tools.whmcs.connections import open_whmcs
 
 INVOICES = 10
 CLIENTS, COMPANY = "Client", "Company"
+LINE = "- "
+"""Begins what is told of one thing: an invoice's date is not another one's."""
 NOBODYS = "This ticket is of nobody who is a client. Answer without account data."
 
 
@@ -98,7 +100,8 @@ class Accounts:
 
 def names_in(told: str) -> list[str]:
     """Of the client and the company, in what `client_details` told."""
-    return [line.partition(": ")[2] for line in told.splitlines() if line.startswith((f"{CLIENTS}: ", f"{COMPANY}: "))]
+    begins = (f"{LINE}{CLIENTS}: ", f"{LINE}{COMPANY}: ")
+    return [line.partition(": ")[2] for line in told.splitlines() if line.startswith(begins)]
 
 
 async def client_details(whmcs: Whmcs, client_id: str) -> str:
@@ -106,7 +109,8 @@ async def client_details(whmcs: Whmcs, client_id: str) -> str:
     facts = [f"{CLIENTS}: {client.firstname} {client.lastname}".rstrip(), f"Account: {client.status}"]
     if client.companyname:
         facts.append(f"{COMPANY}: {client.companyname}")
-    return "\n".join([*facts, *(f"{words}: {client.stats[name]}" for name, words in TOLD if client.stats.get(name))])
+    facts += [f"{words}: {client.stats[name]}" for name, words in TOLD if client.stats.get(name)]
+    return "\n".join(f"{LINE}{fact}" for fact in facts)
 
 
 async def invoices(whmcs: Whmcs, client_id: str) -> str:
@@ -117,7 +121,7 @@ async def invoices(whmcs: Whmcs, client_id: str) -> str:
 def _in_words(invoice: wire.Invoice) -> str:
     number = invoice.invoicenum or invoice.id
     return (
-        f"Invoice {number}: {invoice.total} {invoice.currencycode}, {invoice.status}, dated {invoice.date}, "
+        f"{LINE}Invoice {number}: {invoice.total} {invoice.currencycode}, {invoice.status}, dated {invoice.date}, "
         f"due {invoice.duedate}"
     )
 
