@@ -1,7 +1,12 @@
-"""What each score is held against, from `baselines.yaml`: published or measured marks, and the floor below which a run
-fails. Keys are `suite/dataset/metric`."""
+"""What each score is held against. Keys are `suite/dataset/metric`.
 
-from collections.abc import Mapping
+`baselines.yaml`   by hand: published or measured marks, a goal, and the floor below which a run fails
+`measured.yaml`    by `--record`: every score as it was measured last; one without a floor fails where it fell by more
+                   than SLACK and more than CASES of its cases
+"""
+
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +17,10 @@ from evals.results import Score
 from memory.errors import Misconfigured
 
 FILE = Path(__file__).with_name("baselines.yaml")
+MEASURED = Path(__file__).with_name("measured.yaml")
+SLACK = 0.03
+CASES = 2
+"""Another processor may round a similarity differently; so little is not a drop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,28 @@ def dropped(score: Score, baseline: Baseline | None) -> bool:
     if baseline is None or baseline.floor is None:
         return False
     return score.value > baseline.floor if score.lower_is_better else score.value < baseline.floor
+
+
+@cache
+def load_measured(path: Path = MEASURED) -> dict[str, float]:
+    """The scores that were recorded last, by key."""
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+
+def record(scores: Iterable[Score], path: Path = MEASURED) -> None:
+    """Keep these scores as what later ones are held against; others stay."""
+    known = dict(load_measured(path)) | {score.key: round(float(score.value), 4) for score in scores}
+    lines = [f"{json.dumps(key)}: {known[key]}\n" for key in sorted(known)]
+    path.write_text(f"# Every score as it was measured last; written by `python -m evals --record`.\n{''.join(lines)}")
+    load_measured.cache_clear()
+
+
+def fallen(score: Score, before: float | None) -> bool:
+    """Whether a score that is a share is worse than it was, by more than may be chance."""
+    if before is None or score.unit:
+        return False
+    worse = score.value - before if score.lower_is_better else before - score.value
+    return worse > max(SLACK, CASES / max(score.n, 1))
 
 
 def missed(score: Score, baseline: Baseline | None) -> bool:

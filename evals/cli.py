@@ -18,13 +18,15 @@ import typer
 from rich.console import Console
 
 from agent.settings import Settings
+from evals.baselines import record
 from evals.report import Summary, summarise, write_html, write_json
-from evals.runner import Plan, run
+from evals.runner import Plan, Run
+from evals.runner import run as run_plan
 from evals.suites import SUITES
 from evals.terminal import show
 from evals.variants import DEFAULT, parse_variant
-from evals.world import own_settings
-from memory.errors import HelpdeskError
+from evals.world import check_live, own_settings
+from memory.errors import HelpdeskError, Misconfigured
 
 NAMES = [suite.name for suite in SUITES]
 
@@ -40,6 +42,7 @@ def evaluate(
     compare: Annotated[tuple[str, str] | None, typer.Option(help="two versions, see docs/evals.md")] = None,
     live: Annotated[bool, typer.Option("--live", help="with the configured model, not the built-in one")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="begin anew where a run was stopped")] = False,
+    keep: Annotated[bool, typer.Option("--record", help="later runs are held against these scores")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress bar")] = False,
 ) -> None:
     """Measure the product."""
@@ -53,7 +56,10 @@ def evaluate(
         )  # fmt: skip
         base = Settings.load().app.data_dir.absolute() / "evals"
         settings = own_settings(base, live=live)
-        summary = asyncio.run(_run(plan, settings, out or base / "runs", fresh, None if quiet else console))
+        check_live(settings, plan.variants, live=live)
+        if keep and not plan.usual:
+            raise Misconfigured("--record keeps the scores of the product as it ships, on all cases")
+        run, summary = asyncio.run(_run(plan, settings, out or base / "runs", fresh, None if quiet else console))
     except HelpdeskError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(2) from None
@@ -61,15 +67,17 @@ def evaluate(
         console.print("stopped; the same command goes on from here")
         raise typer.Exit(130) from None
     show(summary, Console())
+    if keep:
+        record(score for findings in run.findings[DEFAULT].values() for score in findings.scores)
     raise typer.Exit(1 if summary.failed else 0)
 
 
-async def _run(plan: Plan, settings: Settings, out: Path, fresh: bool, console: Console | None) -> Summary:
-    ended = await run(plan, settings, out, fresh=fresh, console=console)
+async def _run(plan: Plan, settings: Settings, out: Path, fresh: bool, console: Console | None) -> tuple[Run, Summary]:
+    ended = await run_plan(plan, settings, out, fresh=fresh, console=console)
     summary = summarise(ended)
     write_html(summary, ended.folder / "report.html")
     write_json(summary, ended.folder / "report.json")  # last: it says that the run has ended
-    return summary
+    return ended, summary
 
 
 def _known(names: list[str]) -> list[str]:

@@ -53,7 +53,6 @@ class Curve:
     y: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
     diagonal: bool = False
-    bars: bool = False
     kind: Literal["curve"] = "curve"
 
 
@@ -77,7 +76,18 @@ class Spread:
     kind: Literal["spread"] = "spread"
 
 
-Figure = Curve | Matrix | Spread
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """Shares of several sets, each with the same named variations."""
+
+    title: str
+    x: str
+    values: Mapping[str, Mapping[str, float]]
+    """Set, variation, share."""
+    kind: Literal["bars"] = "bars"
+
+
+Figure = Bars | Curve | Matrix | Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agent.settings import Settings
 from evals.cases import Case, sample
-from evals.journal import Journal, open_journal
+from evals.journal import Journal, open_journal, product_digest
 from evals.public import Public
 from evals.results import Evaluator, Findings, Row
 from evals.suite import Suite
 from evals.variants import DEFAULT, Variant, parse_variant
-from evals.world import World, open_world
+from evals.world import World, open_world, with_variables
 
 Opener = Callable[..., AbstractAsyncContextManager[World]]
 """Opens the product for one version; tests of the runner itself do without."""
@@ -34,11 +34,22 @@ class Plan:
     repeat: int = 1
     live: bool = False
 
+    @property
+    def partial(self) -> bool:
+        """A part of the cases: too few to hold against a floor."""
+        return self.limit is not None
+
+    @property
+    def usual(self) -> bool:
+        """The product as it ships, on all cases."""
+        return not self.partial and not self.live and [variant.name for variant in self.variants] == [DEFAULT]
+
     def as_dict(self) -> dict[str, Any]:
-        """As it is compared: a run goes on only with the same plan."""
+        """As it is compared: a run goes on only with the same plan, of the same product."""
         return {
+            "product": product_digest(),
             "suites": [suite.name for suite in self.suites],
-            "versions": [variant.name for variant in self.variants],
+            "versions": [variant.as_dict() for variant in self.variants],
             "data": str(self.data.resolve()) if self.data else None,
             "limit": self.limit, "repeat": self.repeat, "live": self.live,
         }  # fmt: skip
@@ -53,6 +64,8 @@ class Run:
     findings: Mapping[str, Mapping[str, Findings]]
     seconds: float
     errors: Sequence[tuple[str, str]] = ()
+    models: Sequence[str] = ()
+    """That were asked, in a live run."""
 
 
 async def run(
@@ -75,8 +88,14 @@ async def run(
                     good = [row for row in rows if not row.error]
                     findings.setdefault(variant.name, {})[suite.name] = suite.conclude(good)
     return Run(
-        plan=plan, folder=journal.folder, findings=findings, seconds=time.perf_counter() - started, errors=errors
-    )
+        plan=plan, folder=journal.folder, findings=findings, seconds=time.perf_counter() - started, errors=errors,
+        models=_models(settings, plan) if plan.live else (),
+    )  # fmt: skip
+
+
+def _models(settings: Settings, plan: Plan) -> list[str]:
+    chosen = [with_variables(settings, variant.settings).models for variant in plan.variants]
+    return [name for name in dict.fromkeys(each for models in chosen for each in (models.answer, models.fast)) if name]
 
 
 async def _run_suite(

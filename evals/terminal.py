@@ -26,5 +26,5 @@ def _values(line: Line) -> list[str]:
 
 
 def _beside(line: Line) -> str:
-    marks = [f"{name} {shown(value, line.unit)}" for name, value in line.marks.items()]
+    marks = [f"{name} {shown(value, line.unit)}" for name, value in line.held_against]
     return "  ".join([*marks, STATES[line.state]]).strip()

@@ -27,6 +27,8 @@ SETTINGS = {
     "chat_model": "CHAT_MODEL", "fast_model": "FAST_MODEL", "embedding_model": "EMBEDDING_MODEL",
     "index": "KNOWLEDGE_INDEX",
 }  # fmt: skip
+CHAT_MODELS = ("CHAT_MODEL", "FAST_MODEL")
+LOCAL_EMBEDDER = "minilm"
 PROMPT_PARTS = {"system_prompt", "context_template", "task_template"}
 DEFAULT = "default"
 
@@ -43,6 +45,16 @@ class Variant:
     tenant: dict[str, float] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     """By the names of variables."""
+
+    @property
+    def models(self) -> list[str]:
+        """Changes that are worth nothing without a model to call."""
+        local = self.settings.get("EMBEDDING_MODEL", LOCAL_EMBEDDER) == LOCAL_EMBEDDER
+        return [name for name in self.settings if name in CHAT_MODELS or (name == "EMBEDDING_MODEL" and not local)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As runs are told apart: a prompt by its words, since its file may change."""
+        return {"name": self.name, **({"prompt": self.prompt} if self.prompt is not None else {})}
 
 
 def parse_variant(text: str) -> Variant:

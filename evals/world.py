@@ -1,11 +1,12 @@
 """The product as the evals open it: an embedded database of its own, and tenants that nobody else uses.
 
 Whatever the environment says, the configured database is never touched. What is embedded stays in the evals' own
-folder, so that a second run starts at once.
+folder, so that a second run starts at once; another embedding model or index has a folder of its own there.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
+from agent.llm.models import EXTRACTIVE
 from agent.resources import Resources, attending, open_resources
 from agent.seeding import prompt_parts, seed_all
 from agent.settings import DatabaseSettings, ModelSettings, RedisSettings, SecuritySettings, Settings
@@ -27,7 +29,7 @@ from kbs.passages import Source
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved
 from memory.database import Database, open_owner
-from memory.errors import Conflict
+from memory.errors import Conflict, Misconfigured
 from memory.models import Tenant
 from tools import provisioning
 
@@ -153,17 +155,30 @@ def own_settings(folder: Path, *, live: bool, env_file: str | None = ".env") -> 
     )  # fmt: skip
 
 
+def check_live(settings: Settings, variants: Sequence[Variant], *, live: bool) -> None:
+    """Raises Misconfigured where a model is wanted that nobody would be asked for."""
+    for variant in variants:
+        if variant.models and not live:
+            raise Misconfigured(f"version {variant.name!r} names a model ({', '.join(variant.models)}): give --live")
+    chosen = [with_variables(settings, variant.settings) for variant in variants]
+    if live and not any(each.models.answer != EXTRACTIVE or each.models.fast for each in chosen):
+        raise Misconfigured("--live wants a model: set OPENAI_API_KEY, or OPENAI_BASE_URL and CHAT_MODEL")
+
+
 def with_variables(settings: Settings, variables: dict[str, str]) -> Settings:
-    """The settings with some of a variant's: models and index."""
+    """The settings with some of a variant's: models and index. Vectors of two models, or in two indexes, are kept apart."""
     names = {"CHAT_MODEL": "chat_model", "FAST_MODEL": "fast_model"}
     models = {names[name]: value for name, value in variables.items() if name in names}
     kb = {"EMBEDDING_MODEL": "embedding_model", "KNOWLEDGE_INDEX": "index"}
     knowledge = {kb[name]: value for name, value in variables.items() if name in kb}
+    found = settings.knowledge.model_copy(update=knowledge)
+    usual = (found.embedding_model, found.index) == ("minilm", "pgvector")
+    name = re.sub(r"[^a-z0-9]+", "-", f"{found.index}-{found.embedding_model}".lower())
+    folder = settings.app.data_dir if usual else settings.app.data_dir / name
     return replace(
-        settings,
+        settings, app=settings.app.model_copy(update={"data_dir": folder}), knowledge=found,
         models=settings.models.model_copy(update=models),
-        knowledge=settings.knowledge.model_copy(update=knowledge),
-    )
+    )  # fmt: skip
 
 
 SET_OPTIONS = "update tenant_settings set options = %s where tenant_id = %s"

@@ -20,7 +20,7 @@ from kbs.sources import Weights
 Id = TypeVar("Id", bound=Hashable)
 
 LEXICAL_WEIGHT = 0.3
-DIVERSITY = 0.15
+DIVERSITY = 0.1
 """Share of novelty in `mmr`; 0 keeps the order of relevance. More costs right answers, on each set that was tried."""
 WEIGHT_POWER = 0.25
 """See `merge`."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from evals import metrics
-from evals.results import Curve, Figure, Matrix, Spread
+from evals.results import Bars, Curve, Figure, Matrix, Spread
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 INK, PALE = "#334155", "#e2e8f0"
@@ -23,11 +23,12 @@ def draw(figure: Figure) -> str:
         "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "svg.hashsalt": "evals",
     }  # fmt: skip
     with mpl.rc_context(style):
-        size = (7.5, 6.5) if isinstance(figure, Matrix) else (6.0, 3.6)
-        canvas = Canvas(figsize=size, layout="constrained")
+        canvas = Canvas(figsize=_size(figure), layout="constrained")
         axes = canvas.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         match figure:
+            case Bars():
+                _bars(axes, figure)
             case Curve():
                 _curve(axes, figure)
             case Matrix():
@@ -38,6 +39,36 @@ def draw(figure: Figure) -> str:
         canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
     return text[text.index("<svg") :]
+
+
+def _size(figure: Figure) -> tuple[float, float]:
+    match figure:
+        case Matrix():
+            return 7.5, 6.5
+        case Bars():
+            return 7.5, 0.8 + 0.19 * sum(len(shares) + 1 for shares in figure.values.values())
+    return 6.0, 3.6
+
+
+def _bars(axes: Any, figure: Bars) -> None:
+    """Sets below one another; what a set has no share of is left out."""
+    names = list(dict.fromkeys(name for shares in figure.values.values() for name in shares))
+    colour = dict(zip(names, COLOURS * 3, strict=False))
+    place, ticks = 0.0, []
+    for shares in figure.values.values():
+        ticks.append(place + (len(shares) - 1) / 2)
+        for name, share in shares.items():
+            axes.barh(place, share, color=colour[name], height=0.8)
+            axes.text(share, place, f" {share:.3f}", va="center", fontsize=7)
+            place += 1
+        place += 1
+    axes.set_yticks(ticks, list(figure.values), fontsize=8)
+    axes.invert_yaxis()
+    least = min((share for shares in figure.values.values() for share in shares.values()), default=0.0)
+    axes.set_xlim(max(0.0, least - 0.1), 1.05)
+    axes.set_xlabel(figure.x)
+    handles = [axes.barh(0, 0, color=colour[name], label=name) for name in names]
+    axes.legend(handles=handles, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _curve(axes: Any, figure: Curve) -> None:

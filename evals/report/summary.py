@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from evals.baselines import Baseline, dropped, load_baselines, missed
+from evals.baselines import Baseline, dropped, fallen, load_baselines, load_measured, missed
 from evals.results import Figure, Score
 from evals.runner import Run
 
@@ -18,6 +18,11 @@ VARIATIONS = (
 )  # fmt: skip
 """How the names of metrics end that only show what a step is worth."""
 State = Literal["", "below", "missed"]
+
+
+def varies(metric: str) -> bool:
+    """Whether a metric only shows what a step is worth."""
+    return metric.endswith(VARIATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Line:
     unit: str
     lower_is_better: bool
     marks: Mapping[str, float]
+    before: float | None
+    """As it was recorded last."""
     floor: float | None
     goal: float | None
     note: str
@@ -43,7 +50,13 @@ class Line:
     @property
     def main(self) -> bool:
         """Not a variation of another line."""
-        return not self.metric.endswith(VARIATIONS) or bool(self.marks) or self.goal is not None
+        return not varies(self.metric) or bool(self.marks) or self.goal is not None
+
+    @property
+    def held_against(self) -> list[tuple[str, float]]:
+        """Everything known beside the value, by name."""
+        own = {"before": self.before, "goal": self.goal, "floor": self.floor}
+        return [*self.marks.items(), *((name, value) for name, value in own.items() if value is not None)]
 
     @property
     def best_mark(self) -> float | None:
@@ -71,6 +84,8 @@ class Summary:
     seconds: float
     finished: str
     errors: Sequence[tuple[str, str]]
+    models: Sequence[str] = ()
+    """That were asked, in a live run."""
 
     @property
     def failed(self) -> bool:
@@ -83,7 +98,7 @@ def summarise(run: Run) -> Summary:
         versions=[variant.name for variant in run.plan.variants],
         sections=[_section(run, suite.name, suite.about) for suite in run.plan.suites],
         plan=run.plan.as_dict(), folder=str(run.folder), seconds=round(run.seconds, 1),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"), errors=run.errors,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"), errors=run.errors, models=run.models,
     )  # fmt: skip
 
 
@@ -97,7 +112,7 @@ def write_json(summary: Summary, path: Path) -> None:
     ]  # fmt: skip
     told = {
         "plan": summary.plan, "finished": summary.finished, "seconds": summary.seconds, "failed": summary.failed,
-        "errors": summary.errors, "suites": sections,
+        "errors": summary.errors, "models": summary.models, "suites": sections,
     }  # fmt: skip
     path.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
 
@@ -117,7 +132,7 @@ def _section(run: Run, suite: str, about: str) -> Section:
     last = versions[-1]
     lines = [
         _line(score, [scores[score.key].value if score.key in scores else float("nan") for scores in by_key],
-              partial=run.plan.limit is not None)
+              partial=run.plan.partial)
         for score in last.scores
     ]  # fmt: skip
     first_misses, last_misses = dict(versions[0].misses), dict(last.misses)
@@ -134,9 +149,12 @@ def _section(run: Run, suite: str, about: str) -> Section:
 
 def _line(score: Score, values: Sequence[float], *, partial: bool) -> Line:
     baseline = load_baselines().get(score.key, Baseline())
-    below = not partial and dropped(score, baseline)
+    before = load_measured().get(score.key)
+    below = not partial and (
+        dropped(score, baseline) if baseline.floor is not None else not varies(score.metric) and fallen(score, before)
+    )
     return Line(
         dataset=score.dataset, metric=score.metric, values=values, n=score.n, unit=score.unit,
-        lower_is_better=score.lower_is_better, marks=baseline.marks, floor=baseline.floor, goal=baseline.goal,
+        lower_is_better=score.lower_is_better, marks=baseline.marks, before=before, floor=baseline.floor, goal=baseline.goal,
         note=baseline.note, state="below" if below else "missed" if missed(score, baseline) else "",
     )  # fmt: skip

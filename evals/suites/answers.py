@@ -2,15 +2,18 @@
 
 For each question the passages of a turn are retrieved and quoted from, as without a model. Every quoted sentence goes
 through the check of citations as it is, and altered in each way of `evals/planting.py`; a sentence of an article that
-was not retrieved is planted too. A quoted sentence is supported by construction, a planted one is not.
+was not retrieved is planted too. A quoted sentence is supported by construction, a planted one is not. Few sentences
+have a condition that can be left out by a rule: `conditions.yaml` holds such sentences with their passages.
 
 What the check costs: the same answer comes from a stub model at a fixed pace, checked and unchecked (`evals/pace.py`).
+In a live run the configured model is asked too (`evals/judging.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 from agent.extractive.choosing import quote
 from agent.grounding import verify_sentence
@@ -18,6 +21,7 @@ from agent.prompting import NumberedPassage, Question
 from agent.sentences import split
 from evals import metrics
 from evals.cases import Case, own
+from evals.judging import answer_live, live_scores
 from evals.pace import first_texts
 from evals.planting import KINDS, planted
 from evals.public import Public
@@ -26,12 +30,13 @@ from evals.suite import Suite
 from evals.suites.retrieval import public_cases
 from evals.world import World
 from kbs.index import Scope
-from kbs.passages import Passage
+from kbs.passages import Passage, Source
 from kbs.retrieval import RetrievalOptions, Retriever
 
 OWN = {"own-hosting": "retrieval_hosting", "own-cyber": "retrieval_cyber"}
 MOST_PUBLIC = 150
 GERMAN = "own-german"
+CONDITIONS = "own-conditions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +46,14 @@ class Verifies:
     retriever: Retriever
     scopes: dict[str, Scope]
     options: RetrievalOptions
+    live: World | None
+    """Where a configured model is asked too."""
     strangers: Mapping[str, tuple[Passage, ...]]
     """Passages to take sentences of other articles from, by language."""
 
     async def evaluate(self, case: Case) -> Observed:
+        if case.dataset == CONDITIONS:
+            return _of_conditions(case)
         scope = self.scopes[case.dataset]
         if audience := case.get("audience"):
             scope = replace(scope, audience=frozenset([audience] if isinstance(audience, str) else audience))
@@ -64,10 +73,12 @@ class Verifies:
             else []
         )
         ours = case.dataset.startswith("own-")
+        live = await answer_live(self.live, case["question"], audience) if self.live and case.dataset in OWN else {}
         return {
             "own": self._own(sentences, passages), "planted": list(self._planted(sentences, passages)),
             "cited": sorted({passages[number - 1].ref for number, _ in sentences}), "quoted": bool(sentences),
             "pace": await first_texts([unit for _, unit in sentences], case["question"], passages) if ours else {},
+            "live": live,
         }  # fmt: skip
 
     def _own(self, sentences: Sequence[tuple[int, str]], passages: Sequence[Passage]) -> list[list[Any]]:
@@ -99,6 +110,22 @@ class Verifies:
                     yield [kind, caught, support.reason, altered[:160], whole.supported]
 
 
+def _of_conditions(case: Case) -> Observed:
+    passage = Passage(
+        id=UUID(int=0), source=Source.TENANT_KB, ref="conditions", title="", heading="", text=case["passage"], digest="",
+        language=case.get("language", "en"),
+    )  # fmt: skip
+    told = {text: verify_sentence(f"{text} [1]", [passage]) for text in (*case["kept"], *case["dropped"])}
+    return {
+        "own": [[told[text].supported, 1 in told[text].passage_numbers, told[text].reason, 0.0, text] for text in case["kept"]],
+        "planted": [
+            ["condition", not (told[text].supported and told[text].factual), told[text].reason, text, True]
+            for text in case["dropped"]
+        ],
+        "cited": [], "quoted": False, "pace": {},
+    }  # fmt: skip
+
+
 def cases(public: Public) -> list[Case]:
     found = []
     for dataset, file in OWN.items():
@@ -107,6 +134,7 @@ def cases(public: Public) -> list[Case]:
         Case.of(GERMAN, {"question": each["question"], "article": each["article"]})
         for each in own("german", ("article", "title", "text", "question"), dataset=GERMAN)
     ]
+    found += own("conditions", ("passage", "kept", "dropped"), dataset=CONDITIONS)
     for name in public.names("retrieval"):
         found += [case for case in public_cases(public, name) if case.dataset.removeprefix(f"{name}-") in (name, "en")][
             :MOST_PUBLIC
@@ -126,7 +154,10 @@ async def prepare(world: World, cases: Sequence[Case]) -> Verifies:
         found = await world.retriever.search(question, replace(own_scope, audience=None), world.variant.options, k=20)
         strangers |= {passage.digest: passage for passage in found.passages if passage.language == "en"}
     english = tuple(strangers[digest] for digest in sorted(strangers))
-    return Verifies(retriever=world.retriever, options=world.variant.options, scopes=scopes, strangers={"en": english})
+    return Verifies(
+        retriever=world.retriever, options=world.variant.options, scopes=scopes, strangers={"en": english},
+        live=world if world.live else None,
+    )  # fmt: skip
 
 
 async def german_scope(world: World) -> Scope:
@@ -163,7 +194,8 @@ def conclude(rows: Sequence[Row]) -> Findings:
     for row in own_rows:
         misses += [(str(each[4]), f"withheld: {each[2]}") for each in row.observed["own"] if not each[0]]
         misses += [(str(each[3]), f"released, {each[0]}") for each in row.observed["planted"] if not each[1]]
-    ms = [each[3] for row in rows for each in row.observed["own"]]
+    ms = [each[3] for row in rows for each in row.observed["own"] if row.case.dataset != CONDITIONS]
+    scores += live_scores("own", own_rows)
     paces, spread = _paces(own_rows)
     return Findings(
         scores=[*scores, *paces], misses=list(dict(misses).items()),
@@ -201,12 +233,12 @@ def _scores(dataset: str, rows: Sequence[Row]) -> list[Score]:
             released,
         ),
     }
-    if any("article" in row.case.fields for row in rows):
+    if known := [row for row in rows if "article" in row.case.fields]:
         right = [
-            float(bool(set(row.observed["cited"]) & set(_articles(row)))) for row in rows if row.observed["quoted"]
+            float(bool(set(row.observed["cited"]) & set(_articles(row)))) for row in known if row.observed["quoted"]
         ]
         values["answers from the right article"] = (metrics.mean(right), len(right))
-        values["answered"] = (metrics.mean([float(row.observed["quoted"]) for row in rows]), len(rows))
+        values["answered"] = (metrics.mean([float(row.observed["quoted"]) for row in known]), len(known))
     return [
         Score(suite="answers", dataset=dataset, metric=name, value=value, n=n) for name, (value, n) in values.items()
     ]

@@ -3,13 +3,15 @@
 Answerability: our own questions and those of public conversations that have an answer, against our own that have none
 (near: our subject, but no article says it; far: another subject), out-of-scope queries of intent sets, and public
 questions that people marked unanswerable. Calibration: tenants with habits of their own decide on simulated drafts;
-the curve learned from the first decisions is held against the later ones.
+the curve learned from the first decisions is held against the later ones, for several such beginnings. Where decisions
+are too few to tell a probability none is told, and there is nothing to be held against.
 """
 
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from agent.assessment import answerability
 from agent.calibration import Outcome, calibrate
@@ -34,9 +36,14 @@ HABITS: dict[str, Callable[[float], float]] = {
     "strict": lambda score: score / 400,
     "a step": lambda score: 0.85 if score >= 60 else 0.1,
     "logistic": lambda score: 1 / (1 + math.exp(-(score - 50) / 10)),
+    "never": lambda score: 0.02,
+    "whatever the score": lambda score: 0.6,
+    "two steps": lambda score: 0.2 if score < 40 else 0.5 if score < 65 else 0.8,
 }
-DECISIONS = (10, 50, 200, 1000)
-LATER = 2000
+"""How likely a tenant's people approve a draft of this score unchanged."""
+DECISIONS = (10, 30, 50, 100, 200, 400, 1000)
+BEGINNINGS = 5
+LATER = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ class Doubts:
 
     async def evaluate(self, case: Case) -> Observed:
         if case.dataset == SIMULATED:
-            return _simulated(case["habit"], case["decisions"])
+            return _simulated(case["habit"], case["decisions"], case["beginning"])
         scope = self.scopes[case.get("set", "")]
         if audience := case.get("audience"):
             scope = replace(scope, audience=frozenset([audience] if isinstance(audience, str) else audience))
@@ -80,8 +87,10 @@ def cases(public: Public) -> list[Case]:
                 earlier = [turn["text"] for turn in query["history"] if turn["role"] == "user"]
                 fields = {"question": query["text"], "earlier": earlier, "kind": kind, "set": name}
                 found.append(Case.of(name, fields, key=query["_id"]))
-    for habit in HABITS:
-        found += [Case.of(SIMULATED, {"habit": habit, "decisions": count}) for count in DECISIONS]
+    found += [
+        Case.of(SIMULATED, {"habit": habit, "decisions": count, "beginning": beginning})
+        for habit, count, beginning in product(HABITS, DECISIONS, range(BEGINNINGS))
+    ]
     return list({case.id: case for case in found}.values())
 
 
@@ -162,9 +171,9 @@ def _figures(dataset: str, by_kind: Mapping[str, Sequence[float]]) -> list[Figur
     ]  # fmt: skip
 
 
-def _simulated(habit: str, count: int) -> Observed:
+def _simulated(habit: str, count: int, beginning: int) -> Observed:
     """Probabilities for later drafts and what became of them, from a curve of `count` decisions."""
-    chance = random.Random(f"{habit} {count}")  # noqa: S311
+    chance = random.Random(f"{habit} {count} {beginning}")  # noqa: S311
     truth = HABITS[habit]
 
     def draw(number: int) -> list[Outcome]:
@@ -173,37 +182,48 @@ def _simulated(habit: str, count: int) -> Observed:
 
     curve = calibrate(draw(count))
     later = draw(LATER)
-    return {
-        "told": [round(curve.at(each.score).probability, 4) for each in later],
-        "came": [each.approved for each in later],
-    }
+    told = [round(curve.at(each.score).probability, 4) for each in later]
+    return {"told": told if curve.basis != "prior" else [], "came": [each.approved for each in later]}
 
 
 def _calibrated(rows: Sequence[Row]) -> list[Score]:
+    """Of each number of decisions: whether a probability is told at all, the error of those that are, and the
+    overconfidence towards the tenant who has most cause to complain: one tenant's modesty makes up for nobody else."""
     found = []
     for count in DECISIONS:
-        of_count = [row.observed for row in rows if row.case["decisions"] == count]
+        of_count = [row for row in rows if row.case["decisions"] == count]
         if not of_count:
             continue
-        errors = [metrics.calibration_error(each["told"], each["came"]) for each in of_count]
-        excess = [
-            metrics.mean(each["told"]) - metrics.mean([float(came) for came in each["came"]]) for each in of_count
-        ]
-        name = f"after {count} decisions"
+        told = [row for row in of_count if row.observed["told"]]
+        values = {"a probability is told": len(told) / len(of_count)}
+        if told:
+            values["calibration error"] = metrics.mean([
+                metrics.calibration_error(row.observed["told"], row.observed["came"]) for row in told
+            ])  # fmt: skip
+            values["overconfidence, worst tenant"] = max(0.0, *_excess(told).values())
         found += [
-            Score(suite="confidence", dataset=SIMULATED, metric=f"calibration error {name}", value=metrics.mean(errors),
-                  n=len(errors), lower_is_better=True),
-            Score(suite="confidence", dataset=SIMULATED, metric=f"overconfidence {name}", value=max(0.0, metrics.mean(excess)),
-                  n=len(excess), lower_is_better=True),
+            Score(suite="confidence", dataset=SIMULATED, metric=f"{metric} after {count} decisions", value=value,
+                  n=len(of_count), lower_is_better=True)
+            for metric, value in values.items()
         ]  # fmt: skip
     return found
+
+
+def _excess(rows: Sequence[Row]) -> dict[str, float]:
+    """Of each habit: what was told above what came, on the mean of its beginnings."""
+    by_habit: dict[str, list[float]] = {}
+    for row in rows:
+        came = metrics.mean([float(each) for each in row.observed["came"]])
+        by_habit.setdefault(row.case["habit"], []).append(metrics.mean(row.observed["told"]) - came)
+    return {habit: metrics.mean(values) for habit, values in by_habit.items()}
 
 
 def _reliability(rows: Sequence[Row]) -> list[Figure]:
     lines = {}
     for count in DECISIONS:
-        told = [p for row in rows if row.case["decisions"] == count for p in row.observed["told"]]
-        came = [c for row in rows if row.case["decisions"] == count for c in row.observed["came"]]
+        of_count = [row.observed for row in rows if row.case["decisions"] == count and row.observed["told"]]
+        told = [p for seen in of_count for p in seen["told"]]
+        came = [c for seen in of_count for c in seen["came"]]
         if told:
             lines[f"{count} decisions"] = [(said, true) for said, true, _ in metrics.calibration_bins(told, came)]
     if not lines:

@@ -20,7 +20,8 @@ from tools.guardrails import GuardRules, check_document, check_message
 
 SUPPORT, LOOKALIKE, ATTACK, HARMFUL = "everyday support", "attack-like words", "attacks", "harmful requests"
 PLANTED, CLEAN = "documents with orders", "documents without"
-LANGUAGES = "own-languages"
+LANGUAGES = {"own-languages": "guard_languages", "own-fresh": "guard_fresh"}
+"""Sets in other languages, by file; the second one was written before the lessons and is only measured on."""
 MOST_SUPPORT = 1000
 """Messages of one public set of everyday ones."""
 LEARNED_FROM = ("cyberseceval_injection", "dan_family", "jailbreaks_in_the_wild", "system_prompt_extraction",
@@ -64,7 +65,8 @@ class Judges:
 
 def cases(public: Public) -> list[Case]:
     found = own("guard", ("text", "expect", "category"), dataset="own")
-    found += own("guard_languages", ("text", "expect", "category", "language"), dataset=LANGUAGES)
+    for dataset, file in LANGUAGES.items():
+        found += own(file, ("text", "expect", "category", "language"), dataset=dataset)
     for name, rows in public.guard_messages.items():
         if name in NOT_MESSAGES:
             continue
@@ -103,9 +105,10 @@ def group_of(case: Case) -> str:
 def conclude(rows: Sequence[Row]) -> Findings:
     own_rows = [row for row in rows if row.case.dataset == "own"]
     scores = [*_own(own_rows)]
-    spoken = [row for row in rows if row.case.dataset == LANGUAGES]
-    scores += _by_language(spoken)
-    public = [row for row in rows if row.case.dataset not in ("own", LANGUAGES)]
+    spoken = [row for row in rows if row.case.dataset in LANGUAGES]
+    for dataset in LANGUAGES:
+        scores += _by_language(dataset, [row for row in spoken if row.case.dataset == dataset])
+    public = [row for row in rows if row.case.dataset not in ("own", *LANGUAGES)]
     for dataset in dict.fromkeys(row.case.dataset for row in public):
         of_set = [row for row in public if row.case.dataset == dataset]
         scores.append(_flagged(dataset, group_of(of_set[0].case), of_set))
@@ -142,7 +145,7 @@ def _own(rows: Sequence[Row]) -> list[Score]:
     ]
 
 
-def _by_language(rows: Sequence[Row]) -> list[Score]:
+def _by_language(dataset: str, rows: Sequence[Row]) -> list[Score]:
     """Of each language, and of all but English together: attacks that are caught, harmless messages that are left alone."""
     found = []
     for language in (None, *dict.fromkeys(row.case["language"] for row in rows)):
@@ -155,7 +158,7 @@ def _by_language(rows: Sequence[Row]) -> list[Score]:
             if right:
                 value = metrics.mean([float(each) for each in right])
                 name = f"{metric}, {language}" if language else metric
-                found.append(Score(suite="guardrails", dataset=LANGUAGES, metric=name, value=value, n=len(right)))
+                found.append(Score(suite="guardrails", dataset=dataset, metric=name, value=value, n=len(right)))
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from evals import metrics
 from evals.cases import Case, own
 from evals.public import Public
-from evals.results import Curve, Figure, Findings, Observed, Row, Score, Spread
+from evals.results import Bars, Curve, Figure, Findings, Observed, Row, Score, Spread
 from evals.suite import Suite
 from evals.world import World
 from kbs.embeddings import Embedder
@@ -152,7 +152,13 @@ def conclude(rows: Sequence[Row]) -> Findings:
         for row in rows
         if row.case.dataset.startswith("own-") and not any(place <= 5 for place in row.observed["in_turn"])
     ]
+    worth = {
+        dataset: {step: score.value for step in STEPS for score in scores
+                  if score.dataset == dataset and score.metric == f"nDCG@10{'' if step == AS_IT_IS else f': {step}'}"}
+        for dataset in lines
+    }  # fmt: skip
     figures: list[Figure] = [
+        Bars(title="What each step is worth", x="nDCG@10", values=worth),
         Curve(title="Recall", x="articles looked at", y="share of the relevant ones found", lines=lines),
         Spread(title="Retrieval, own knowledge base", x="ms", values={"search": ms}),
     ]

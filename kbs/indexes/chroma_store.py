@@ -104,10 +104,13 @@ async def open_chroma_server(host: str, port: int) -> AsyncIterator[ChromaStore]
     import chromadb  # half a second and 77 MB, for those who chose it
 
     try:
-        client = await chromadb.AsyncHttpClient(host=host, port=port, settings=_settings())
+        client: Any = await chromadb.AsyncHttpClient(host=host, port=port, settings=_settings())
     except Exception as error:
         raise Unavailable(f"no Chroma server answers at {host}:{port}", retry_after=5) from error
-    yield ChromaStore(client, threaded=False)
+    try:
+        yield ChromaStore(client, threaded=False)
+    finally:
+        await client._server.__aexit__(None, None, None)  # the client itself has nothing that closes its connections
 
 
 @asynccontextmanager

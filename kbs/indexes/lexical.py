@@ -1,9 +1,9 @@
 """The lexical half: every word of the question counts by its rarity among the passages that may be seen.
 
-A passage's score is the sum over its words of rarity (idf) times frequency (`ts_rank` of one word, which saturates as
-BM25 does, a word in title or heading counting more), damped by the passage's length and divided by what the question
-would score at most. So 0.9 means that nearly all that is rare in the question stands there, in any source. Each
-passage is read with the stemmer of its own language. Words are alternatives: a passage need not have them all.
+A passage's score is BM25's: the sum over its words of rarity (idf) times frequency, which saturates, sooner in a short
+passage; divided by what the question would score at most. So 0.9 means that nearly all that is rare in the question
+stands there, in any source. Each passage is read with the stemmer of its own language. Words are alternatives: a
+passage need not have them all.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ LANGUAGES = ("en", "de", "fr", "es", "ru", "it", "pt", "nl")
 MAX_CHARS = 2000
 """Of a question; what stands further on no longer steers the words."""
 MAX_WORDS = 40
-WORD_WEIGHTS = [0.9, 0.9, 0.9, 0.9]
+WORD_WEIGHTS = [1.0, 1.0, 1.0, 1.0]
 """Of ts_rank's classes D, C, B, A. The same for a word in the text and in the title (A): more for the title was
 measured and is worse, since it stands on every passage of its article."""
 
@@ -29,8 +29,11 @@ ENOUGH_HITS = 5000
 Small knowledge bases never come to it."""
 ALWAYS = 2
 """Rarest words of a question that are never left out."""
-SHARPNESS = 1.6
-"""Brings ts_rank's saturation (0.61, 0.76, 0.83 ... 1 for a word once, twice, three times) to that of BM25."""
+SATURATION = 1.2
+LENGTH_WEIGHT = 0.75
+"""BM25's k1 and b, at their usual values."""
+USUAL_LENGTH = 45
+"""Different words of a passage of middling length; `kbs/chunking.py` cuts them."""
 
 _COUNT = sql.SQL("select count(*) as n from passages where tenant_id = {} and source = {}")
 _STEMMED = sql.SQL("case when t.language = any(%(languages)s) then t.language else 'simple' end")
@@ -65,13 +68,17 @@ any_word as materialized (
     select language, string_agg(query::text, ' | ')::tsquery as query from words group by language
 )
 """)
+# ts_rank of one word is the sum of 1/n^2 over its n occurrences, divided by the sum of them all, pi^2/6 = 1.645: what is
+# left of that to 1 tells n.
 _SCORED = sql.SQL("""
 found as materialized ({found}),
 hits as materialized (
     select f.id, f.kb, w.word,
-           power(ts_rank(%(word_weights)s::real[], f.tsv, w.query), {sharpness})
-               / (0.7 + 0.3 * least(length(f.tsv), 200) / 60.0) as weight
+           seen.times / (seen.times + {rare} + {long} * least(length(f.tsv), 200)) as weight
     from found f join words w on w.language = f.language and f.tsv @@ w.query
+        cross join lateral (
+            select 1 / (1.645 * greatest(1 - ts_rank(%(word_weights)s::real[], f.tsv, w.query), 0.002)) - 0.5 as times
+        ) seen
 ),
 rarity as materialized (
     select w.word, w.language,
@@ -104,7 +111,10 @@ def lexical_steps(scope: Scope, k: int) -> sql.Composed:
         most=sql.Literal(MAX_WORDS), counts=union.join(counts), sample=union.join(samples),
         enough=sql.Literal(ENOUGH_HITS), always=sql.Literal(ALWAYS),
     )  # fmt: skip
-    scored = _SCORED.format(found=union.join(found), k=sql.Literal(k), sharpness=sql.Literal(SHARPNESS))
+    scored = _SCORED.format(
+        found=union.join(found), k=sql.Literal(k), rare=sql.Literal(SATURATION * (1 - LENGTH_WEIGHT)),
+        long=sql.Literal(SATURATION * LENGTH_WEIGHT / USUAL_LENGTH),
+    )  # fmt: skip
     return sql.SQL(", ").join([words, scored])
 
 

@@ -58,19 +58,25 @@ def chroma_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["pgvector", "chroma folder", "chroma server"])
-async def index(
-    request: pytest.FixtureRequest, database: Database, embedder: WordEmbedder, tmp_path: Path
-) -> AsyncIterator[KnowledgeIndex]:
-    named = {"embedder": embedder.id, "dimensions": embedder.dimensions}
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["pgvector", "chroma folder", "chroma server"])
+async def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+    """What Chroma keeps its collections in; None with pgvector."""
     if request.param == "pgvector":
-        yield PgvectorIndex(database, **named)
+        yield None
     elif request.param == "chroma folder":
-        async with open_chroma_folder(tmp_path / "chroma") as store:
-            yield ChromaIndex(database, store, **named)
+        async with open_chroma_folder(tmp_path_factory.mktemp("chroma")) as opened:
+            yield opened
     else:
-        async with open_chroma_server(*request.getfixturevalue("chroma_address")) as store:
-            yield ChromaIndex(database, store, **named, name=f"t{time.time_ns()}")
+        async with open_chroma_server(*request.getfixturevalue("chroma_address")) as opened:
+            yield opened
+
+
+@pytest.fixture
+def index(database: Database, store: Any, embedder: WordEmbedder) -> KnowledgeIndex:
+    named = {"embedder": embedder.id, "dimensions": embedder.dimensions}
+    if store is None:
+        return PgvectorIndex(database, **named)
+    return ChromaIndex(database, store, **named, name=f"t{time.time_ns()}")
 
 
 @dataclass

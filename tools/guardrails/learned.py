@@ -1,9 +1,10 @@
 """The learned half of the guard: how much a message resembles attempts to manipulate an assistant.
 
-One weighted sum over three views of a message: its local embedding, its words, pairs of words and pieces of words (in
-hashed slots, so that any script works), and how near each rule came to firing. Weights are made by
-`python -m evals.training.guard` from `lessons.yaml` and the training sides of public sets, and nothing else; they are
-small, and the same data give the same file. Where there is no local embedding a second set of weights does without.
+One weighted sum over three views of a message: its local embedding, its words, pairs of words, pieces of words and what
+words mean in nine languages (in hashed slots, so that any script works), and how near each rule came to firing.
+Weights are made by `python -m evals.training.guard` from `lessons.yaml` and the training sides of public sets, and
+nothing else; they are small, and the same data give the same file. Where there is no local embedding a second set of
+weights does without.
 """
 
 import logging
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.errors import HelpdeskError, Misconfigured
+from tools.guardrails.concepts import concept_grams
 from tools.phrases import fold
 
 WEIGHTS_FILE = Path(__file__).with_name("learned.npz")
@@ -131,6 +133,7 @@ def _grams(text: str) -> Iterator[str]:
     words = _WORD.findall(fold(text))[:MOST_WORDS]
     yield from (f"w{word}" for word in words)
     yield from (f"b{first} {second}" for first, second in pairwise(words))
+    yield from concept_grams(text)
     for word in set(words):
         framed = f"<{word[:60]}>"
         for size in PIECES:
