@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from agent.resources import Resources, attending, open_resources
 from agent.settings import Settings
 from api.app import create_app
+from api.cli.serving import KEEP_ALIVE_S
 from api.logging import configure
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
@@ -175,7 +176,13 @@ async def running(settings: Settings) -> AsyncIterator[Product]:
         app = create_app(settings, resources)
         server = uvicorn.Server(
             uvicorn.Config(
-                app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5, proxy_headers=False
+                app,
+                port=0,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=5,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
         serving = asyncio.create_task(server._serve())
