@@ -13,7 +13,7 @@ def load_languages(folder: Path) -> None:
 
     Raises OSError where they can't be: the model is then read into memory when somebody first asks.
     """
-    _model.load(mapped_languages(folder))
+    _model.load(folder)
 
 
 def rank_languages(text: str, among: tuple[str, ...] | None = None) -> list[tuple[str, float]]:
@@ -29,9 +29,10 @@ class _Model:
         self._mapped: Mapped | None = None
         self._identifiers: dict[tuple[str, ...] | None, Any] = {}
 
-    def load(self, mapped: Mapped) -> None:
-        with self._lock:
-            self._mapped, self._identifiers = mapped, {None: mapped.identifier}
+    def load(self, folder: Path) -> None:
+        with self._lock:  # who asks meanwhile waits, instead of reading all of it into memory
+            self._mapped = mapped_languages(folder)
+            self._identifiers = {None: self._mapped.identifier}
 
     def identifier(self, among: tuple[str, ...] | None) -> Any:
         return self._identifiers.get(among) or self._read(among)

@@ -66,7 +66,7 @@ def _read_models(settings: Settings) -> None:
     def read_languages() -> None:
         from kbs.language import load_languages
 
-        with suppress(OSError):  # a disk that is full or not to be written to: they are read into memory then
+        with suppress(OSError, ValueError):  # a full disk, or a file that a crash cut short: read into memory then
             load_languages(settings.app.data_dir / "cache")
 
     def read_embedder() -> None:
