@@ -43,10 +43,12 @@ class Ending:
             signal.signal(number, self.hear)
 
     def hear(self, number: int | None = None, frame: FrameType | None = None) -> None:
-        """The signal's handler; a second one changes nothing."""
+        """The signal's handler; a second one changes nothing, to the very end of the process."""
         if self.at is not None:
             return
         self.at = time.monotonic()
+        for told in SIGNALS:
+            signal.signal(told, signal.SIG_IGN)  # an interpreter that ends would let go of our handler and die of it
         faulthandler.dump_traceback_later(LAST_S, exit=True)
         self._at_once()
         if self._loop is not None and not self._loop.is_closed():
