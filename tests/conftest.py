@@ -1,5 +1,6 @@
 """A migrated Postgres in memory, a database per module cloned from a template, and tenants on request."""
 
+import gc
 import logging
 import os
 import shutil
@@ -18,16 +19,41 @@ import psycopg
 import pytest
 import pytest_asyncio
 import structlog
+from argon2 import PasswordHasher
 
 from memory.database import Database, open_database
 from memory.embedded import APP, EmbeddedUrls, embedded_postgres
 from memory.migrate import migrate
 from memory.models import new_id
+from tests.forked import Forks, forking
+from tools import passwords
 
 if TYPE_CHECKING:
     from tests.product import Product
 
 TEMPLATE = "helpdesk"
+LONGEST = (
+    "test_faults.py", "test_access.py", "test_bad_input.py", "test_widget.py", "test_command_line.py", "test_openapi.py",
+    "test_safety.py", "test_stories.py", "test_accessibility.py", "test_attachments.py", "test_attachments_files.py",
+    "test_whmcs.py", "test_replays.py", "test_index_contract.py",
+)  # fmt: skip
+"""These files begin first, so that no worker is alone with one of them at the end; the first, which waits a lot, beside
+those that compute."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Thousands of tests are made and all of them stay: the collector would only walk through them again and again."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), str(item.path)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +81,14 @@ class Cluster:
     @staticmethod
     def named(name: str, url: str) -> str:
         return url.replace(f"/{TEMPLATE}?", f"/{name}?", 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A hash as it should be takes longer than most tests; `tests/api/test_command_line.py` signs in with one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +160,12 @@ def redis_url() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with forking(tmp_path_factory.mktemp("forks")) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

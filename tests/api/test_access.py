@@ -282,7 +282,7 @@ class World:
         return template.format(**(ids or self.ids))
 
     async def renew(self, template: str, principal: str) -> None:
-        """Objects that a call uses up are made anew for each."""
+        """Make the objects of a route anew, for one whose call uses them up."""
         if "{handoff_id}" in template:
             visitor = await self.product.visitor(self.tenant)
             asked = await self.product.http.post(f"{visitor.url}/escalate", headers=visitor.headers)
@@ -466,8 +466,9 @@ async def test_every_principal_reaches_what_the_table_says(world: World, method:
     expected = TABLE[method, template]
     deviations = {}
     ordered = sorted(PRINCIPALS, key=lambda name: expected[name] == OK)  # those who may change something come last
-    for principal in ordered:
-        await world.renew(template, principal)
+    for place, principal in enumerate(ordered):
+        if place == 0 or (method != "get" and expected[principal] == OK):
+            await world.renew(template, principal)
         status = await world.call(method, template, principal)
         wanted = expected[principal]
         if not (200 <= status < 300 if wanted == OK else status == wanted):

@@ -18,6 +18,7 @@ import pytest
 
 from memory.encryption import Cipher
 from tests.conftest import Cluster
+from tests.forked import Forks
 
 HELPDESK = Path(sys.executable).parent / "helpdesk"
 
@@ -29,6 +30,8 @@ class Installation:
     folder: Path
     port: int
     settings: dict[str, str] = field(default_factory=dict)
+    forks: Forks | None = None
+    """What runs its commands; the script itself where there is none."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -45,17 +48,16 @@ class Installation:
 
     def run(self, *arguments: str, given: str = "", code: int = 0) -> str:
         """Run a command to its end in an empty folder, where no `.env` lies."""
-        done = subprocess.run(
-            [HELPDESK, *arguments],
-            env=self.env,
-            cwd=self.folder,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as stdout:
+            stdin.write(given)
+            stdin.seek(0)
+            how = {"env": self.env, "cwd": self.folder, "stdin": stdin, "stdout": stdout, "stderr": stdout}
+            done = self.forks.start(arguments, **how) if self.forks else subprocess.Popen([HELPDESK, *arguments], **how)
+            done.wait(60)
+            stdout.seek(0)
+            said = stdout.read()
+        assert done.returncode == code, said
+        return said
 
     def serve(self) -> "subprocess.Popen[str]":
         with (self.folder / "serve.log").open("w") as log:
@@ -94,14 +96,14 @@ def embedded(folder: Path) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def installation(folder: Path, postgres: Cluster, seeded: str) -> Installation:
+def installation(folder: Path, postgres: Cluster, seeded: str, forks: Forks) -> Installation:
     """On a database that is there, as in production."""
     urls = postgres.clone(seeded)
     settings = {
         "DATABASE_URL": urls.app, "DATABASE_OWNER_URL": urls.owner, "SECRET_KEY": "x" * 40,
         "ENCRYPTION_KEYS": Cipher.new_key(),
     }  # fmt: skip
-    made = Installation(folder, free_port(), settings)
+    made = Installation(folder, free_port(), settings, forks)
     made.run("tenant", "add", "demo", "--widget-key", "demo")
     return made
 

@@ -34,6 +34,7 @@ from tests.browser.wire import Wire, wire_to
 from tests.faults.model import Model
 from tests.faults.processes import Process
 from tests.faults.servers import Postgres, RedisServer
+from tests.forked import Forks
 from tests.model_server import model_server
 from tools import provisioning
 
@@ -109,7 +110,7 @@ class Cluster:
 
 @asynccontextmanager
 async def running_cluster(
-    change_second: Callable[[Path], dict[str, str]] = lambda folder: {},
+    change_second: Callable[[Path], dict[str, str]] = lambda folder: {}, forks: Forks | None = None
 ) -> AsyncIterator[Cluster]:
     """Everything started and ready; all of it is gone afterwards. `change_second` is what only the second API is told."""
     folder = _new_folder()
@@ -125,8 +126,8 @@ async def running_cluster(
         model.install()
         relay = await stack.enter_async_context(wire_to(postgres.port))
         environment = settings_of(postgres, redis, model, relay.port, folder)
-        apis = [Process("serve", f"api-{n}", environment, folder / f"api-{n}.log") for n in (1, 2)]
-        worker = Process("worker", "worker", environment, folder / "worker.log")
+        apis = [Process("serve", f"api-{n}", environment, folder / f"api-{n}.log", forks=forks) for n in (1, 2)]
+        worker = Process("worker", "worker", environment, folder / "worker.log", forks=forks)
         started += [*apis, worker]
         apis[0].start()
         apis[1].start(**change_second(folder))

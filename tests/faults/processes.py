@@ -13,6 +13,7 @@ from typing import Literal
 import httpx
 
 from tests.faults.servers import free_port
+from tests.forked import Forked, Forks
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPDESK = [sys.executable, "-c", "from api.cli import main; main()"]
@@ -34,7 +35,9 @@ class Process:
     ready_since: float = 0.0
     changed: dict[str, str] = field(default_factory=dict)
     """Settings that only this process has, until it is started with others."""
-    _running: "subprocess.Popen[bytes] | None" = None
+    forks: Forks | None = None
+    """What starts it in a short run, unless something is to be loaded before it."""
+    _running: "subprocess.Popen[bytes] | Forked | None" = None
 
     @property
     def url(self) -> str:
@@ -57,11 +60,16 @@ class Process:
     def start(self, **settings: str) -> None:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         environment = {**inherited, "PYTHONPATH": str(ROOT), **self.settings, "PORT": str(self.port), **settings}
-        command = [*HELPDESK, self.kind, *(["--no-worker"] if self.kind == "serve" else [])]
+        arguments = [self.kind, *(["--no-worker"] if self.kind == "serve" else [])]
         with self.log.open("ab") as log:
-            self._running = subprocess.Popen(
-                command, env=environment, cwd=self.log.parent, stdout=log, stderr=log, start_new_session=True
-            )
+            self._running = (
+                self.forks.start(arguments, env=environment, cwd=self.log.parent, stdin=0, stdout=log, stderr=log)
+                if self.forks and "LD_PRELOAD" not in environment
+                else subprocess.Popen(
+                    [*HELPDESK, *arguments], env=environment, cwd=self.log.parent, stdout=log, stderr=log,
+                    start_new_session=True,
+                )
+            )  # fmt: skip
         self.frozen = self.ending = False
         self.changed = settings
         self.ready_since = 0.0

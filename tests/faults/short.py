@@ -14,6 +14,7 @@ from tests.faults.prober import Prober, probing
 from tests.faults.run import http_client
 from tests.faults.stage import Report, Stage
 from tests.faults.table import MODEL
+from tests.forked import Forks
 
 Run = Callable[[Stage], Awaitable[None]]
 Lane = dict[str, Run]
@@ -66,9 +67,9 @@ class ShortRun:
             self.reports |= dict.fromkeys(names.split(", "), report)
 
 
-async def every_fault_once(seed: str) -> dict[str, Report]:
+async def every_fault_once(seed: str, forks: Forks) -> dict[str, Report]:
     rng = random.Random(seed)
-    starting = running_cluster(lambda folder: on_clock.wrong_clock(folder, rng))
+    starting = running_cluster(lambda folder: on_clock.wrong_clock(folder, rng), forks)
     async with starting as cluster, probing(cluster) as prober, http_client() as http:
         short = ShortRun(cluster, prober, http, seed)
         for act in ACTS:

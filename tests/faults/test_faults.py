@@ -9,15 +9,16 @@ import pytest_asyncio
 from tests.faults.short import every_fault_once
 from tests.faults.stage import Report
 from tests.faults.table import FAULTS
+from tests.forked import Forks
 
 SEED = os.environ.get("SEED", "a minute of bad luck")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def reports() -> dict[str, Report]:
+async def reports(forks: Forks) -> dict[str, Report]:
     if shutil.which("redis-server") is None:
         pytest.skip("no redis-server on the PATH")
-    return await every_fault_once(SEED)
+    return await every_fault_once(SEED, forks)
 
 
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
