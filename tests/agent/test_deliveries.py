@@ -20,6 +20,7 @@ from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
 from memory.errors import Unavailable
 from memory.tenancy import Principal, Role
+from tests.machine import usual
 from tests.receiver import Receiver, answer, receiving
 from tools.outbound import Outbound
 from tools.webhooks import endpoints, log
@@ -443,7 +444,7 @@ class TestTheDead:
             started = time.perf_counter()
             await well.tell(40)
             await receiver.wait_for(40)
-            assert time.perf_counter() - started < 2
+            assert time.perf_counter() - started < usual(2)
             assert dead.most_open == Pace().per_endpoint
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -18,6 +18,7 @@ from agent.parts import Parts
 from memory.database import Database
 from memory.errors import Conflict, Invalid
 from memory.models import WebhookEndpoint, new_id
+from tests.machine import usual
 from tests.whmcs_desk import CIPHER, Desk, desk_of
 from tests.whmcs_server import Fault, Form, WhmcsServer, stamp, whmcs_server
 from tools.tickets.changing import change_ticket
@@ -509,9 +510,9 @@ class TestInterrupted:
         await desk.connect()
         for _ in range(12):
             desk.server.open()
-        desk.server.slow_s = 0.05
+        desk.server.slow_s = usual(0.05)
         desk.server.fault = lambda form: "slow" if form["action"] == "GetTicket" else None
-        short = desk.elsewhere(first_s=0.12, answer_s=0.4)
+        short = desk.elsewhere(first_s=usual(0.12), answer_s=0.4)
         row = await short.ask(desk.admin)
         assert row["state"] == "running"
         assert 0 < row["opened"] < 12

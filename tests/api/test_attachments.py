@@ -15,6 +15,7 @@ from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from memory.tenancy import Principal, Role
 from tests.hostile_files import CLEAN, FAILED, NAMES, REFUSED, docx, pdf, png
+from tests.machine import usual
 from tests.model_server import ModelServer, model_server
 from tests.product import Product, Visitor, running, settings_for
 from tools.attachments import forgetting, storing
@@ -308,7 +309,7 @@ class TestHostileFiles:
         name, content = (FAILED[case] if case in FAILED else CLEAN[case])[0], (FAILED | CLEAN)[case][1]()
         started = time.perf_counter()
         answer = await send(visitor, "How do I reset my mailbox password?", (name, content))
-        assert time.perf_counter() - started < 5.0
+        assert time.perf_counter() - started < usual(5.0)
         assert (answer.status_code, answer.json()["status"]) == (200, "complete")
         assert "root:" not in answer.text
         [row] = await product.rows(tenant, "select * from attachments")

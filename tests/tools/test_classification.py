@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import usual
 from tools.classification import classify, detect_language
 from tools.classification.cues import load_cues
 from tools.guardrails import check_message, load_rules
@@ -25,14 +26,14 @@ class TestCost:
             detect_intent(text, load_packs())
             classify(text, packs=load_packs())
             took.append(time.thread_time() - started)
-        assert statistics.quantiles(took, n=20)[-1] <= 0.005
+        assert statistics.quantiles(took, n=20)[-1] <= usual(0.005)
 
     def test_a_long_message_does_not_hold_up_the_process(self) -> None:
         text = ("hello my site is down and nobody can help " * 2500)[:100_000]
         packs = [load_packs()["hosting"]]
         started = time.thread_time()
         classify(text, packs=packs)
-        assert time.thread_time() - started < 0.3
+        assert time.thread_time() - started < usual(0.3)
 
 
 class TestCueFile:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from memory.errors import Misconfigured
+from tests.machine import usual
 from tools.intents import IntentFileError, detect_intent, find_intent, load_packs, rank_intents
 
 HOSTING = [load_packs()["hosting"]]
@@ -96,7 +97,7 @@ class TestCertainty:
         text = ("reset the old database password of my invoice " * 2300)[:100_000]
         started = time.thread_time()
         detect_intent(text, load_packs())
-        assert time.thread_time() - started < 0.1
+        assert time.thread_time() - started < usual(0.1)
 
 
 class TestBrokenFile:
