@@ -15,7 +15,7 @@ run: .venv/ready
 	$(BIN)/helpdesk serve
 
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults.run
