@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memory.errors import Misconfigured
+from tools.prices import Prices
 
 
 class _Area(BaseSettings):
@@ -92,6 +93,10 @@ class ModelSettings(_Area):
     openrouter_api_key: SecretStr | None = Field(default=None, validation_alias="OPENROUTER_API_KEY")
     input_price: float = Field(default=0, ge=0, validation_alias="TOKEN_PRICE_INPUT")
     output_price: float = Field(default=0, ge=0, validation_alias="TOKEN_PRICE_OUTPUT")
+
+    @property
+    def prices(self) -> Prices:
+        return Prices(input=self.input_price, output=self.output_price)
 
     @property
     def api_key(self) -> str | None:

@@ -38,7 +38,7 @@ def settings_for(urls: EmbeddedUrls, **overrides: Any) -> Settings:
     values = {
         "DATABASE_URL": urls.app, "DATABASE_OWNER_URL": urls.owner, "SECRET_KEY": SECRET, "PORT": 0, "DEBUG": True,
         "ENCRYPTION_KEYS": Cipher.new_key(), "DATA_DIR": DATA_DIR, "REQUESTS_PER_MINUTE": 100_000,
-        "MESSAGES_PER_MINUTE": 100_000,
+        "MESSAGES_PER_MINUTE": 100_000, "TOKEN_PRICE_INPUT": 2, "TOKEN_PRICE_OUTPUT": 10,
     }  # fmt: skip
     return Settings.load(None, **{**values, **overrides})
 

@@ -88,7 +88,10 @@ class Tally:
     _scores: list[tuple[int, int]] = field(default_factory=list)
     _likeness: list[float] = field(default_factory=list)
     _escalations: list[tuple[bool, bool]] = field(default_factory=list)
-    _tokens: list[tuple[int, int]] = field(default_factory=list)
+    _read: list[tuple[int, int]] = field(default_factory=list)
+    """Tokens of the input, as the answer stands and with the candidate."""
+    _written: list[tuple[int, int]] = field(default_factory=list)
+    """Those of the output."""
 
     def add(self, case: Mapping[str, Any]) -> None:
         """One case's row."""
@@ -105,7 +108,8 @@ class Tally:
         self._likeness.append(candidate["similarity"])
         self._pair(self._scores, stored["confidence"], candidate["confidence"])
         self._pair(self._escalations, stored["escalates"], candidate["escalates"])
-        self._pair(self._tokens, _total(stored), _total(candidate))
+        self._pair(self._read, stored["input_tokens"], candidate["input_tokens"])
+        self._pair(self._written, stored["output_tokens"], candidate["output_tokens"])
 
     def _pair(self, pairs: list[Any], before: Any, after: Any) -> None:
         if before is not None and after is not None:
@@ -118,7 +122,9 @@ class Tally:
             "similarity": round(fmean(self._likeness), 4) if self._likeness else None,
             "confidence": _both(self._scores, lambda values: round(fmean(values), 2)),
             "escalations": _both(self._escalations, sum),
-            "tokens": _both(self._tokens, sum),
+            "tokens": _both([*self._read, *self._written], sum),
+            "input_tokens": _both(self._read, sum),
+            "output_tokens": _both(self._written, sum),
         }  # fmt: skip
 
 
@@ -127,8 +133,3 @@ def _both(pairs: Sequence[tuple[Any, Any]], total: Any) -> dict[str, Any] | None
         return None
     before, after = zip(*pairs, strict=True)
     return {"before": total(before), "after": total(after)}
-
-
-def _total(given: Mapping[str, Any]) -> int | None:
-    spent = (given["input_tokens"], given["output_tokens"])
-    return None if None in spent else sum(spent)

@@ -29,7 +29,7 @@ from api.schemas.common import Cursor, Limit, Page, page_of
 from memory.tenancy import Principal
 from tools.analytics import alerts
 from tools.analytics.counting import Figure, read_figures
-from tools.analytics.summing import TRENDS, Prices, Sums, line, sources, summary
+from tools.analytics.summing import TRENDS, Sums, line, sources, summary
 from tools.analytics.system import system
 
 router = APIRouter(prefix=f"{PREFIX}/analytics", tags=["analytics"], route_class=IdempotentRoute)
@@ -55,7 +55,7 @@ async def dashboard(principal: Colleague, resources: Res, days: Range) -> Dashbo
         found = await alerts.list_alerts(connection, alerts.Wanted())
     now = await system(resources.database, resources.knowledge, principal.tenant_id)
     return DashboardOut(
-        range=days, **summary(Sums.of(figures), Sums.of(before), _prices(resources)),
+        range=days, **summary(Sums.of(figures), Sums.of(before), resources.settings.models.prices),
         daily=_history(resources, figures, days, "day"), alerts=[AlertOut.model_validate(alert) for alert in found],
         system=now,
     )  # fmt: skip
@@ -64,7 +64,7 @@ async def dashboard(principal: Colleague, resources: Res, days: Range) -> Dashbo
 @router.get("/metrics", responses=responses(401, 403))
 async def metrics(principal: Colleague, resources: Res, days: Range) -> SummaryOut:
     figures, before = await _figures(resources, principal, days)
-    return SummaryOut(range=days, **summary(Sums.of(figures), Sums.of(before), _prices(resources)))
+    return SummaryOut(range=days, **summary(Sums.of(figures), Sums.of(before), resources.settings.models.prices))
 
 
 @router.get(
@@ -154,18 +154,13 @@ async def _figures(
         return figures, await read_figures(connection, since, until, names=TRENDS)
 
 
-def _prices(resources: Resources) -> Prices:
-    models = resources.settings.models
-    return Prices(input=models.input_price, output=models.output_price)
-
-
 def _history(resources: Resources, figures: list[Figure], days: RangeOut, by: str) -> list[dict[str, Any]]:
     buckets: dict[date, list[Figure]] = {}
     for number in range((days.last - days.first).days + 1):
         buckets.setdefault(_bucket(days.first + timedelta(days=number), by), [])
     for each in figures:
         buckets[_bucket(each.day, by)].append(each)
-    prices = _prices(resources)
+    prices = resources.settings.models.prices
     return [{"since": since, **line(Sums.of(part), prices)} for since, part in sorted(buckets.items())]
 
 

@@ -24,20 +24,26 @@ async def list_replays(
     """Newest first."""
     async with resources.database.connection(principal.tenant_id) as connection:
         found = await rows.list_replays(connection, before=cursor, limit=limit)
-    return page_of([ReplayOut.of(row) for row in found], limit, found[-1]["id"] if found else None)
+    return page_of(
+        [ReplayOut.of(row, resources.settings.models.prices) for row in found],
+        limit,
+        found[-1]["id"] if found else None,
+    )
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, responses=responses(401, 403, 404, 409))
 async def start(principal: Admin, resources: Res, request: Request, body: ReplayIn | None = None) -> ReplayOut:
     """Have a candidate answer again what was really asked. It runs in the background; nothing of it reaches anybody."""
-    return ReplayOut.of(await resources.replays.start(principal, (body or ReplayIn()).wish, **trace(request)))
+    started = await resources.replays.start(principal, (body or ReplayIn()).wish, **trace(request))
+    return ReplayOut.of(started, resources.settings.models.prices)
 
 
 @router.get("/{replay_id}", responses=responses(401, 403, 404))
 async def read(replay_id: UUID, principal: Colleague, resources: Res) -> ReplayOut:
     """How far it is, and what it came to."""
     async with resources.database.connection(principal.tenant_id) as connection:
-        return ReplayOut.of(await rows.get_replay(connection, replay_id))
+        found = await rows.get_replay(connection, replay_id)
+    return ReplayOut.of(found, resources.settings.models.prices)
 
 
 @router.get("/{replay_id}/cases", responses=responses(401, 403, 404))
@@ -51,10 +57,13 @@ async def list_cases(
         found = await rows.list_cases(
             connection, replay_id, changed=changed, cause=cause, session_id=session_id, after=cursor, limit=limit
         )
-    return page_of([CaseOut.of(row) for row in found], limit, found[-1]["id"] if found else None)
+    return page_of(
+        [CaseOut.of(row, resources.settings.models.prices) for row in found], limit, found[-1]["id"] if found else None
+    )
 
 
 @router.post("/{replay_id}/cancel", responses=responses(401, 403, 404))
 async def cancel(replay_id: UUID, principal: Admin, resources: Res, request: Request) -> ReplayOut:
     """Stop it after the case at hand; what is done stays to be read."""
-    return ReplayOut.of(await rows.cancel(resources.database, principal, replay_id, **trace(request)))
+    found = await rows.cancel(resources.database, principal, replay_id, **trace(request))
+    return ReplayOut.of(found, resources.settings.models.prices)

@@ -10,6 +10,7 @@ from agent.replays.rows import MOST_THREADS, Wish
 from api.schemas.common import Out, Time
 from api.schemas.weights import RankingIn
 from tools.numbers import Whole
+from tools.prices import Prices
 
 Count = Annotated[Whole, Field(ge=0, le=MOST_THREADS)]
 
@@ -48,6 +49,13 @@ class SummaryOut(Out):
     confidence: BothOut | None = Field(description="mean score")
     escalations: BothOut | None
     tokens: BothOut | None
+    cost: BothOut | None = Field(description="of all tokens, by `TOKEN_PRICE_INPUT` and `TOKEN_PRICE_OUTPUT`")
+
+    @classmethod
+    def of(cls, summary: dict[str, Any], prices: Prices) -> "SummaryOut":
+        read, written = summary.get("input_tokens"), summary.get("output_tokens")
+        cost = {side: prices.of(read[side], written[side]) for side in read} if read and written else None
+        return cls.model_validate({**summary, "cost": cost})
 
 
 class BaselineOut(Out):
@@ -72,8 +80,8 @@ class ReplayOut(Out):
     ended_at: Time | None
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "ReplayOut":
-        return cls.model_validate({**row, "summary": row["summary"] or None})
+    def of(cls, row: dict[str, Any], prices: Prices) -> "ReplayOut":
+        return cls.model_validate({**row, "summary": SummaryOut.of(row["summary"], prices) if row["summary"] else None})
 
 
 class CitedOut(Out):
@@ -90,6 +98,12 @@ class GivenOut(Out):
     escalates: bool | None
     input_tokens: int | None
     output_tokens: int | None
+    cost: float | None = Field(description="of its tokens")
+
+    @classmethod
+    def of(cls, given: dict[str, Any], prices: Prices) -> "GivenOut":
+        read, written = given["input_tokens"], given["output_tokens"]
+        return cls.model_validate({**given, "cost": None if None in (read, written) else prices.of(read, written)})
 
 
 class CaseOut(Out):
@@ -113,8 +127,9 @@ class CaseOut(Out):
     error: str | None
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "CaseOut":
-        told = {name: row[name] or None for name in ("stored", "current", "candidate")}
+    def of(cls, row: dict[str, Any], prices: Prices) -> "CaseOut":
+        sides = ("stored", "current", "candidate")
+        told = {side: GivenOut.of(row[side], prices) if row[side] else None for side in sides}
         return cls.model_validate(
             {**row, **told, "since": row["stored"].get("since", []), "question": row["stored"].get("question", ""),
              "similarity": row["candidate"].get("similarity")}

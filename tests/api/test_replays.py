@@ -245,6 +245,10 @@ class TestWhatChanged:
         assert [(case["cause"], case["changed"]) for case in cases] == [("candidate", ["cost"]), (None, [])]
         tokens = replay["summary"]["tokens"]
         assert tokens["after"] > tokens["before"] + 300
+        cost, more = replay["summary"]["cost"], tokens["after"] - tokens["before"]
+        assert cost["after"] - cost["before"] == pytest.approx(more * 2 / 1_000_000)
+        longer_one = cases[0]["candidate"]["cost"] - (cases[0]["current"] or cases[0]["stored"])["cost"]
+        assert longer_one == pytest.approx(more * 2 / 1_000_000)
         assert (replay["summary"]["aspects"], replay["prompt_number"]) == ({"cost": 1}, 1)
 
     async def test_knowledge_that_changed_since_is_its_own_reason(

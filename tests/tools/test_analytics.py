@@ -16,7 +16,8 @@ from memory.tenancy import Principal, Role
 from tools.analytics import alerts
 from tools.analytics.counting import Figure, count_days, read_figures
 from tools.analytics.questions import ANSWER_S, QUESTIONS, id_at, window
-from tools.analytics.summing import Prices, Sums, line, ratio, summary
+from tools.analytics.summing import Sums, line, ratio, summary
+from tools.prices import Prices
 
 MakeTenant = Callable[..., Awaitable[UUID]]
 TODAY = datetime.now(UTC).date()

@@ -10,6 +10,7 @@ from typing import Any
 
 from tools.analytics.counting import Figure
 from tools.analytics.questions import ANSWER_S
+from tools.prices import Prices
 
 EXPECTED_MS = {
     "embed": 100,
@@ -60,14 +61,6 @@ class Sums:
 
     def mean(self, name: str, *keys: str) -> float | None:
         return ratio(self.total(name, *keys), self.count(name, *keys))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """Of a million tokens, in whatever currency the operator counts."""
-
-    input: float = 0.0
-    output: float = 0.0
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -207,10 +200,9 @@ def cost(sums: Sums, prices: Prices, *, asked: int) -> dict[str, Any]:
     """Of chats and drafts; by conversation in which something was asked, of chats alone."""
     read = sums.total("input_tokens") + sums.total("draft_input_tokens")
     written = sums.total("output_tokens") + sums.total("draft_output_tokens")
-    spent = (read * prices.input + written * prices.output) / 1_000_000
-    chats = (sums.total("input_tokens") * prices.input + sums.total("output_tokens") * prices.output) / 1_000_000
+    chats = prices.of(sums.total("input_tokens"), sums.total("output_tokens"))
     return {
-        "input_tokens": int(read), "output_tokens": int(written), "cost": round(spent, 4),
+        "input_tokens": int(read), "output_tokens": int(written), "cost": round(prices.of(read, written), 4),
         "cost_per_conversation": ratio(chats, asked),
         "tokens_per_conversation": ratio(sums.total("input_tokens") + sums.total("output_tokens"), asked),
     }  # fmt: skip
