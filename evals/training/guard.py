@@ -75,11 +75,15 @@ def training_sets(public: Public) -> Iterator[Lessons]:
     for name in LOOKALIKES:
         texts = [row.text for row in public.guard_messages.get(name, ()) if row.label == "safe"]
         yield Lessons(name=name, kind="lookalike", texts=_train(texts))
+    tested = {  # a text may stand on both sides, of one set or of two
+        digest_of(row.text) for name in public.names("intent")
+        for row in (*public.intents(name, "test"), *public.out_of_scope(name, "test"))
+    }  # fmt: skip
     for name in public.names("intent"):
-        yield Lessons(name=name, kind="support", texts=_train([row.text for row in public.intents(name, "train")]))
-        yield Lessons(
-            name=f"{name} oos", kind="support", texts=[row.text for row in public.out_of_scope(name, "train")]
-        )
+        taught = [row.text for row in public.intents(name, "train") if digest_of(row.text) not in tested]
+        yield Lessons(name=name, kind="support", texts=_train(taught))
+        beyond = [row.text for row in public.out_of_scope(name, "train") if digest_of(row.text) not in tested]
+        yield Lessons(name=f"{name} oos", kind="support", texts=beyond)
     for name in public.files("tickets"):
         tickets = [f"{row['subject']}\n{row['body']}" for row in public.rows(f"tickets/{name}.jsonl")]
         yield Lessons(name=name, kind="support", texts=_train(tickets))

@@ -51,7 +51,7 @@ def evaluated() -> set[str]:
 
 class TestWhatWasTaught:
     def test_the_guard_saw_nothing_that_it_is_tested_on(self) -> None:
-        everyday = {short(case["question"]) for case in _of_retrieval()} if DATA else set()
+        everyday = {short(text) for text in _everyday()} if DATA else set()
         assert load_learned().digests & (evaluated() - everyday) == set()
 
     def test_the_guard_saw_only_training_sides_and_our_lessons(self) -> None:
@@ -86,10 +86,17 @@ class TestWhatWasTaught:
         assert {short(text) for text in own_texts() if len(text.split()) > 4} & sentences == set()
 
 
-def _of_retrieval():  # type: ignore[no-untyped-def]
-    """Queries of retrieval sets are everyday messages to the guard, and cases of another suite."""
-    return [case for suite in SUITES if suite.name in ("retrieval", "answers", "confidence")
-            for case in suite.cases(Public(DATA)) if "question" in case.fields]  # fmt: skip
+def _everyday() -> Iterator[str]:
+    """To the guard they are nobody's attack, of the training side; what other suites ask of them it was not told."""
+    public = Public(DATA)
+    for suite in SUITES:
+        for case in suite.cases(public) if suite.name in ("retrieval", "answers", "confidence") else ():
+            yield case.fields.get("question", "")
+    for name in public.files("tickets"):
+        for row in public.rows(f"tickets/{name}.jsonl"):
+            text = f"{row['subject']}\n{row['body']}"
+            if side(text) == "train":
+                yield text
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from tests.faults.model import Model
 from tests.model_server import model_server
 from tests.product import Product, running, settings_for
 
-STORIES = int(os.environ.get("STORIES", "6"))
+STORIES = int(os.environ.get("STORIES", "4"))
 STEPS = 8
 T = TypeVar("T")
 PAUSES = st.sampled_from([0.0, 0.02, 0.2, 0.6])

@@ -19,7 +19,7 @@ from tests.bench.index_bench import EMBEDDER, World, exact, load_rows, make_worl
 SIZE = 1500
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(database_urls: EmbeddedUrls) -> AsyncIterator[tuple[World, list[list[object]]]]:
     """Two tenants of 1500 passages each."""
     async with await psycopg.AsyncConnection.connect(database_urls.superuser) as connection:
@@ -27,10 +27,13 @@ async def world(database_urls: EmbeddedUrls) -> AsyncIterator[tuple[World, list[
     world = make_world(2 * SIZE, 2)
     ids = await asyncio.to_thread(load_rows, database_urls.owner, world, vectors=True)
     yield world, ids  # type: ignore[misc]
-    async with await psycopg.AsyncConnection.connect(database_urls.owner) as connection:
-        for table in ("passages", "embeddings_384"):
-            await connection.execute(f"delete from {table}")  # type: ignore[arg-type]
-    await asyncio.to_thread(tune_index, database_urls.owner)
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def without_indexes(database_urls: EmbeddedUrls) -> AsyncIterator[None]:
+    """Each test leaves none of the tenants an index of its own."""
+    yield
+    await asyncio.to_thread(tune_index, database_urls.owner, threshold=1_000_000)
 
 
 async def test_every_large_tenant_gets_one_and_it_is_used(
