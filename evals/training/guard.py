@@ -4,11 +4,15 @@ Attacks are our own lessons and the training sides of the public files of attack
 messages of support and of intent sets, tickets, and requests that only look dangerous. Every set weighs as the square
 root of its size, attacks and harmless ones half each. The threshold is set on scores out of fold: the least at which
 at most LIMITS of everyday messages, of harmless public look-alikes and of our own harmless lessons are flagged.
+
+There are three sets of weights. Two are for English, with and without the local embedding, and learn from what is
+English. The third is for all other languages: it learns from everything, and its threshold is that of their lessons.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +24,14 @@ from evals import metrics
 from evals.cases import digest_of
 from evals.public import Public, side
 from kbs.minilm import Network
+from tools.classification import detect_language
 from tools.guardrails.check import nearness
-from tools.guardrails.learned import DIMENSIONS, SLOTS, WEIGHTS_FILE, slots_of
-from tools.guardrails.rules_file import RULES_FILE, load_rules
+from tools.guardrails.learned import ENGLISH, SLOTS, WEIGHTS_FILE, share_of, slots_of
+from tools.guardrails.rules_file import load_rules
 
-LESSONS_FILE = RULES_FILE.with_name("lessons.yaml")
+LESSONS = Path(__file__).with_name("lessons")
+COMMON = "common"
+"""The file of the lessons that are no language's own."""
 ATTACKS = ("cyberseceval_injection", "dan_family", "jailbreaks_in_the_wild", "system_prompt_extraction")
 LOOKALIKES = ("benign_cyber", "xstest")
 RULES = (
@@ -33,14 +40,19 @@ RULES = (
 )  # fmt: skip
 MOST = 3000
 """Texts of one set."""
-STRENGTH = 3.0
+STRENGTH = {"embedded": 3.0, "worded": 3.0, "foreign": 10.0}
 """C of the logistic regression."""
+FOREIGN_WEIGHTS = {"lessons": 2.0, "everyday": 5.0}
+"""Of the sets of one language, beside the others: those only lend it what is the same everywhere."""
+RARITY = 4.0
+"""Logarithm of the rarity that counts once."""
 FOLDS = 5
 LIMITS = {
-    "embedded": {"support": 0.005, "lookalike": 0.08, "lessons": 0.06},
-    "worded": {"support": 0.005, "lookalike": 0.05, "lessons": 0.015},
+    "embedded": {"support": 0.005, "everyday": 0.03, "lookalike": 0.1, "lessons": 0.1},
+    "worded": {"support": 0.005, "everyday": 0.02, "lookalike": 0.05, "lessons": 0.03},
+    "foreign": {"everyday": 0.01, "lessons": 0.1},
 }
-"""Shares of harmless texts, by kind, that may be flagged out of fold."""
+"""Shares of harmless texts, by kind, that may be flagged out of fold; `foreign` looks at other languages only."""
 Floats = NDArray[np.float64]
 
 
@@ -51,27 +63,54 @@ class Lessons:
     name: str
     kind: str
     texts: Sequence[str]
+    attack: bool = False
+    foreign: bool = False
+    """In one other language than English."""
 
-    @property
-    def attack(self) -> bool:
-        return self.kind == "attack"
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One of our own files of lessons."""
+
+    attack: Sequence[str]
+    """Frames filled."""
+    harmless: Sequence[str]
+    """Most of them look like attacks."""
+    everyday: Sequence[str]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self.attack, self.harmless, self.everyday)
 
 
-def read_lessons(path: Path = LESSONS_FILE) -> tuple[list[str], list[str]]:
-    """Our own attacks, frames filled, and our own harmless messages."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    filled = [frame["text"].format(text) for frame in content["frames"] for text in content[frame["fill"]]]
-    return [*content["attack"], *filled], content["harmless"]
+def taught(path: Path = WEIGHTS_FILE) -> frozenset[str]:
+    """First 16 hex digits of the digest (`digest_of`) of each text that the weights were made from."""
+    with np.load(path, allow_pickle=False) as file:
+        return frozenset(f"{int(digest):016x}" for digest in file["digests"])
+
+
+def lesson_files() -> list[str]:
+    """`common`, and the ISO 639-1 codes of the languages that have lessons of their own."""
+    return sorted(path.stem for path in LESSONS.glob("*.yaml"))
+
+
+def read_lessons(name: str = COMMON) -> Written:
+    content = yaml.safe_load((LESSONS / f"{name}.yaml").read_text(encoding="utf-8"))
+    frames = content.get("frames", ())
+    filled = [frame["text"].format(text) for frame in frames for text in content[frame["fill"]]]
+    return Written([*content["attack"], *filled], content["harmless"], content.get("everyday", ()))
 
 
 def training_sets(public: Public) -> Iterator[Lessons]:
     """Everything that is taught; of the public sets their training sides only."""
-    attacks, harmless = read_lessons()
-    yield Lessons(name="own attacks", kind="attack", texts=attacks)
-    yield Lessons(name="own harmless", kind="lessons", texts=harmless)
+    for file in lesson_files():
+        written = read_lessons(file)
+        foreign = file not in (COMMON, ENGLISH)
+        yield Lessons(name=f"{file} attacks", kind="lessons", texts=written.attack, attack=True, foreign=foreign)
+        yield Lessons(name=f"{file} harmless", kind="lessons", texts=written.harmless, foreign=foreign)
+        yield Lessons(name=f"{file} everyday", kind="everyday", texts=written.everyday, foreign=foreign)
     for name in ATTACKS:
         texts = [row.text for row in public.guard_messages.get(name, ())]
-        yield Lessons(name=name, kind="attack", texts=_train(texts))
+        yield Lessons(name=name, kind="attack", texts=_train(texts), attack=True)
     for name in LOOKALIKES:
         texts = [row.text for row in public.guard_messages.get(name, ()) if row.label == "safe"]
         yield Lessons(name=name, kind="lookalike", texts=_train(texts))
@@ -114,7 +153,8 @@ def _train(texts: Sequence[str]) -> list[str]:
 
 
 def matrix(texts: Sequence[str], vectors: NDArray[np.float32] | None):  # type: ignore[no-untyped-def]
-    """Rows of features as the guard makes them: vector, slots, rules."""
+    """Rows of features as the guard makes them: vector, slots, rules. Also what each slot was multiplied by: the fewer
+    texts have it, the more; its weight is to be multiplied by the same."""
     from scipy import sparse  # type: ignore[import-untyped]
 
     rules = load_rules()
@@ -124,39 +164,58 @@ def matrix(texts: Sequence[str], vectors: NDArray[np.float32] | None):  # type: 
         places = slots_of(text)
         rows += [row] * len(places)
         columns += places.tolist()
-        values += [1 / np.sqrt(len(places))] * len(places)
+        values += [share_of(len(places))] * len(places)
     slots = sparse.csr_matrix((values, (rows, columns)), shape=(len(texts), SLOTS))
-    parts = [slots, sparse.csr_matrix(near)]
-    return sparse.hstack([sparse.csr_matrix(vectors), *parts] if vectors is not None else parts).tocsr()
+    rarity = np.log((1 + len(texts)) / (1 + np.bincount(columns, minlength=SLOTS))) / RARITY
+    parts = [slots @ sparse.diags(rarity), sparse.csr_matrix(near)]
+    return sparse.hstack([sparse.csr_matrix(vectors), *parts] if vectors is not None else parts).tocsr(), rarity
 
 
-def fit(features, lessons: Sequence[Lessons], owner: NDArray[np.int64], rows: NDArray[np.bool_]):  # type: ignore[no-untyped-def]
+def english(sets: Sequence[Lessons]) -> list[Lessons]:
+    """Of each set what is in English, as the guard tells it; lessons of other languages are left out whole."""
+    kept = (
+        replace(each, texts=[text for text in each.texts if detect_language(text) == ENGLISH])
+        for each in sets if not each.foreign
+    )  # fmt: skip
+    return [each for each in kept if each.texts]
+
+
+def fit(features, lessons: Sequence[Lessons], owner: NDArray[np.int64], rows: NDArray[np.bool_], strength: float):  # type: ignore[no-untyped-def]
     """Logistic regression on some of the rows."""
     from sklearn.linear_model import LogisticRegression
 
     attack = np.array([lessons[n].attack for n in owner[rows]], dtype=float)
     sizes = np.bincount(owner[rows], minlength=len(lessons))
-    weights = 1 / np.sqrt(sizes[owner[rows]])
+    weights = np.array([FOREIGN_WEIGHTS[each.kind] if each.foreign else 1.0 for each in lessons])[owner[rows]]
+    weights /= np.sqrt(sizes[owner[rows]])
     for truth in (0.0, 1.0):
         weights[attack == truth] *= 0.5 * len(attack) / weights[attack == truth].sum()
-    return LogisticRegression(C=STRENGTH, max_iter=1000).fit(features[rows], attack, sample_weight=weights)
+    return LogisticRegression(C=strength, max_iter=2000).fit(features[rows], attack, sample_weight=weights)
 
 
-def weights_of(features, lessons: Sequence[Lessons], owner: NDArray[np.int64], folds: NDArray[np.int64],  # type: ignore[no-untyped-def]
-               dimensions: int, limits: dict[str, float]) -> dict[str, Floats]:  # fmt: skip
+def weights_of(name: str, lessons: Sequence[Lessons], vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, Floats]:
     """One set of weights with its threshold; prints what was seen out of fold."""
+    texts = [text for each in lessons for text in each.texts]
+    owner = np.repeat(np.arange(len(lessons)), [len(each.texts) for each in lessons])
+    folds = np.array([int(digest_of(text)[8:14], 16) % FOLDS for text in texts])
+    features, rarity = matrix(texts, np.array([vectors[text] for text in texts]) if name == "embedded" else None)
     scores = np.zeros(len(owner))
     for fold in range(FOLDS):
-        scores[folds == fold] = fit(features, lessons, owner, folds != fold).decision_function(features[folds == fold])
-    kind = np.array([lessons[n].kind for n in owner])
-    threshold = max(metrics.threshold_at(scores[kind == name], rate) for name, rate in limits.items())
+        taught = fit(features, lessons, owner, folds != fold, STRENGTH[name])
+        scores[folds == fold] = taught.decision_function(features[folds == fold])
+    foreign = name == "foreign"
+    harmless = np.array(["" if each.attack or each.foreign != foreign else each.kind for each in lessons])[owner]
+    threshold = max(
+        metrics.threshold_at(scores[harmless == kind].tolist(), rate) for kind, rate in LIMITS[name].items()
+    )
     for number, each in enumerate(lessons):
         flagged = np.mean(scores[owner == number] >= threshold)
-        print(f"{each.name:28} {each.kind:10} {len(each.texts):6} flagged {flagged:.3f}")  # noqa: T201
-    model = fit(features, lessons, owner, np.ones(len(owner), dtype=bool))
+        print(f"{name:9} {each.name:28} {each.kind:10} {len(each.texts):6} flagged {flagged:.3f}")  # noqa: T201
+    model = fit(features, lessons, owner, np.ones(len(owner), dtype=bool), STRENGTH[name])
     weights = model.coef_[0]
+    dimensions = len(weights) - SLOTS - len(RULES)
     return {
-        "vector": weights[:dimensions], "slots": weights[dimensions : dimensions + SLOTS],
+        "vector": weights[:dimensions], "slots": weights[dimensions : dimensions + SLOTS] * rarity,
         "rules": weights[dimensions + SLOTS :], "numbers": np.array([model.intercept_[0], threshold]),
     }  # fmt: skip
 
@@ -166,20 +225,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=WEIGHTS_FILE)
     options = parser.parse_args()
-    lessons = [each for each in training_sets(Public(options.data)) if each.texts]
-    texts = [text for each in lessons for text in each.texts]
-    owner = np.repeat(np.arange(len(lessons)), [len(each.texts) for each in lessons])
-    folds = np.array([int(digest_of(text)[8:14], 16) % FOLDS for text in texts])
+    everything = [each for each in training_sets(Public(options.data)) if each.texts]
+    in_english = english(everything)
+    texts = list(dict.fromkeys(text for each in in_english for text in each.texts))
     network = Network(Path(get_model_path()))
-    vectors = np.concatenate([network.embed(texts[start : start + 256]) for start in range(0, len(texts), 256)])
+    embedded = np.concatenate([network.embed(texts[start : start + 256]) for start in range(0, len(texts), 256)])
+    vectors: dict[str, NDArray[np.float32]] = dict(zip(texts, embedded, strict=True))
     saved: dict[str, NDArray[np.generic]] = {"rules": np.array(RULES)}
-    for name, given in (("embedded", vectors), ("worded", None)):
-        found = weights_of(
-            matrix(texts, given), lessons, owner, folds, DIMENSIONS if given is not None else 0, LIMITS[name]
-        )
+    for name, lessons in (("embedded", in_english), ("worded", in_english), ("foreign", everything)):
+        found = weights_of(name, lessons, vectors)
         half = {part: values.astype(np.float16 if part != "numbers" else np.float32) for part, values in found.items()}
         saved |= {f"{name}_{part}": values for part, values in half.items()}
-    digests = sorted({int(digest_of(text)[:16], 16) for text in texts})
+    digests = sorted({int(digest_of(text)[:16], 16) for each in everything for text in each.texts})
     np.savez_compressed(options.out, **saved, digests=np.array(digests, dtype=np.uint64))  # type: ignore[arg-type]
 
 

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from evals.cases import digest_of
 from evals.cases import own as own_cases
 from evals.public import Public, side
 from evals.suites import SUITES
-from evals.training.guard import ATTACKS, LOOKALIKES, read_lessons
+from evals.training.guard import ATTACKS, LOOKALIKES, lesson_files, read_lessons, taught
 from tools.classification.severity import severity_examples
-from tools.guardrails.learned import load_learned
 from tools.guardrails.rules_file import RULES_FILE
 from tools.intents import INTENTS_FILE, load_packs
 
@@ -52,13 +50,13 @@ def evaluated() -> set[str]:
 class TestWhatWasTaught:
     def test_the_guard_saw_nothing_that_it_is_tested_on(self) -> None:
         everyday = {short(text) for text in _everyday()} if DATA else set()
-        assert load_learned().digests & (evaluated() - everyday) == set()
+        assert taught() & (evaluated() - everyday) == set()
 
     def test_the_guard_saw_only_training_sides_and_our_lessons(self) -> None:
-        learned = load_learned()
-        lessons = {short(text) for texts in read_lessons() for text in texts}
-        assert lessons <= learned.digests
-        outside = [digest for digest in learned.digests - lessons if int(digest[:8], 16) % 5 == 0]
+        learned = taught()
+        lessons = {short(text) for file in lesson_files() for text in read_lessons(file)}
+        assert lessons <= learned
+        outside = [digest for digest in learned - lessons if int(digest[:8], 16) % 5 == 0]
         # Out-of-scope queries of a set that has a training side of its own are not split again.
         assert len(outside) <= 150
 
@@ -68,7 +66,7 @@ class TestWhatWasTaught:
         for name in (*ATTACKS, *LOOKALIKES):
             rows = [row.text for row in public.guard_messages[name] if side(row.text) == "test"]
             assert rows
-            assert {short(text) for text in rows} & load_learned().digests == set()
+            assert {short(text) for text in rows} & taught() == set()
 
     def test_no_case_is_an_example_of_an_intent_or_a_severity(self) -> None:
         examples = {
@@ -77,7 +75,7 @@ class TestWhatWasTaught:
         assert (examples | {short(example.text) for example in severity_examples()}) & evaluated() == set()
 
     def test_no_case_is_a_lesson(self) -> None:
-        assert {short(text) for texts in read_lessons() for text in texts} & evaluated() == set()
+        assert {short(text) for file in lesson_files() for text in read_lessons(file)} & evaluated() == set()
 
     def test_no_long_case_stands_in_a_prompt_a_rule_or_an_article(self) -> None:
         files = [RULES_FILE, INTENTS_FILE, *sorted((ROOT / "agent").rglob("*.yaml")), ROOT / "agent" / "prompting.py"]
@@ -105,6 +103,6 @@ def _sentences(text: str) -> Iterator[str]:
         yield from re.split(r"(?<=[.!?])\s+", line.strip())
 
 
-def test_lessons_are_strings() -> None:
-    content = yaml.safe_load(RULES_FILE.with_name("lessons.yaml").read_text("utf-8"))
-    assert all(isinstance(text, str) for name in ("attack", "harmless", "goal") for text in content[name])
+@pytest.mark.parametrize("file", lesson_files())
+def test_lessons_are_strings(file: str) -> None:
+    assert all(isinstance(text, str) and text.strip() for text in read_lessons(file))

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tools.classification.language import detect_language
 from tools.guardrails.disguises import spellings, views
 from tools.guardrails.features import features
-from tools.guardrails.learned import Vector, load_learned
+from tools.guardrails.learned import ENGLISH, Vector, load_learned
 from tools.guardrails.rules import Action, GuardRules, Rule
 from tools.guardrails.rules_file import load_rules
 from tools.phrases import PhraseBook, Reading, tokenize
@@ -21,6 +22,12 @@ LEARNED = "resembles-manipulation"
 LEARNED_REASON = (
     "I can't change how I work or share my instructions. I am glad to help with a question about your service."
 )
+
+PHRASED = "injection"
+"""Name of the rule that knows attempts at manipulation by their phrases."""
+DOUBT = 0.1
+"""Likeness to manipulation below which such a phrase does not count in other languages than English. The rule knows few
+exceptions of theirs, and `ignorar as regras do .htaccess` is an everyday wish."""
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +61,8 @@ def check_message(
         role = role if role in STAFF else "customer"
         applicable = [rule for rule in rules.messages if rule.applies_to(role, audiences)]
         verdict, near = _judge(text, applicable, rules.message_book)
+        if verdict.rule == PHRASED and detect_language(text) != ENGLISH and _likeness(text, vector, near) < DOUBT:
+            verdict = ALLOWED
         return verdict if verdict.action != "allow" else _compare(text, vector, verdict, near)
     except Exception:
         log.exception("guard check of a message failed")
@@ -84,10 +93,14 @@ def nearness(text: str, rules: GuardRules, names: Collection[str]) -> dict[str, 
 
 def _compare(text: str, vector: Vector | None, verdict: Verdict, near: Mapping[str, float]) -> Verdict:
     """An allowed message, in the light of what was learned."""
-    likeness = round(load_learned().score(text, vector, near), 4)
+    likeness = _likeness(text, vector, near)
     if likeness < 0.5:
         return replace(verdict, score=likeness)
     return Verdict(action="refuse", category="injection", reason=LEARNED_REASON, rule=LEARNED, score=likeness)
+
+
+def _likeness(text: str, vector: Vector | None, near: Mapping[str, float]) -> float:
+    return round(load_learned().score(text, vector, near), 4)
 
 
 def _read(text: str, book: PhraseBook) -> list[Reading]:

@@ -2,9 +2,10 @@
 
 One weighted sum over three views of a message: its local embedding, its words, pairs of words, pieces of words and what
 words mean in nine languages (in hashed slots, so that any script works), and how near each rule came to firing.
-Weights are made by `python -m evals.training.guard` from `lessons.yaml` and the training sides of public sets, and
-nothing else; they are small, and the same data give the same file. Where there is no local embedding a second set of
-weights does without.
+Weights are made by `python -m evals.training.guard` from `evals/training/lessons` and the training sides of public sets,
+and nothing else; they are small, and the same data give the same file. A second set of weights does without an
+embedding where there is no local one. A third set, without it too, is for all languages but English: the local embedder
+reads English, and its vectors of other languages were measured to do harm.
 """
 
 import logging
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.errors import HelpdeskError, Misconfigured
+from tools.classification.language import detect_language
 from tools.guardrails.concepts import concept_grams
 from tools.phrases import fold
 
@@ -29,13 +31,19 @@ WEIGHTS_FILE = Path(__file__).with_name("learned.npz")
 LOCAL = "minilm"
 """Beginning of the id of the embedder whose vectors the weights are for."""
 DIMENSIONS = 384
-SLOTS = 1 << 14
+ENGLISH = "en"
+SLOTS = 1 << 16
 MOST_WORDS = 400
 """Of a message; what stands further on is left to the rules."""
-PIECES = (3, 4)
+PIECES = (3, 4, 5)
+UNSPACED_PIECES = (1, 2, 3)
+"""Where words are not written apart."""
+RESERVE = 150
+"""Slots by which each message counts as longer than it is: a few words say little either way."""
 
 log = logging.getLogger(__name__)
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 Vector = NDArray[np.float32]
 
 
@@ -61,7 +69,7 @@ class Weights:
     def score(self, text: str, vector: Vector | None, rules: Mapping[str, float]) -> float:
         """Between 0 and 1, where 0.5 is the threshold. `rules`: how near each came, 1 where it fires."""
         places = slots_of(text)
-        total = self.bias + (float(self.slots[places].sum()) / math.sqrt(len(places)) if len(places) else 0.0)
+        total = self.bias + float(self.slots[places].sum()) * share_of(len(places))
         total += sum(weight * min(1.0, rules.get(name, 0.0)) for name, weight in self.rules.items())
         if self.vector is not None:
             assert vector is not None  # `Learned.score` chooses the weights by it
@@ -71,18 +79,19 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """Both sets of weights, and the digests of what they were made from."""
+    """All sets of weights."""
 
     embedded: Weights
     worded: Weights
-    digests: frozenset[str]
-    """First 16 hex digits of the sha256 of each text of the training, as `evals.cases.digest_of` makes it."""
+    foreign: Weights
 
     @property
     def rules(self) -> Sequence[str]:
         return list(self.embedded.rules)
 
     def score(self, text: str, vector: Vector | None, rules: Mapping[str, float]) -> float:
+        if detect_language(text) != ENGLISH:
+            return self.foreign.score(text, None, rules)
         if vector is not None and vector.shape == (DIMENSIONS,):
             return self.embedded.score(text, vector, rules)
         return self.worded.score(text, None, rules)
@@ -108,7 +117,7 @@ def load_learned(path: Path = WEIGHTS_FILE) -> Learned:
             names = [str(name) for name in file["rules"]]
             return Learned(
                 embedded=_weights(file, "embedded", names), worded=_weights(file, "worded", names),
-                digests=frozenset(f"{int(digest):016x}" for digest in file["digests"]),
+                foreign=_weights(file, "foreign", names),
             )  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
         raise Misconfigured(f"weights of the guard {path}: {error}") from error
@@ -117,6 +126,11 @@ def load_learned(path: Path = WEIGHTS_FILE) -> Learned:
 def slots_of(text: str) -> NDArray[np.int64]:
     """The slots that a text's words, pairs and pieces fall into, each once."""
     return np.fromiter({zlib.crc32(gram.encode(errors="replace")) % SLOTS for gram in _grams(text)}, dtype=np.int64)
+
+
+def share_of(slots: int) -> float:
+    """What each slot counts of a text that has so many."""
+    return 1 / math.sqrt(slots + RESERVE)
 
 
 def _weights(file: Any, name: str, rules: Sequence[str]) -> Weights:
@@ -136,5 +150,5 @@ def _grams(text: str) -> Iterator[str]:
     yield from concept_grams(text)
     for word in set(words):
         framed = f"<{word[:60]}>"
-        for size in PIECES:
+        for size in UNSPACED_PIECES if _UNSPACED.search(word) else PIECES:
             yield from (f"c{framed[start : start + size]}" for start in range(len(framed) - size + 1))
