@@ -25,7 +25,7 @@ LEARNED_REASON = (
 
 PHRASED = "injection"
 """Name of the rule that knows attempts at manipulation by their phrases."""
-DOUBT = 0.1
+DOUBT = 0.2
 """Likeness to manipulation below which such a phrase does not count in other languages than English. The rule knows few
 exceptions of theirs, and `ignorar as regras do .htaccess` is an everyday wish."""
 
