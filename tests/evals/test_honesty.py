@@ -7,6 +7,7 @@ where `EVAL_DATA` names their folder their cases are looked for too.
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def own_texts() -> Iterator[str]:
             yield from (turn if isinstance(turn, str) else turn["say"] for turn in turns)
 
 
+@cache
 def evaluated() -> set[str]:
     """Digests of every text that is evaluated on."""
     found = {short(text) for text in own_texts() if len(text.split()) > 1}  # "thanks!" is everybody's
