@@ -5,6 +5,7 @@ a failure nobody asks until a ping beside the work was answered: one call waits 
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 COMMAND_S = 0.1
 PAUSE_S = 1.0
+MOST_KEPT = 2000
+"""Values that the in-process substitute holds, of some 8 KB each."""
 
 
 class Redis:
@@ -28,6 +31,8 @@ class Redis:
     def __init__(self, client: Any, *, real: bool) -> None:
         self.client, self.real = client, real
         self._knocking: asyncio.Task[None] | None = None
+        self._kept: OrderedDict[str, None] = OrderedDict()
+        """What the substitute holds, oldest first: it drops what has expired only when somebody asks for it."""
 
     @property
     def available(self) -> bool:
@@ -66,6 +71,7 @@ class Redis:
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         await self.ask(self.client.set(key, value, px=int(ttl_s * 1000)), None)
+        await self._make_room([key])
 
     async def get_many(self, keys: list[str]) -> list[bytes | None]:
         return await self.ask(self.client.mget(keys), [None] * len(keys)) if keys else []
@@ -75,6 +81,18 @@ class Redis:
         for key, value in values.items():
             pipe.set(key, value, px=int(ttl_s * 1000))
         await self.ask(pipe.execute(), [])
+        await self._make_room(list(values))
+
+    async def _make_room(self, written: list[str]) -> None:
+        """A real Redis has its own limit of memory."""
+        if self.real:
+            return
+        for key in written:
+            self._kept[key] = None
+            self._kept.move_to_end(key)
+        oldest = [self._kept.popitem(last=False)[0] for _ in range(len(self._kept) - MOST_KEPT)]
+        if oldest:
+            await self.ask(self.client.delete(*oldest), 0)
 
 
 @asynccontextmanager
