@@ -21,7 +21,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 COMMAND_S = 0.1
 PAUSE_S = 1.0
-MOST_KEPT = 2000
+MOST_KEPT = 1000
 """Values that the in-process substitute holds, of some 8 KB each."""
 
 
