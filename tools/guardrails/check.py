@@ -28,6 +28,8 @@ PHRASED = "injection"
 DOUBT = 0.2
 """Likeness to manipulation below which such a phrase does not count in other languages than English. The rule knows few
 exceptions of theirs, and `ignorar as regras do .htaccess` is an everyday wish."""
+DOUBTED_CHARACTERS = 200
+"""Of longer messages a phrase always counts: who hides one in much harmless text makes the whole look harmless."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ def check_message(
         role = role if role in STAFF else "customer"
         applicable = [rule for rule in rules.messages if rule.applies_to(role, audiences)]
         verdict, near = _judge(text, applicable, rules.message_book)
-        if verdict.rule == PHRASED and detect_language(text) != ENGLISH and _likeness(text, vector, near) < DOUBT:
+        if verdict.rule == PHRASED and _is_doubtful(text, near):
             verdict = ALLOWED
         return verdict if verdict.action != "allow" else _compare(text, vector, verdict, near)
     except Exception:
@@ -97,6 +99,10 @@ def _compare(text: str, vector: Vector | None, verdict: Verdict, near: Mapping[s
     if likeness < 0.5:
         return replace(verdict, score=likeness)
     return Verdict(action="refuse", category="injection", reason=LEARNED_REASON, rule=LEARNED, score=likeness)
+
+
+def _is_doubtful(text: str, near: Mapping[str, float]) -> bool:
+    return len(text) <= DOUBTED_CHARACTERS and detect_language(text) != ENGLISH and _likeness(text, None, near) < DOUBT
 
 
 def _likeness(text: str, vector: Vector | None, near: Mapping[str, float]) -> float:
