@@ -25,7 +25,7 @@ LANGUAGES = {
     "own-languages": "guard_languages", "own-fresh": "guard_fresh", BLIND: "guard_blind", DAILY: "guard_everyday",
 }  # fmt: skip
 """Sets in other languages, by file. All but the first are only measured on: who wrote them saw neither rules nor lessons,
-and nothing was changed for them."""
+and no rule or lesson was written for them."""
 MOST_SUPPORT = 1000
 """Messages of one public set of everyday ones."""
 LEARNED_FROM = ("cyberseceval_injection", "dan_family", "jailbreaks_in_the_wild", "system_prompt_extraction",

@@ -97,6 +97,7 @@ def lesson_files() -> list[str]:
 
 @cache
 def read_lessons(name: str = COMMON) -> Written:
+    """What one of `lesson_files` holds."""
     content = read_yaml(LESSONS / f"{name}.yaml")
     frames = content.get("frames", ())
     filled = [frame["text"].format(text) for frame in frames for text in content[frame["fill"]]]
