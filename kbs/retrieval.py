@@ -116,27 +116,26 @@ class Retriever:
             scope, vector=vector, text=None if mode == "dense" else query, k=min(MAX_K, max(POOL, 4 * k))
         )
         clock.mark("candidates")
-        passages = self._ranked(candidates, query, vector, options, k)
+        cosines = _cosines(candidates, vector)
+        passages = self._ranked(candidates, cosines, query, options, k)
         clock.mark("rank")
         return Retrieved(
-            passages=tuple(passages), vector=vector, similarities=_similarities(candidates, vector),
+            passages=tuple(passages), vector=vector, similarities=_similarities(candidates, cosines),
             timings_ms=clock.marks,
         )  # fmt: skip
 
     def _ranked(
         self,
         candidates: Sequence[Candidate],
+        cosines: Sequence[float] | None,
         query: str,
-        vector: Vectors | None,
         options: RetrievalOptions,
         k: int,
     ) -> list[Passage]:
         if not candidates:
             return []
-        vectors = np.stack([each.vector for each in candidates])
-        cosines = np.zeros(len(candidates)) if vector is None else np.clip(vectors @ vector, 0.0, 1.0)
         fused = fuse(
-            {} if vector is None else dict(enumerate(cosines.tolist())),
+            {} if cosines is None else dict(enumerate(cosines)),
             {n: each.lexical for n, each in enumerate(candidates)},
             self._lexical_weight(query, options),
         )
@@ -145,13 +144,13 @@ class Retriever:
             by_source.setdefault(each.passage.source, {})[n] = fused[n]
         passages, position = [], {}
         for n, score in merge(by_source, options.weights):
-            passage = replace(candidates[n].passage, similarity=float(cosines[n]), score=score)
+            passage = replace(candidates[n].passage, similarity=cosines[n] if cosines else 0.0, score=score)
             position[passage.source, passage.id] = n
             passages.append(passage)
         chosen = spread(passages, k)
-        if options.rerank and vector is not None:
+        if options.rerank and cosines is not None:
             return rerank(chosen, lambda passage: passage.similarity, threshold=options.threshold)[:k]
-        rows = vectors[[position[passage.source, passage.id] for passage in chosen]]
+        rows = np.stack([candidates[position[passage.source, passage.id]].vector for passage in chosen])
         return [chosen[n] for n in mmr([passage.score for passage in chosen], rows, k, options.diversity)]
 
     def _lexical_weight(self, query: str, options: RetrievalOptions) -> float:
@@ -166,13 +165,21 @@ def _mostly_foreign(text: str) -> bool:
     return sum(char > "\u024f" for char in letters) * 2 > len(letters)
 
 
-def _similarities(candidates: Sequence[Candidate], vector: Vectors | None) -> Mapping[Source, tuple[float, ...]]:
-    """The five best raw cosines of each source, clipped to [0, 1], best first: what confidence is made of."""
+def _cosines(candidates: Sequence[Candidate], vector: Vectors | None) -> list[float] | None:
+    """Of each candidate with the question, clipped to [0, 1]; None where the question has no vector."""
+    if vector is None or not candidates:
+        return None
+    found: list[float] = np.clip(np.stack([each.vector for each in candidates]) @ vector, 0.0, 1.0).tolist()
+    return found
+
+
+def _similarities(
+    candidates: Sequence[Candidate], cosines: Sequence[float] | None
+) -> Mapping[Source, tuple[float, ...]]:
+    """The five best raw cosines of each source, best first: what confidence is made of."""
     found: dict[Source, list[float]] = {}
-    if vector is not None:
-        for each in candidates:
-            cosine = min(max(float(each.vector @ vector), 0.0), 1.0)
-            found.setdefault(each.passage.source, []).append(cosine)
+    for each, cosine in zip(candidates, cosines or (), strict=False):
+        found.setdefault(each.passage.source, []).append(cosine)
     return {source: tuple(sorted(values, reverse=True)[:5]) for source, values in found.items()}
 
 

@@ -54,13 +54,11 @@ class TestAsking:
         await chat.open()
         await chat.say("hello")
         await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
-        heard = [name for name, _ in await chat.page.evaluate("window.heard")]
-        assert heard[:2] == ["ready", "opened"]
-        assert "message" in heard
+        assert (await chat.heard("message"))[:2] == ["ready", "opened"]
         assert await chat.page.evaluate("document.querySelectorAll('script').length") == 2
         await chat.find("[aria-label='Close the chat']").click()
         await chat.find(".launcher").wait_for()
-        assert (await chat.page.evaluate("window.heard"))[-1][0] == "closed"
+        assert (await chat.heard("closed"))[-1] == "closed"
         box = await chat.page.locator("iframe").bounding_box()
         assert box is not None
         assert box["width"] <= 100
