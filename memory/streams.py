@@ -29,6 +29,9 @@ PAGE = 500
 POLL_S = 20.0
 """How long a watcher trusts silence while notifications work; without them `BLIND_POLL_S` holds."""
 BLIND_POLL_S = 1.0
+AFTERWARDS_S = 0.02
+"""A row's notification comes a moment before this process hands its watchers what it wrote itself; to look at the rows
+for that would be two messages to Postgres in every turn."""
 RECONNECT_S = 1.0
 """How long to wait with the next attempt to hear from other processes."""
 
@@ -169,6 +172,14 @@ class Streams:
         ]
         return state, events
 
+    def _heard(self, notice: str) -> None:
+        """Raises ValueError for a notification that is none of ours."""
+        session, _, n = notice.partition(":")
+        session_id = UUID(session)
+        if session_id in self._inboxes:
+            row = Event(session_id=session_id, type=WAKE, n=int(n))
+            asyncio.get_running_loop().call_later(AFTERWARDS_S, self.deliver, row)
+
     async def listen(self) -> None:
         """Hear from other processes for as long as this task lives; a lost connection is opened again."""
         while True:
@@ -179,8 +190,7 @@ class Streams:
                     self.wake()
                     async for notice in connection.notifies():
                         with suppress(ValueError):
-                            session_id, _, n = notice.payload.partition(":")
-                            self.deliver(Event(session_id=UUID(session_id), type=WAKE, n=int(n)))
+                            self._heard(notice.payload)
             except Exception as error:  # whatever it was: without this task every watcher would be blind
                 log.warning("event notifications lost", error=type(error).__name__)
             finally:

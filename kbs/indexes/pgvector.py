@@ -6,10 +6,13 @@ that walks through other tenants' neighbours finds few of its own.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+import orjson
 from psycopg import sql
 from psycopg.rows import DictRow
 
@@ -65,35 +68,12 @@ class PgvectorIndex:
             values["vector"] = vector_text(vector)
         if text:
             values |= lexical_values(text)
-        statement = self._statement(scope, dense=vector is not None, lexical=bool(text), k=k)
+        statement = search_statement(scope, self.dimensions, dense=vector is not None, lexical=bool(text), k=k)
         wide = _WIDE.format(width=max(k, SEARCH_WIDTH))
         async with self._database.connection(scope.tenant_id, settings=wide) as connection:
             cursor = await connection.execute(statement, values, binary=True)
             rows = await cursor.fetchall()
         return tuple(candidate(row, parse_vector(row["vector"])) for row in rows)
-
-    def _statement(self, scope: Scope, *, dense: bool, lexical: bool, k: int) -> sql.Composed:
-        steps, halves = [], []
-        if lexical:
-            steps.append(lexical_steps(scope, k))
-            halves.append(sql.SQL("select id, kb, score from lexical"))
-        if dense:
-            steps.append(sql.SQL("dense as materialized ({})").format(self._nearest(scope, k)))
-            halves.append(sql.SQL("select id, kb, 0::float8 as score from dense"))
-        rows = looked_up(
-            scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, halfvec_send(e.embedding) as vector",
-            join=sql.SQL("join {} e on e.tenant_id = p.tenant_id and e.passage_id = p.id").format(self._table),
-        )  # fmt: skip
-        return sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])
-
-    def _nearest(self, scope: Scope, k: int) -> sql.Composed:
-        return sql.SQL(" union all ").join(
-            _DENSE.format(
-                kb=sql.Literal(source.value), table=self._table, where=allowed(scope, source),
-                vector_type=sql.SQL(f"halfvec({self.dimensions})"), k=sql.Literal(k),
-            )
-            for source in sources_of(scope)
-        )  # fmt: skip
 
     async def vectors(self, tenant_id: UUID, kind: Kind, ref: str) -> dict[tuple[str, str, str], Vectors]:
         async with self._database.connection(tenant_id) as connection:
@@ -148,6 +128,40 @@ class PgvectorIndex:
         await clear_rows(connection, tenant_id)
 
 
+def search_statement(scope: Scope, dimensions: int, *, dense: bool, lexical: bool, k: int) -> bytes:
+    """What finds the candidates of a scope; its values are `scope_values`, `lexical_values` and `vector`."""
+    audience = None if scope.audience is None else frozenset[str]()
+    shape = replace(scope, collections=("any",) if scope.collections else (), audience=audience)
+    return _statement(shape, dimensions, dense, lexical, k)
+
+
+@lru_cache(maxsize=256)  # to put it together costs more than to send it
+def _statement(scope: Scope, dimensions: int, dense: bool, lexical: bool, k: int) -> bytes:
+    table = embeddings_table(dimensions)
+    steps, halves = [], []
+    if lexical:
+        steps.append(lexical_steps(scope, k))
+        halves.append(sql.SQL("select id, kb, score from lexical"))
+    if dense:
+        steps.append(sql.SQL("dense as materialized ({})").format(_nearest(scope, table, dimensions, k)))
+        halves.append(sql.SQL("select id, kb, 0::float8 as score from dense"))
+    rows = looked_up(
+        scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, halfvec_send(e.embedding) as vector",
+        join=sql.SQL("join {} e on e.tenant_id = p.tenant_id and e.passage_id = p.id").format(table),
+    )  # fmt: skip
+    return (sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])).as_bytes()
+
+
+def _nearest(scope: Scope, table: sql.Identifier, dimensions: int, k: int) -> sql.Composed:
+    return sql.SQL(" union all ").join(
+        _DENSE.format(
+            kb=sql.Literal(source.value), table=table, where=allowed(scope, source),
+            vector_type=sql.SQL(f"halfvec({dimensions})"), k=sql.Literal(k),
+        )
+        for source in sources_of(scope)
+    )  # fmt: skip
+
+
 def embeddings_table(dimensions: int) -> sql.Identifier:
     if dimensions not in DIMENSIONS:
         known = " or ".join(map(str, DIMENSIONS))
@@ -165,8 +179,8 @@ def candidate(row: DictRow, vector: Vectors) -> Candidate:
 
 
 def vector_text(vector: Vectors) -> str:
-    """pgvector's input form; `repr` of the widened numbers, so that reading it gives the same 32 bits."""
-    return str(vector.tolist())
+    """pgvector's input form; each number with as many digits as give the same 32 bits again."""
+    return orjson.dumps(np.ascontiguousarray(vector, np.float32), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def parse_vector(value: Any) -> Vectors:

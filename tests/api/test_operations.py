@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from api import limits
 from memory.database import Database
 from memory.errors import TooMany
 from memory.tenancy import Role
@@ -112,6 +113,24 @@ class TestLimits:
         assert caught.value.retry_after
         assert 0 < caught.value.retry_after <= 61
         await limiter.check("test", "another caller", 5)
+
+    async def test_counters_that_expired_go_without_being_looked_for_at_each_request(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        counters = limits.Counters()
+        await counters.incr("one", expiry=0.01)
+        sweep = counters.timer
+        assert sweep is not None
+        await sweep
+        await asyncio.sleep(0.02)
+        await counters.incr("two", expiry=60)
+        assert counters.timer is sweep
+        assert "one" in counters.storage
+        monkeypatch.setattr(limits, "SWEEP_S", 0.0)
+        await counters.incr("two", expiry=60)
+        assert counters.timer not in (None, sweep)
+        await asyncio.sleep(0.01)
+        assert dict(counters.storage) == {"two": 2}
 
     async def test_a_server_is_limited_per_conversation(
         self, product: Product, monkeypatch: pytest.MonkeyPatch

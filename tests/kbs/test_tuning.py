@@ -8,7 +8,7 @@ import psycopg
 import pytest_asyncio
 
 from kbs.index import Scope
-from kbs.indexes.pgvector import PgvectorIndex, vector_text
+from kbs.indexes.pgvector import PgvectorIndex, search_statement, vector_text
 from kbs.indexes.rows import scope_values
 from kbs.indexes.tuning import Tuned, tune_index
 from kbs.passages import Source
@@ -78,6 +78,6 @@ async def plan_of(database: Database, index: PgvectorIndex, made: World) -> str:
     values = scope_values(scope, EMBEDDER) | {"vector": vector_text(made.questions[0][1])}
     async with database.connection(scope.tenant_id) as connection:
         await connection.execute("set local enable_sort = off")
-        statement = index._statement(scope, dense=True, lexical=False, k=10)
-        cursor = await connection.execute(psycopg.sql.SQL("explain ") + statement, values)
+        statement = search_statement(scope, index.dimensions, dense=True, lexical=False, k=10)
+        cursor = await connection.execute(b"explain " + statement, values)
         return "\n".join(str(row["QUERY PLAN"]) for row in await cursor.fetchall())
