@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from agent.answering import Wording, sources
 from agent.state import GraphContext, Tokens, TurnState
 from memory.events import Journal
@@ -51,18 +53,23 @@ def inputs(state: TurnState, context: GraphContext) -> dict[str, Any]:
 
 
 async def keep_references(entry: Journal, message_id: UUID, answer: Wording) -> None:
-    for rank, passage in enumerate(answer.cited, 1):
-        await entry.connection.execute(
-            REFERENCE,
-            (
-                new_id(), entry.tenant_id, message_id, passage.article_id, passage.ref, passage.title, passage.version,
-                passage.digest, passage.text, rank, passage.score, passage.origin,
-            ),
-        )  # fmt: skip
+    """What the answer cites, as it read then."""
+    if not answer.cited:
+        return
+    rows = [
+        {
+            "id": new_id(), "tenant_id": entry.tenant_id, "message_id": message_id, "article_id": passage.article_id,
+            "ref": passage.ref, "title": passage.title, "version": passage.version, "passage_digest": passage.digest,
+            "quoted": passage.text, "rank": rank, "score": passage.score, "source": passage.origin,
+        }
+        for rank, passage in enumerate(answer.cited, 1)
+    ]  # fmt: skip
+    await entry.connection.execute(REFERENCES, (Jsonb(rows),))
 
 
-REFERENCE = """
+REFERENCES = """
 insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
                            score, source)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+select id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank, score, source
+from jsonb_populate_recordset(null::kb_references, %s)
 """
