@@ -27,8 +27,8 @@ Vectors = NDArray[np.float32]
 Question = tuple[str, asyncio.Future[Vectors]]
 """A text, and where its vector is awaited."""
 
-MEMORY_BYTES = 32 * 2**20
-"""Of vectors kept in the process: about 21,000 of MiniLM's, 5,000 of 1536 dimensions."""
+MEMORY_BYTES = 8 * 2**20
+"""Of vectors kept in the process: some 5,000 of MiniLM's, 1,300 of 1536 dimensions; Redis keeps more."""
 CACHE_TTL_S = 30 * 24 * 3600
 CACHE_PATIENCE_S = 0.25
 CACHE_SLICE = 256

@@ -38,7 +38,7 @@ def mapped_languages(folder: Path) -> Mapped:
     with np.load(unpacked / REST, allow_pickle=False) as rest:
         identifier = LanguageIdentifier(
             np.frombuffer(scores, np.float16).reshape(-1, len(rest["prior"])), rest["prior"], rest["codes"].tolist(),
-            memoryview(moves).cast("I"), memoryview(rest["output"]), norm_probs=True, tk_row=rest["row"].tolist(),
+            memoryview(moves).cast("I"), memoryview(rest["output"]), norm_probs=True, tk_row=memoryview(rest["row"]),
         )  # fmt: skip
     return Mapped(identifier=identifier, scores=scores)
 

@@ -8,9 +8,11 @@ import snowballstemmer
 
 _NAMES = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
 _stemming = Lock()
+WORDS_KEPT = 16_384
+"""More than a knowledge base has; each takes a quarter of a kilobyte, and codes and typing errors never end."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=WORDS_KEPT)
 def stemmed(word: str, language: str) -> str:
     """The stem of a lower-case word; the word itself in a language that has no stemmer here."""
     if language not in _NAMES:

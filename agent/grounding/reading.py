@@ -120,7 +120,7 @@ def read_passages(passages: Sequence[Passage]) -> PassageReading:
     return _read_passage(first.language, about, "\n\n".join(passage.text for passage in passages))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)  # of some 35 KB each
 def _read_passage(language: str, about: str, text: str) -> PassageReading:
     language = guess_language(text) or language
     written = f"{about}\n{text}"

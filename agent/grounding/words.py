@@ -6,7 +6,7 @@ English, German, French, Spanish and Russian are known; a word of another langua
 import re
 from functools import lru_cache
 
-from kbs.stemming import stemmed
+from kbs.stemming import WORDS_KEPT, stemmed
 
 STEM = 7
 """Letters of a stem that are compared: `authenticate` and `authentication`, but not `internal` and `internet`."""
@@ -195,7 +195,7 @@ _OWN_WORDS = {
 }
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=WORDS_KEPT)
 def stem(word: str, language: str) -> str:
     """What a lower-case word is compared by."""
     return stemmed(_SAME.get(word, word), language)[:STEM]
