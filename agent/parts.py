@@ -1,6 +1,7 @@
 """The parts that a turn is made with: what the composition root opens and hands to those who run turns."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
@@ -14,11 +15,13 @@ from kbs.publishing import Library
 from kbs.retrieval import Retriever
 from memory.database import Database
 from memory.files import Files
-from memory.redis import Redis
 from memory.streams import Streams
 from tools.articles.shelf import Shelf
 from tools.drafts.channel import Channel
 from tools.whmcs.account import Accounts
+
+if TYPE_CHECKING:
+    from memory.redis import Redis
 
 
 @dataclass(kw_only=True)
@@ -28,7 +31,8 @@ class Parts:
     database: Database
     knowledge: Database
     """Where articles and passages are: the same database, unless they were given one of their own."""
-    redis: Redis
+    redis: "Redis | None"
+    """What all processes share; None where there is only one."""
     streams: Streams
     files: Files
     """What people sent, on this machine's disk or a volume that all processes share."""

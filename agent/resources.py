@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from agent.conversations import Conversations
@@ -42,9 +42,8 @@ from memory.encryption import Cipher
 from memory.errors import Misconfigured
 from memory.files import Files
 from memory.jobs import open_jobs
-from memory.live import LiveWire
+from memory.kept import Kept
 from memory.patience import end
-from memory.redis import open_redis
 from memory.streams import Streams
 from tools.attachments.storing import Limits
 from tools.classification import build_prototypes, detect_language
@@ -53,6 +52,9 @@ from tools.intents import load_packs
 from tools.outbound import Outbound
 from tools.whmcs.account import Accounts
 from tools.whmcs.replying import WhmcsChannel
+
+if TYPE_CHECKING:
+    from memory.redis import Redis
 
 SECRET_SECONDS = 30.0
 """How long a tenant's identity secret is kept in memory."""
@@ -118,12 +120,12 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
     async with AsyncExitStack() as stack:
         urls = await stack.enter_async_context(open_urls(settings))
         database = await stack.enter_async_context(open_database(urls.app, pool_size=settings.database.pool_size))
-        redis = await stack.enter_async_context(open_redis(settings.redis.url))
+        redis = await stack.enter_async_context(_open_redis(settings.redis.url))
         models = settings.models
         embedder = await stack.enter_async_context(
             open_embedder(
                 settings.knowledge.embedding_model, base_url=models.base_url, api_key=models.api_key,
-                cache=redis if redis.real else None,
+                cache=redis,
             )
         )  # fmt: skip
         knowledge = database
@@ -153,7 +155,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             outbound=Outbound(allowed=settings.http.reachable),
             embedder=embedder,
             index=index,
-            retriever=Retriever(index, embedder, knowledge, cache=redis),
+            retriever=Retriever(index, embedder, knowledge, cache=redis or Kept()),
             models=_models(settings, embedder),
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
             checkpointer=checkpointer,
@@ -185,12 +187,25 @@ async def attending(resources: Resources, *, delivering: bool = True) -> AsyncIt
         deliveries = Deliveries(resources.database, resources.cipher, resources.outbound)
         tasks.append(asyncio.create_task(deliveries.watch(), name="deliveries"))
     if resources.settings.redis.url:
+        from memory.live import LiveWire  # with the client, as above
+
         wire = LiveWire(resources.settings.redis.url, resources.streams, resources.process)
         tasks.append(asyncio.create_task(wire.run(), name="live"))
     try:
         yield
     finally:
         await end(*tasks)
+
+
+@asynccontextmanager
+async def _open_redis(url: str | None) -> "AsyncIterator[Redis | None]":
+    if not url:
+        yield None
+        return
+    from memory.redis import open_redis  # the client takes 0.2 s of a start
+
+    async with open_redis(url) as redis:
+        yield redis
 
 
 def _models(settings: Settings, embedder: Embedder) -> Models:

@@ -64,7 +64,7 @@ class Retriever:
         self._index = index
         self._embedder = embedder
         self._database = database
-        self.cache = SearchCache(cache) if cache else None
+        self.cache = SearchCache(cache) if cache is not None else None
         self._vocabularies = Vocabularies(database)
         self._presence = Presence(database)
 

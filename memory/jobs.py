@@ -16,7 +16,6 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
-from redis import RedisError
 
 from memory.database import RECONNECT_S, UNREACHABLE, WAIT_S, Database
 from memory.errors import Unavailable
@@ -32,7 +31,7 @@ KEEP_SUCCEEDED_H = 1
 """Who waits for a job's end by looking at its row must find it."""
 KEEP_FAILED_H = 7 * 24
 """For an operator to look at."""
-TRANSIENT = (Unavailable, *UNREACHABLE, ConnectorException, RedisError, ConnectionError, TimeoutError)
+TRANSIENT = (Unavailable, *UNREACHABLE, ConnectorException, ConnectionError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

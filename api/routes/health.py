@@ -53,7 +53,7 @@ async def read_metrics(resources: Res) -> Response:
 
 async def _look(resources: Res) -> Readiness:
     redis: Literal["up", "down", "in_process"] = "in_process"
-    if resources.redis.real:
+    if resources.redis is not None:
         redis = "up" if await resources.redis.ask(resources.redis.client.ping(), False) else "down"
     database, knowledge = await asyncio.gather(_database(resources), _knowledge(resources))
     ready = "ready" if database == "up" else "not_ready"

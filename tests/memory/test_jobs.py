@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis.asyncio as redis
 from procrastinate import App
 from procrastinate.jobs import Status
 from structlog.testing import capture_logs
@@ -263,11 +262,6 @@ async def no_database() -> None:
     await psycopg.AsyncConnection.connect("postgresql://nobody@127.0.0.1:1/none", connect_timeout=1)
 
 
-async def no_redis() -> None:
-    async with redis.from_url("redis://127.0.0.1:1/0") as client:
-        await client.get("key")
-
-
 async def nothing_there() -> None:
     raise Unavailable("the embedding endpoint answered 503")
 
@@ -285,7 +279,7 @@ async def a_defect() -> None:
 
 
 class TestWhatFails:
-    @pytest.mark.parametrize("errand", [no_database, no_redis, nothing_there])
+    @pytest.mark.parametrize("errand", [no_database, nothing_there])
     async def test_what_may_come_back_is_tried_again_later(self, database: Database, errand: Task) -> None:
         async with process(database, errand, retry=RETRY) as app:
             job = await defer(app)

@@ -1,0 +1,32 @@
+"""What one process keeps for a while where there is no Redis: the newest values, each until it expires."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+MOST_KEPT = 1000
+"""Values, of some 8 KB each."""
+
+
+class Kept:
+    """A store with a Redis' interface and no other process in it."""
+
+    def __init__(self, *, most: int = MOST_KEPT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    async def get(self, key: str) -> bytes | None:
+        until, value = self._values.get(key, (0.0, None))
+        if value is not None and until <= self._clock():
+            del self._values[key]
+            return None
+        return value
+
+    async def set(self, key: str, value: bytes, ttl_s: float) -> None:
+        self._values[key] = (self._clock() + ttl_s, value)
+        self._values.move_to_end(key)
+        while len(self._values) > self._most:
+            self._values.popitem(last=False)
