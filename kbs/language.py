@@ -1,6 +1,7 @@
 """The model that tells in which language a text is. A process loads it once, when first asked."""
 
 from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,9 +17,10 @@ def load_languages(folder: Path) -> None:
     _model.load(folder)
 
 
-def rank_languages(text: str, among: tuple[str, ...] | None = None) -> list[tuple[str, float]]:
+@lru_cache(maxsize=64)  # guard, classification, spelling and assessment ask about the same message
+def rank_languages(text: str, among: tuple[str, ...] | None = None) -> tuple[tuple[str, float], ...]:
     """ISO 639-1 codes with their probabilities, likeliest first; `among` limits the choice, and so makes it surer."""
-    return [(str(code), float(share)) for code, share in _model.identifier(among).rank(text)]
+    return tuple((str(code), float(share)) for code, share in _model.identifier(among).rank(text))
 
 
 class _Model:

@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
@@ -24,6 +25,32 @@ Tool = BaseTool | dict[str, Any]
 Item = TypeVar("Item")
 _DRAIN_S = 0.25
 _LOOK_S = 0.25
+_FEW = 8
+_PIECE_S = 0.02
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How the answers of this process are read: a few of them token by token, as they come; many in pieces of
+    `_PIECE_S`, since a tenth of a turn's work is to take in each token by itself."""
+
+    open: int = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+    async def rest(self) -> None:
+        if self.open > _FEW:
+            await asyncio.sleep(_PIECE_S)
+
+
+_pace = _Pace()
+_DONE = b"[DONE]"
 
 
 def deltas_of(
@@ -83,9 +110,11 @@ async def _openai_deltas(
                 )  # fmt: skip
             stack.push_async_callback(response.aclose)
             body = await stack.enter_async_context(aclosing(response.aiter_raw()))
-            lines = await stack.enter_async_context(aclosing(_data_lines(body, deadline, pause_s)))
-            async for data in lines:
-                yield _parse(data)
+            pieces = await stack.enter_async_context(aclosing(_pieces(body, deadline, pause_s)))
+            stack.enter_context(_pace.one_more())
+            async for lines in pieces:
+                for delta in _merged(lines):
+                    yield delta
 
 
 def _payload(
@@ -101,23 +130,25 @@ def _payload(
     return payload
 
 
-async def _data_lines(
+async def _pieces(
     body: AsyncIterator[bytes], deadline: float, pause_s: float | None
-) -> AsyncGenerator[bytes, None]:
-    """The data of each event. Reads past [DONE] to the end, so that the connection can be used again."""
+) -> AsyncGenerator[list[bytes], None]:
+    """The data of the events, as many as came together. Reads past [DONE] to the end, so that the connection can be used
+    again."""
     rest = b""
     async with aclosing(_in_time(body, deadline, pause_s)) as pieces:
         async for piece in pieces:
             *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                if line.startswith(b"data:"):
-                    data = line[5:].strip()
-                    if data == b"[DONE]":
-                        await _drain(pieces)
-                        return
-                    yield data
-    if rest.startswith(b"data:") and rest[5:].strip() != b"[DONE]":
-        yield rest[5:]
+            found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+            if _DONE in found:
+                yield found[: found.index(_DONE)]
+                await _drain(pieces)
+                return
+            if found:
+                yield found
+                await _pace.rest()
+    if rest.startswith(b"data:") and rest[5:].strip() != _DONE:
+        yield [rest[5:]]
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:
@@ -125,6 +156,24 @@ async def _drain(body: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_DRAIN_S):
             async for _ in body:
                 pass
+
+
+def _merged(lines: Sequence[bytes]) -> Iterator[Delta]:
+    """What the events add, their texts put together. What came before a broken one is given out."""
+    text = ""
+    for line in lines:
+        try:
+            delta = _parse(line)
+        except ModelUnavailable:
+            if text:
+                yield Delta(text)
+            raise
+        text += delta.text
+        if delta.calls or delta.finish or delta.usage:
+            yield delta._replace(text=text)
+            text = ""
+    if text:
+        yield Delta(text)
 
 
 def _parse(data: bytes) -> Delta:

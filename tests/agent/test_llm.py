@@ -71,9 +71,24 @@ class TestAnAnswer:
         self, server: ModelServer, models: Models
     ) -> None:
         server.script("I am well, thank you.")
+        server.timing = Timing(token_s=0.02)
         parts = [part async for part in stream_model(models.answer, ASKED, deadline_s=3)]
         assert parts[:-1] == [Text(word) for word in ("I ", "am ", "well, ", "thank ", "you.")]
         assert parts[-1] == Finished(finish="stop", input_tokens=11, output_tokens=5)
+
+    async def test_many_at_once_are_read_in_larger_pieces_and_whole(self, server: ModelServer, models: Models) -> None:
+        words = [f"word{n} " for n in range(40)]
+        server.timing = Timing(token_s=0.005)
+
+        async def read() -> list[str]:
+            parts = [part async for part in stream_model(models.answer, ASKED, deadline_s=10)]
+            return [part.text for part in parts if isinstance(part, Text)]
+
+        for count, most in ((1, 40), (24, 30)):
+            server.script(*["".join(words)] * count)
+            for pieces in await asyncio.gather(*(read() for _ in range(count))):
+                assert "".join(pieces) == "".join(words)
+                assert len(pieces) <= most
 
     async def test_the_request_is_what_was_configured(self, server: ModelServer, models: Models) -> None:
         await ask(models.answer, tools=[open_ticket])
