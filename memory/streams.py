@@ -7,8 +7,8 @@ deltas and steps (`memory/live.py`). A gap in either is closed from the rows.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -32,6 +32,8 @@ BLIND_POLL_S = 1.0
 AFTERWARDS_S = 0.02
 """A row's notification comes a moment before this process hands its watchers what it wrote itself; to look at the rows
 for that would be two messages to Postgres in every turn."""
+TOGETHER_S = 0.01
+"""That a step waits for what follows it: the first five come within some milliseconds, and go out as one."""
 RECONNECT_S = 1.0
 """How long to wait with the next attempt to hear from other processes."""
 
@@ -67,12 +69,18 @@ class _Inbox:
             event = None
         self.queue.put_nowait(event)
 
-    async def get(self, timeout: float) -> Event | None:
-        """The next event; None means look at the rows."""
-        with suppress(TimeoutError):
+    async def get(self, timeout: float) -> list[Event | None]:
+        """The next events, as many as there are; None means look at the rows."""
+        try:
             async with asyncio.timeout(timeout):  # `wait_for` may swallow a cancel that comes with an event
-                return await self.queue.get()
-        return None
+                found = [await self.queue.get()]
+        except TimeoutError:
+            return [None]
+        if found[0] is not None and found[0].type == "step":
+            await asyncio.sleep(TOGETHER_S)
+        while not self.queue.empty():
+            found.append(self.queue.get_nowait())
+        return found
 
 
 class Streams:
@@ -125,20 +133,27 @@ class Streams:
 
     async def watch(self, tenant_id: UUID, session_id: UUID, after: Cursor) -> AsyncIterator[Event]:
         """Every event after the cursor, without gap or repeat, for as long as somebody iterates."""
+        async with aclosing(self.batches(tenant_id, session_id, after)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                for event in batch:
+                    yield event
+
+    async def batches(self, tenant_id: UUID, session_id: UUID, after: Cursor) -> AsyncIterator[list[Event]]:
+        """The same, with those together that are there together."""
         with self._inbox(session_id) as inbox:
             place = Place(after.n, after.k)
             while True:
                 found, more = await self._catch_up(tenant_id, session_id, place)
-                for event in found:
-                    yield place.take(event)
+                if found:
+                    yield [place.take(event) for event in found]
                 if more:
                     continue  # nothing will announce what is there already
-                while (event_or_none := await inbox.get(POLL_S if self._listening else BLIND_POLL_S)) is not None:
-                    match place.of(event_or_none):
-                        case "next":
-                            yield place.take(event_or_none)
-                        case "gap":
-                            break
+                following = True
+                while following:
+                    pushed = await inbox.get(POLL_S if self._listening else BLIND_POLL_S)
+                    new, following = place.follow_on(pushed)
+                    if new:
+                        yield new
 
     async def _catch_up(self, tenant_id: UUID, session_id: UUID, place: "Place") -> tuple[list[Event], bool]:
         """What the watcher lacks, and whether there is more than that."""
@@ -246,6 +261,17 @@ class Place:
         if offset == self.k:
             return "next"
         return "seen" if offset + length <= self.k else "gap"
+
+    def follow_on(self, pushed: Iterable[Event | None]) -> tuple[list[Event], bool]:
+        """Those that come next, as they are taken, and whether there is no gap behind them."""
+        new: list[Event] = []
+        for event in pushed:
+            kind = "gap" if event is None else self.of(event)
+            if event is None or kind == "gap":
+                return new, False
+            if kind == "next":
+                new.append(self.take(event))
+        return new, True
 
     def take(self, event: Event) -> Event:
         """Move past an event, and give it the id from which a client can go on."""

@@ -164,7 +164,7 @@ async def send_message(
         )
         return JSONResponse(accepted.model_dump(mode="json"), status.HTTP_202_ACCEPTED, headers)
     if STREAM in accept:
-        events = resources.streams.watch(principal.tenant_id, session_id, StreamCursor(sent.n - 1))
+        events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1))
         return stream_response(events, until=_ends(sent.turn_id), farewell=False, headers=headers)
     answer = await resources.conversations.answer_of(principal.tenant_id, session_id, sent)
     return JSONResponse(AnswerOut.model_validate(answer).model_dump(mode="json"), headers=headers)
@@ -190,7 +190,7 @@ async def follow(
     cursor = (StreamCursor.parse(given) if given else StreamCursor()) or NOWHERE
     if session.status == "closed" and cursor.n == session.last_n:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    events = resources.streams.watch(principal.tenant_id, session_id, cursor)
+    events = resources.streams.batches(principal.tenant_id, session_id, cursor)
     return stream_response(
         events, farewell=True,
         until=_ends_stream(session),

@@ -7,19 +7,30 @@ The rows are a list here, so that thousands of stories can be told; the loop tha
 import asyncio
 import itertools
 import random
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory import streams as watching
 from memory.events import Event
 from memory.models import new_id
 from memory.streams import PAGE, WAKE, Cursor, State, Streams
 
 TENANT, SESSION = new_id(), new_id()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pauses() -> Iterator[None]:
+    """A story has no clock: who waits for what follows a step waits one round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watching, "TOGETHER_S", 0)
+        yield
 
 
 @dataclass
@@ -192,3 +203,15 @@ async def test_the_client_ends_with_what_is_stored(story: list[tuple[str, str]],
         assert book.answers[turn].startswith(text)
     keys = [(cursor.n, cursor.k) for cursor in client.ids]
     assert all(later > before for before, later in itertools.pairwise(keys))
+
+
+async def test_what_comes_together_is_told_together() -> None:
+    book = Book()
+    streams = Told(book)
+    book.note()
+    batches = streams.batches(TENANT, SESSION, Cursor())
+    assert [event.type for event in await anext(batches)] == ["message.created"]
+    for event in (*book.start(), *book.step(), *book.step(), *book.speak()):
+        streams.deliver(event)
+    assert [event.type for event in await anext(batches)] == ["turn.started", "step", "step", "message.delta"]
+    await batches.aclose()  # type: ignore[attr-defined]
