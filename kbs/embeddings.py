@@ -27,8 +27,8 @@ Vectors = NDArray[np.float32]
 Question = tuple[str, asyncio.Future[Vectors]]
 """A text, and where its vector is awaited."""
 
-MEMORY_BYTES = 8 * 2**20
-"""Of vectors kept in the process: some 5,000 of MiniLM's, 1,300 of 1536 dimensions; Redis keeps more."""
+MEMORY_BYTES = 4 * 2**20
+"""Of vectors kept in the process: some 2,700 of MiniLM's, 700 of 1536 dimensions; Redis keeps more."""
 CACHE_TTL_S = 30 * 24 * 3600
 CACHE_PATIENCE_S = 0.25
 CACHE_SLICE = 256

@@ -4,8 +4,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-MOST_KEPT = 1000
-"""Values, of some 8 KB each."""
+MOST_KEPT = 500
+"""Values, of some 12 KB each."""
 
 
 class Kept:
