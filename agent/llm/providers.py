@@ -202,34 +202,47 @@ def _call_piece(place: int, piece: dict[str, Any]) -> tuple[int, str, str, str]:
 async def _in_time(
     stream: AsyncIterator[Item], deadline: float, pause_s: float | None = None
 ) -> AsyncGenerator[Item, None]:
-    """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline only.
-
-    One timer looks after all of them: one for each item would cost more than to read it.
-    """
-    loop = asyncio.get_running_loop()
-    until = math.inf
-    timers: list[asyncio.Handle] = []
-
-    def look() -> None:
-        if until <= loop.time():
-            clock.reschedule(until)
-        else:
-            timers[:] = [loop.call_at(min(until, loop.time() + _LOOK_S), look)]
-
+    """The items, each within `pause_s` and all before the deadline; time spent by the reader counts for the deadline
+    only."""
     async with asyncio.timeout(None) as clock:
-        look()
+        watch = _Watch(clock)
         try:
             while True:
-                until = _limit(deadline, pause_s)
+                watch.until = _limit(deadline, pause_s)
                 item = await anext(stream)
-                until = math.inf
+                watch.until = math.inf
                 if clock.when() is not None:
                     await asyncio.sleep(1)  # its cancel is on the way
                 yield item
         except StopAsyncIteration:
             return
         finally:
-            timers.pop().cancel()
+            watch.end()
+
+
+class _Watch:
+    """Looks now and then whether it is later than `until`: one timer for each item would cost more than to read it.
+
+    Nothing leads back to it from itself once it has ended: it holds the turn's task, and with that the whole
+    conversation, until the collector came by.
+    """
+
+    __slots__ = ("_clock", "_timer", "until")
+
+    def __init__(self, clock: asyncio.Timeout) -> None:
+        self.until = math.inf
+        self._clock = clock
+        self._look()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.until <= loop.time():
+            self._clock.reschedule(self.until)
+        else:
+            self._timer: asyncio.Handle = loop.call_at(min(self.until, loop.time() + _LOOK_S), self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
 
 
 def _limit(deadline: float, pause_s: float | None) -> float:
