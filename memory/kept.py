@@ -26,7 +26,8 @@ class Kept:
         return value
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
-        self._values[key] = (self._clock() + ttl_s, value)
+        own = memoryview(value).tobytes()  # what orjson wrote still has the room that it was written in, 128 KB
+        self._values[key] = (self._clock() + ttl_s, own)
         self._values.move_to_end(key)
         while len(self._values) > self._most:
             self._values.popitem(last=False)

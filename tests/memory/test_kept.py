@@ -1,5 +1,9 @@
 """What a process without a Redis keeps: for a while, and only so much."""
 
+import tracemalloc
+
+import orjson
+
 from memory.kept import Kept
 
 
@@ -25,3 +29,16 @@ async def test_it_holds_only_so_much_and_drops_the_oldest() -> None:
     assert await kept.get("second") is None
     assert [await kept.get(key) for key in ("first", "third", "fourth")] == [b"again", b"third", b"4"]
     assert len(kept) == 3
+
+
+async def test_a_value_takes_no_more_than_its_size() -> None:
+    kept = Kept()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(50):
+            await kept.set(str(n), orjson.dumps(["x" * 1000] * 6), 60)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50 * 10_000
