@@ -356,10 +356,15 @@ class TestRunning:
             await connection.execute(
                 "update replays set updated_at = now() - interval '1 hour' where id = %s", (replay["id"],)
             )
-        assert await product.resources.replays.look() == 1
+        assert await product.resources.replays.look() >= 1  # where the machine is slow, another test's with it
         await product.resources.jobs.app.run_worker_async(wait=False, queues=["agent"], install_signal_handlers=False)
         assert (await call(product, "GET", f"/{replay['id']}", admin))["status"] == "completed"
-        assert await product.resources.replays.look() == 0
+        await product.resources.replays.look()
+        async with product.owner.lookup() as connection:
+            again = await connection.execute(
+                "select 1 from procrastinate_jobs where status = 'todo' and args ->> 'replay_id' = %s", (replay["id"],)
+            )
+            assert await again.fetchone() is None
 
     async def test_a_case_that_cannot_be_replayed_fails_alone(
         self, product: Product, tenant: Tenant, admin: Headers
