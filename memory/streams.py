@@ -31,7 +31,7 @@ POLL_S = 20.0
 BLIND_POLL_S = 1.0
 AFTERWARDS_S = 0.02
 """A row's notification comes a moment before this process hands its watchers what it wrote itself; to look at the rows
-for that would be two messages to Postgres in every turn."""
+for that would be three messages to Postgres in every turn."""
 TOGETHER_S = 0.01
 """That a step waits for what follows it: the first five come within some milliseconds, and go out as one."""
 RECONNECT_S = 1.0

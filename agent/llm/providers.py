@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 _DRAIN_S = 0.25
 _LOOK_S = 0.25
 _FEW = 8
+"""Answers at once that are read token by token."""
 _PIECE_S = 0.02
 
 
@@ -223,8 +224,8 @@ async def _in_time(
 class _Watch:
     """Looks now and then whether it is later than `until`: one timer for each item would cost more than to read it.
 
-    Nothing leads back to it from itself once it has ended: it holds the turn's task, and with that the whole
-    conversation, until the collector came by.
+    A closure that sets its own timer would lead back to itself, and keep the turn's task with all its messages until the
+    collector comes by; here nothing does once it has ended.
     """
 
     __slots__ = ("_clock", "_timer", "until")
