@@ -155,7 +155,7 @@ class Answer(Wording):
     async def _release(self, text: str) -> None:
         if not text:
             return
-        async with self.database.connection(self.lease.tenant_id) as connection:
+        async with self.database.lookup() as connection:
             await release_text(connection, self.lease, text)
         if self.first_text_s is None:
             self.first_text_s = time.perf_counter() - self._started

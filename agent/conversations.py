@@ -12,7 +12,7 @@ from agent.turns import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound
-from memory.events import journal
+from memory.events import Event, journal
 from memory.models import ChatMessage, ChatSession
 from memory.streams import Cursor
 from memory.tenancy import Principal, Role
@@ -32,6 +32,8 @@ class Sent:
     n: int
     turn_id: UUID | None
     replayed: bool = False
+    begun: tuple[Event, ...] = ()
+    """The message's event and those after it, where its turn began at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,13 @@ class Conversations:
                 await chats.update_session(entry.connection, session_id, title=" ".join(text.split())[:120])
         metrics.chat_messages_total.labels("customer").inc()
         self.turns.start(accepted.lease)
-        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id)
+        begun = tuple(event for event in entry.events if (event.n or 0) >= accepted.n) if accepted.lease else ()
+        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id, begun=begun)
 
     async def answer_of(self, tenant_id: UUID, session_id: UUID, sent: Sent) -> dict[str, Any]:
         """Wait for the end of a message's turn and return its answer."""
         assert sent.turn_id is not None  # without a turn there is nothing to wait for
-        events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1))
+        events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1), sent.begun)
         async with aclosing(events) as stream:  # type: ignore[type-var]
             async for event in stream:
                 if event.ends_turn and event.data["turn_id"] == str(sent.turn_id):

@@ -20,17 +20,15 @@ from kbs.retrieval_cache import Retrieved
 from memory import chats, turns
 from memory.database import Connection
 from memory.errors import Unavailable
-from memory.events import Journal
-from memory.models import Attachment, ChatMessage, ChatSession, Customer, Ticket
+from memory.models import Attachment, ChatMessage, ChatSession, Ticket
 from memory.patience import within
-from memory.rows import to_read
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.attachments.reading import files_of_session
 from tools.consent import OwnWords
 from tools.context import Search, TurnContext
-from tools.handoffs.people import people_are_there
-from tools.handoffs.requesting import open_handoff
+from tools.handoffs.people import ON_DUTY, could_take
+from tools.handoffs.requesting import OPEN
 from tools.recall import WINDOW
 from tools.search import NEWEST_RANKING, ranking_of, scope_of
 from tools.tenants import OPTIONS, TenantOptions, options_of
@@ -68,11 +66,13 @@ class Scene:
 async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None) -> GraphContext:
     """The surroundings of one turn."""
     async with parts.database.connection(lease.tenant_id) as connection:
-        setting = await read_setting(connection, lease.tenant_id)
+        values = {"tenant": lease.tenant_id, "session": lease.session_id}
+        now = await _one(connection, NOW, values)
+        setting = setting_of(now)
         session = await chats.get_session(connection, lease.session_id)
         scene = await read_scene(
-            connection, session, lease.turn_id, people_there=await people_are_there(connection, setting.options),
-            waiting_ticket=await _waiting_ticket(Journal(connection, lease.tenant_id), session.id),
+            connection, session, lease.turn_id, people_there=could_take(setting.options, on_duty=now["on_duty"]),
+            waiting_ticket=await escalation_ticket(connection, session.id) if now["waiting"] else None,
         )  # fmt: skip
     turn = TurnContext(
         principal=scene.principal, lease=lease, database=parts.database, streams=parts.streams,
@@ -132,8 +132,11 @@ def searcher(parts: Parts, principal: Principal, setting: Setting) -> Search:
 
 
 async def read_setting(connection: Connection, tenant_id: UUID) -> Setting:
-    row = await (await connection.execute(SETTING, {"tenant": tenant_id})).fetchone()
-    assert row is not None  # it is made of subqueries
+    return setting_of(await _one(connection, SETTING, {"tenant": tenant_id}))
+
+
+def setting_of(row: dict[str, Any]) -> Setting:
+    """What `SETTING` found."""
     return Setting(
         options=options_of(row["options"]),
         prompt=prompt_of(row["prompt"]) if row["prompt"] else DEFAULT_PROMPT,
@@ -146,7 +149,7 @@ async def read_scene(
     before: int | None = None,
 ) -> Scene:  # fmt: skip
     """The conversation as a turn finds it; with `before`, the number of its start, as it found it then."""
-    customer = await _customer(connection, session.customer_id)
+    customer = await _one(connection, CUSTOMER, {"id": session.customer_id})
     asked = await turns.questions(connection, turn_id)
     own = frozenset(message["id"] for message in asked)
     window = await chats.window(
@@ -155,8 +158,8 @@ async def read_scene(
     return Scene(
         session=session,
         principal=Principal(
-            tenant_id=session.tenant_id, role=Role.CUSTOMER, customer_id=customer.id, user_id=customer.user_id,
-            audience=frozenset(customer.audience),
+            tenant_id=session.tenant_id, role=Role.CUSTOMER, customer_id=session.customer_id,
+            user_id=customer["user_id"], audience=frozenset(customer["audience"]),
         ),
         question="\n".join(message["content"] for message in asked),
         asked=own,
@@ -184,16 +187,10 @@ def prompt_of(row: dict[str, Any]) -> PromptParts:
     return PromptParts(version_id=str(row["id"]), **texts)
 
 
-async def _customer(connection: Connection, customer_id: UUID) -> Customer:
-    row = await (await connection.execute("select * from customers where id = %s", (customer_id,))).fetchone()
-    assert row is not None  # a session can't outlive its customer
-    return to_read(Customer, row)
-
-
-async def _waiting_ticket(entry: Journal, session_id: UUID) -> Ticket | None:
-    if await open_handoff(entry, session_id) is None:
-        return None
-    return await escalation_ticket(entry.connection, session_id)
+async def _one(connection: Connection, query: str, values: dict[str, Any]) -> dict[str, Any]:
+    row = await (await connection.execute(query, values)).fetchone()
+    assert row is not None  # it is made of subqueries, or a session's own customer
+    return row
 
 
 ACTIVE_PROMPT = """
@@ -204,3 +201,5 @@ SETTING = f"""
 select ({OPTIONS}) as options, (select to_jsonb(p) from ({ACTIVE_PROMPT}) p) as prompt,
        (select to_jsonb(r) from ({NEWEST_RANKING}) r) as ranking
 """
+NOW = f"{SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting"
+CUSTOMER = "select user_id, audience from customers where id = %(id)s and tenant_id = current_tenant()"

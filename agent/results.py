@@ -1,13 +1,9 @@
 """What a finished turn leaves behind: the answer as the wire has it, what staff see beside it, and what it relied on."""
 
 from typing import Any
-from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from agent.answering import Wording, sources
 from agent.state import GraphContext, Tokens, TurnState
-from memory.events import Journal
 from memory.models import new_id
 
 
@@ -52,24 +48,13 @@ def inputs(state: TurnState, context: GraphContext) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def keep_references(entry: Journal, message_id: UUID, answer: Wording) -> None:
-    """What the answer cites, as it read then."""
-    if not answer.cited:
-        return
-    rows = [
+def references(answer: Wording) -> list[dict[str, Any]]:
+    """What the answer cites, as it read then: rows of `kb_references`."""
+    return [
         {
-            "id": new_id(), "tenant_id": entry.tenant_id, "message_id": message_id, "article_id": passage.article_id,
-            "ref": passage.ref, "title": passage.title, "version": passage.version, "passage_digest": passage.digest,
-            "quoted": passage.text, "rank": rank, "score": passage.score, "source": passage.origin,
+            "id": new_id(), "article_id": passage.article_id, "ref": passage.ref, "title": passage.title,
+            "version": passage.version, "passage_digest": passage.digest, "quoted": passage.text, "rank": rank,
+            "score": passage.score, "source": passage.origin,
         }
         for rank, passage in enumerate(answer.cited, 1)
     ]  # fmt: skip
-    await entry.connection.execute(REFERENCES, (Jsonb(rows),))
-
-
-REFERENCES = """
-insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
-                           score, source)
-select id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank, score, source
-from jsonb_populate_recordset(null::kb_references, %s)
-"""

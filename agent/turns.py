@@ -20,7 +20,7 @@ from agent.admission import Admission
 from agent.parts import Parts
 from agent.phrases import say
 from agent.preparing import prepare
-from agent.results import details, keep_references, result
+from agent.results import details, references, result
 from agent.state import GraphContext, TurnState
 from memory import chats, checkpoints, turns
 from memory.errors import HelpdeskError, LeaseLost
@@ -167,10 +167,9 @@ class Turns:
         async with self._journal(lease.tenant_id) as entry:
             ended = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
-                details=details(state, context), prompt_version_id=_prompt_id(context),
+                details=details(state, context), prompt_version_id=_prompt_id(context), references=references(answer),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
-            await keep_references(entry, ended.message_id, answer)
             if (language := state["classification"].language) != context.session.language:
                 await chats.update_session(entry.connection, lease.session_id, language=language)
         metrics.chat_messages_total.labels("bot").inc()

@@ -40,15 +40,21 @@ async def add_message(
 ) -> tuple[UUID, Event]:
     """A message that is no turn's answer, announced by `message.created`, which tells its `details` too."""
     message_id = new_id()
-    data = {
-        "message_id": str(message_id), "author": author, "text": content, "turn_id": str(turn_id) if turn_id else None,
-        **(details or {}),
-    }  # fmt: skip
     event = await journal.append_message(
-        session_id, "message.created", data,
+        session_id, "message.created", told_of(message_id, author, content, turn_id, details),
         message_id=message_id, author=author, content=content, author_id=author_id, turn_id=turn_id, details=details,
     )  # fmt: skip
     return message_id, event
+
+
+def told_of(
+    message_id: UUID, author: str, content: str, turn_id: UUID | None, details: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What `message.created` says."""
+    return {
+        "message_id": str(message_id), "author": author, "text": content, "turn_id": str(turn_id) if turn_id else None,
+        **(details or {}),
+    }  # fmt: skip
 
 
 async def get_session(

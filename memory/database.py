@@ -7,14 +7,16 @@ across a model call or a stream.
 
 import select
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from copy import copy
+from types import TracebackType
 from typing import Any
 from uuid import UUID
 
 import orjson
 import psycopg
 import sqlalchemy.exc
+from psycopg import generators, pq
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -80,22 +82,14 @@ class Database:
                     await connection.execute(text(f"set transaction {self._access}"))
                 yield session
 
-    @asynccontextmanager
-    async def connection(self, tenant_id: UUID, *, settings: str = "") -> AsyncIterator[Connection]:
+    def connection(self, tenant_id: UUID, *, settings: str = "") -> AbstractAsyncContextManager[Connection]:
         """A psycopg connection in one transaction, scoped to the tenant by row-level security; `settings` are further
         statements that begin it, of the code's own making."""
-        with _reachable():
-            async with self.pool.connection() as connection:  # which commits in the end, or rolls back
-                begin = BEGIN.format(tenant=tenant_id, access=self._access) + settings
-                await connection.execute(begin, prepare=False)
-                yield connection
+        return _Lent(self.pool, BEGIN.format(tenant=tenant_id, access=self._access) + settings)
 
-    @asynccontextmanager
-    async def lookup(self, *, wait_s: float = WAIT_S) -> AsyncIterator[Connection]:
-        """A connection with no tenant at all: row-level security shows it nothing but the lookup functions."""
-        with _reachable():
-            async with self.pool.connection(wait_s) as connection:
-                yield connection
+    def lookup(self, *, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[Connection]:
+        """A connection with no tenant at all: row-level security shows it nothing but what functions do for it."""
+        return _Lent(self.pool, "", wait_s)
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""
@@ -114,6 +108,49 @@ class Database:
             )
         if not row["ready"]:
             raise Misconfigured("the database has no schema yet: run `helpdesk migrate`")
+
+
+class _Lent(AbstractAsyncContextManager[Connection]):
+    """A connection of the pool; what `begin` began is committed in the end, or rolled back. No generators within
+    generators, as there are a dozen of these in a turn."""
+
+    __slots__ = ("_begin", "_connection", "_pool", "_wait_s")
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], begin: str, wait_s: float = WAIT_S) -> None:
+        self._pool, self._begin, self._wait_s = pool, begin, wait_s
+
+    async def __aenter__(self) -> Connection:
+        with _reachable():
+            connection = await self._pool.getconn(self._wait_s)
+            try:
+                if self._begin:
+                    await _command(connection, self._begin)
+            except BaseException:
+                await self._pool.putconn(connection)
+                raise
+        self._connection = connection
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _reachable():
+            try:
+                await self._connection.__aexit__(kind, error, trace)
+            finally:
+                await self._pool.putconn(self._connection)
+            if isinstance(error, psycopg.Error):
+                raise error
+
+
+async def _command(connection: Connection, text: str) -> None:
+    """Statements without values or rows, in one message: a cursor for them costs as much again."""
+    async with connection.lock:
+        connection.pgconn.send_query(text.encode())
+        results = await connection.wait(generators.execute(connection.pgconn))
+    for result in results:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result)
 
 
 async def _check(connection: Connection) -> None:

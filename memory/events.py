@@ -24,7 +24,7 @@ well. Steps and tools pass the time until then and end with their turn, so that 
 history, which a client would read upon it, has neither them nor the text so far.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -114,6 +114,18 @@ class Journal:
         }  # fmt: skip
         return self._note(session_id, kind, data, await self._one(APPEND_MESSAGE, values))
 
+    async def append_all(
+        self, session_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], query: str, **values: Any
+    ) -> list[dict[str, Any]]:
+        """Write several events and what they report in one statement, made of `NUMBERS` and `EVENTS`, that returns their
+        `n` and `created_at` in order, or nothing where it wrote nothing."""
+        told = Jsonb([{"type": kind, "data": data} for kind, data in events])
+        cursor = await self.connection.execute(query, {"session": session_id, "events": told, **values})
+        rows = await cursor.fetchall()
+        for (kind, data), row in zip(events, rows, strict=bool(rows)):
+            self._note(session_id, kind, data, row)
+        return rows
+
     async def _one(self, query: str, values: dict[str, Any]) -> dict[str, Any]:
         row = await (await self.connection.execute(query, values)).fetchone()
         if row is None:
@@ -136,6 +148,15 @@ async def journal(database: Database, publisher: Publisher, tenant_id: UUID) -> 
         publisher.publish(event)
 
 
+NUMBERS = """
+update chat_sessions set last_n = last_n + jsonb_array_length(%(events)s), last_message_at = clock_timestamp()
+where id = %(session)s and tenant_id = current_tenant()"""
+BEFORE = "last_n - jsonb_array_length(%(events)s)"
+EVENTS = """
+insert into session_events (tenant_id, session_id, n, type, data)
+select s.tenant_id, s.id, s.before + e.place, e.told ->> 'type', e.told -> 'data'
+from s, jsonb_array_elements(%(events)s) with ordinality e (told, place) returning n, created_at"""
+"""Several events at once, numbered after `before` in their order."""
 _NUMBER = """
 with s as (
     update chat_sessions set last_n = last_n + 1, last_message_at = clock_timestamp()

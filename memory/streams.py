@@ -7,7 +7,7 @@ deltas and steps (`memory/live.py`). A gap in either is closed from the rows.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -131,26 +131,33 @@ class Streams:
             if not self._inboxes[session_id]:
                 del self._inboxes[session_id]
 
-    async def watch(self, tenant_id: UUID, session_id: UUID, after: Cursor) -> AsyncIterator[Event]:
-        """Every event after the cursor, without gap or repeat, for as long as somebody iterates."""
-        async with aclosing(self.batches(tenant_id, session_id, after)) as batches:  # type: ignore[type-var]
+    async def watch(
+        self, tenant_id: UUID, session_id: UUID, after: Cursor, begun: Sequence[Event] = ()
+    ) -> AsyncIterator[Event]:
+        """Every event after the cursor, without gap or repeat, for as long as somebody iterates. `begun` are the first of
+        them, where this process has just written them itself and nothing runs that came before."""
+        async with aclosing(self.batches(tenant_id, session_id, after, begun)) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 for event in batch:
                     yield event
 
-    async def batches(self, tenant_id: UUID, session_id: UUID, after: Cursor) -> AsyncIterator[list[Event]]:
+    async def batches(
+        self, tenant_id: UUID, session_id: UUID, after: Cursor, begun: Sequence[Event] = ()
+    ) -> AsyncIterator[list[Event]]:
         """The same, with those together that are there together."""
         with self._inbox(session_id) as inbox:
             place = Place(after.n, after.k)
             while True:
-                found, more = await self._catch_up(tenant_id, session_id, place)
+                found, more = (begun, False) if begun else await self._catch_up(tenant_id, session_id, place)
                 if found:
                     yield [place.take(event) for event in found]
                 if more:
                     continue  # nothing will announce what is there already
                 following = True
                 while following:
-                    pushed = await inbox.get(POLL_S if self._listening else BLIND_POLL_S)
+                    # What came between its beginning and this inbox is seen by a gap behind it, or by a silence.
+                    trusted = self._listening and not begun
+                    pushed, begun = await inbox.get(POLL_S if trusted else BLIND_POLL_S), ()
                     new, following = place.follow_on(pushed)
                     if new:
                         yield new

@@ -1,5 +1,7 @@
 """What a turn says to the database. Each statement names the tenant: a layer of its own besides row-level security."""
 
+from memory.events import BEFORE, EVENTS, NUMBERS
+
 GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
 QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
 UNFINISHED = """
@@ -22,11 +24,24 @@ AND_TURN_STARTED = """, started as (
 )
 select n, created_at from event
 """
-BEGIN = """
-insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until)
-values (%(id)s, %(tenant)s, %(session)s, 'running', 1, %(epoch)s, 1, '', '{}', %(owner)s,
-        clock_timestamp() + make_interval(secs => %(lease)s))
+UNDER_WAY = """
+exists (select 1 from turns where session_id = %(session)s and tenant_id = current_tenant()
+        and status in ('running', 'queued'))
 """
+BEGIN = f"""
+with s as ({NUMBERS} and not {UNDER_WAY} returning tenant_id, id, epoch, {BEFORE} as before), t as (
+    insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until,
+                       started_n)
+    select %(turn)s, tenant_id, id, 'running', 1, epoch, 1, '', '{{}}', %(owner)s,
+           clock_timestamp() + make_interval(secs => %(lease)s), before + 2 from s
+), m as (
+    insert into chat_messages (tenant_id, id, session_id, n, author, author_id, content, status, turn_id, details)
+    select tenant_id, %(message)s, id, before + 1, 'customer', %(author)s, %(content)s, 'complete', %(turn)s,
+           %(details)s from s
+), event as ({EVENTS})
+select n, created_at from event order by n
+"""
+"""A message and the turn that answers it at once; nothing where another turn is under way."""
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
 values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')
@@ -53,27 +68,40 @@ where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch 
       and s.id = t.session_id and s.mode = 'bot' and s.epoch = t.epoch
 for update of t
 """
-RELEASE = """
-update turns t set partial = t.partial || %s from chat_sessions s
-where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
-      and s.id = t.session_id and s.tenant_id = t.tenant_id and s.mode = 'bot' and s.epoch = t.epoch
-"""
+RELEASE = "select release_text(%s, %s, %s, %s, %s) as held"
+"""A function, since four of these in a turn would each need a `begin` and a `commit`."""
 STOP = """
 update turns set fence = fence + 1, reason = %(reason)s
 where session_id = %(session)s and tenant_id = current_tenant() and status = 'running' returning *
 """
-AND_TURN_ENDED = """, ended as (
-    update turns set status = %(status)s, reason = %(reason)s, answer_id = %(answer)s, ended_at = clock_timestamp(),
+ENDED = """, ended as (
+    update turns set status = %(status)s, reason = %(reason)s, answer_id = %(message)s, ended_at = clock_timestamp(),
            lease_until = null, owner = null
-    where id = %(id)s and tenant_id = current_tenant()
+    where id = %(turn)s and tenant_id = current_tenant()
 ), due as (
     update turns set lease_until = clock_timestamp() + interval '2 seconds'
-    where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(id)s
+    where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(turn)s
     returning 1
-)
+)"""
+"""Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
+FINISH = f"""
+with s as ({NUMBERS} returning tenant_id, id, {BEFORE} as before), m as (
+    insert into chat_messages (tenant_id, id, session_id, n, author, content, status, turn_id, details,
+                               prompt_version_id)
+    select tenant_id, %(message)s, id, before + 1, 'bot', %(content)s, %(kept)s, %(turn)s, %(details)s, %(prompt)s
+    from s
+), r as (
+    insert into kb_references (id, tenant_id, message_id, article_id, ref, title, version, passage_digest, quoted, rank,
+                               score, source)
+    select f.id, s.tenant_id, %(message)s, f.article_id, f.ref, f.title, f.version, f.passage_digest, f.quoted, f.rank,
+           f.score, f.source from s, jsonb_populate_recordset(null::kb_references, %(references)s) f
+){ENDED}, event as ({EVENTS})
+select n, created_at, exists (select from due) as waiting from event order by n
+"""
+"""An answer with what it cites, and the end of its turn."""
+AND_TURN_ENDED = f"""{ENDED}
 select n, created_at, exists (select from due) as waiting from event
 """
-"""Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
 EFFECT = """
 insert into tool_effects (turn_id, ordinal, tenant_id, tool, result) values (%s, %s, %s, %s, %s)
 on conflict do nothing

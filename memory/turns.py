@@ -7,8 +7,8 @@ The lease is 15 s by the database's clock. Each owner gets the next fence, and e
 lease, or whose session a person has taken over, finds no row to write to (LeaseLost).
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -76,21 +76,36 @@ async def accept(
         raise SessionClosed("this conversation has ended; please start a new one")
     if session.mode == "human":
         return await _store(journal, session, content, author_id, None, details)
+    if accepted := await _begin(journal, session, content, author_id, owner, details):
+        return accepted
     busy = {turn.status: turn for turn in await _unfinished(journal.connection, session.id)}
-    if busy and reject_if_busy:
+    if reject_if_busy:
         raise TurnBusy("an answer is being written", retry_after=2)
     if queued := busy.get("queued"):
         return await _store(journal, session, content, author_id, queued.id, details)
     turn = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
-    if "running" in busy:
-        return await _enqueue(journal, session, content, author_id, turn, details)
-    await journal.connection.execute(sql.BEGIN, {**turn, "epoch": session.epoch, "owner": owner, "lease": LEASE_S})
-    accepted = await _store(journal, session, content, author_id, turn["id"], details)
-    lease = Lease(
-        tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn["id"], fence=1, epoch=session.epoch,
-        started_n=await _announce_start(journal, session.id, turn["id"]),
+    return await _enqueue(journal, session, content, author_id, turn, details)
+
+
+async def _begin(
+    journal: Journal, session: ChatSession, content: str, author_id: UUID, owner: str, details: dict[str, Any] | None
+) -> Accepted | None:
+    """Store a message and begin its turn; None where another turn of the session is under way."""
+    message_id, turn_id = new_id(), new_id()
+    said = chats.told_of(message_id, "customer", content, turn_id, details)
+    rows = await journal.append_all(
+        session.id, (("message.created", said), ("turn.started", {"turn_id": str(turn_id)})), sql.BEGIN,
+        turn=turn_id, message=message_id, author=author_id, content=content, details=Jsonb(details or {}), owner=owner,
+        lease=LEASE_S,
     )  # fmt: skip
-    return replace(accepted, lease=lease)
+    if not rows:
+        return None
+    n, started_n = (row["n"] for row in rows)
+    lease = Lease(
+        tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn_id, fence=1, epoch=session.epoch,
+        started_n=started_n,
+    )  # fmt: skip
+    return Accepted(message_id=message_id, n=n, turn_id=turn_id, lease=lease)
 
 
 async def _enqueue(
@@ -150,8 +165,12 @@ async def hold(connection: Connection, lease: Lease) -> None:
 
 
 async def release_text(connection: Connection, lease: Lease, text: str) -> None:
-    """Add released text to the turn before any customer sees it: whatever happens next, it is kept."""
-    _held(await connection.execute(sql.RELEASE, (text, lease.turn_id, lease.fence, lease.epoch)))
+    """Add released text to the turn before any customer sees it: whatever happens next, it is kept. On a connection of
+    the lease's tenant or of none (`Database.lookup`), where it is a transaction by itself."""
+    values = (lease.tenant_id, lease.turn_id, lease.fence, lease.epoch, text)
+    row = await (await connection.execute(sql.RELEASE, values)).fetchone()
+    if row is None or not row["held"]:
+        raise LeaseLost("the turn is no longer this process's to write")
 
 
 async def finish(
@@ -163,21 +182,22 @@ async def finish(
     answer: dict[str, Any],
     details: dict[str, Any],
     prompt_version_id: UUID | None,
+    references: Sequence[dict[str, Any]] = (),
     status: str = "completed",
     reason: str | None = None,
 ) -> Ended:
-    """Store the answer and end the turn, if it is still the bot's to write."""
+    """Store the answer with what it cites and end the turn, if it is still the bot's to write."""
     await hold(journal.connection, lease)
     message_id = new_id()
     kept = "complete" if complete else "incomplete"
     data = {**answer, "message_id": str(message_id), "turn_id": str(lease.turn_id), "status": kept}
-    await journal.append_message(
-        lease.session_id, "message.completed", data,
-        message_id=message_id, author="bot", content=content, status=kept, turn_id=lease.turn_id,
-        details=details, prompt_version_id=prompt_version_id,
+    ended = (f"turn.{status}", {"turn_id": str(lease.turn_id), "reason": reason})
+    rows = await journal.append_all(
+        lease.session_id, (("message.completed", data), ended), sql.FINISH,
+        message=message_id, content=content, kept=kept, turn=lease.turn_id, details=Jsonb(details),
+        prompt=prompt_version_id, references=Jsonb(references), status=status, reason=reason,
     )  # fmt: skip
-    waiting = await _end(journal, lease.session_id, lease.turn_id, status, reason, message_id)
-    return Ended(message_id=message_id, waiting=waiting)
+    return Ended(message_id=message_id, waiting=bool(rows[-1]["waiting"]))
 
 
 async def stop(
@@ -242,10 +262,10 @@ async def _end(
         f"turn.{status}",
         data,
         sql.AND_TURN_ENDED,
-        id=turn_id,
+        turn=turn_id,
         status=status,
         reason=reason,
-        answer=answer_id,
+        message=answer_id,
     )
     return bool(row["waiting"])
 

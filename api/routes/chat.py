@@ -164,7 +164,7 @@ async def send_message(
         )
         return JSONResponse(accepted.model_dump(mode="json"), status.HTTP_202_ACCEPTED, headers)
     if STREAM in accept:
-        events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1))
+        events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1), sent.begun)
         return stream_response(events, until=_ends(sent.turn_id), farewell=False, headers=headers)
     answer = await resources.conversations.answer_of(principal.tenant_id, session_id, sent)
     return JSONResponse(AnswerOut.model_validate(answer).model_dump(mode="json"), headers=headers)

@@ -60,10 +60,13 @@ async def list_colleagues(connection: Connection) -> list[OnDuty]:
 
 async def people_are_there(connection: Connection, options: TenantOptions) -> bool:
     """Whether a colleague could take a conversation now: not switched off, within hours, and somebody on duty."""
-    if not options.people_available or not is_open(options.business_hours, datetime.now(UTC)):
-        return False
     row = await (await connection.execute(ON_DUTY)).fetchone()
-    return bool(row and row["on_duty"])
+    return could_take(options, on_duty=bool(row and row["on_duty"]))
+
+
+def could_take(options: TenantOptions, *, on_duty: bool) -> bool:
+    """The same, where the database has been asked who is on duty (`ON_DUTY`)."""
+    return on_duty and options.people_available and is_open(options.business_hours, datetime.now(UTC))
 
 
 # Each names the tenant: a layer of its own besides row-level security.

@@ -61,7 +61,7 @@ async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, 
 
 
 async def open_handoff(journal: Journal, session_id: UUID) -> Handoff | None:
-    row = await (await journal.connection.execute(OPEN, (session_id,))).fetchone()
+    row = await (await journal.connection.execute(OPEN, {"session": session_id})).fetchone()
     return Handoff(**row) if row else None
 
 
@@ -77,7 +77,7 @@ async def _open_ticket(journal: Journal, request: Request) -> Ticket:
 
 OPEN = """
 select * from handoffs
-where session_id = %s and tenant_id = current_tenant() and status in ('requested', 'claimed')
+where session_id = %(session)s and tenant_id = current_tenant() and status in ('requested', 'claimed')
 """
 INSERT = """
 insert into handoffs (id, tenant_id, session_id, ticket_id, turn_id, status, reason, summary, findings)
