@@ -1,16 +1,16 @@
 """The turn as a LangGraph state machine.
 
-    START ─▶ guard ─┬─▶ refuse ──────────────────────────────┐
-                    ├─▶ smalltalk, file_ticket ──────────────┤
-                    ├─▶ escalate ◀───────────────┐           │
-                    └─▶ [recall | retrieve |     │           ▼
-                         classify] ─▶ assess ─┬─▶│clarify ─▶ remember ─▶ END
-                                              ├──┘           ▲
-                                              └─▶ respond ───┤
-                                                   ▲   │     │
-                                                   └ tools   └─ (escalate, when the policy asks for a person)
+    START ─▶ guard ─┬─▶ refuse ──────────────────────┐
+                    ├─▶ smalltalk, file_ticket ──────┤
+                    ├─▶ escalate ◀───────┐           ▼
+                    └─▶ consider ─────┬─▶│clarify ─▶ remember ─▶ END
+                                      ├──┘           ▲
+                                      └─▶ respond ───┤
+                                           ▲   │     │
+                                           └ tools   └─ (escalate, when the policy asks for a person)
 
-`respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
+`consider` is [recall | retrieve | classify] ─▶ assess: one node, since four of them cost a turn more than the work in
+them. `respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
 """
 
 from typing import Any
@@ -23,17 +23,13 @@ from agent.nodes import answering, closing, judging
 from agent.state import GraphContext, TurnState
 
 TurnGraph = CompiledStateGraph[TurnState, GraphContext, TurnState, TurnState]
-SEARCHES = ["recall", "retrieve", "classify"]
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
     return (
         StateGraph(TurnState, context_schema=GraphContext)
         .add_node("guard", judging.guard)
-        .add_node("recall", judging.recall)
-        .add_node("retrieve", judging.retrieve)
-        .add_node("classify", judging.classify)
-        .add_node("assess", judging.assess)
+        .add_node("consider", judging.consider)
         .add_node("respond", answering.respond)
         .add_node("tools", answering.use_tools)
         .add_node("clarify", closing.clarify)
@@ -44,10 +40,9 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
         .add_node("remember", closing.remember)
         .add_edge(START, "guard")
         .add_conditional_edges(
-            "guard", judging.after_guard, ["refuse", "escalate", "smalltalk", "file_ticket", *SEARCHES]
+            "guard", judging.after_guard, ["refuse", "escalate", "smalltalk", "file_ticket", "consider"]
         )
-        .add_edge(SEARCHES, "assess")
-        .add_conditional_edges("assess", judging.after_assess, ["respond", "clarify", "escalate"])
+        .add_conditional_edges("consider", judging.after_consider, ["respond", "clarify", "escalate"])
         .add_conditional_edges("respond", answering.after_respond, ["tools", "escalate", "remember"])
         .add_edge("tools", "respond")
         .add_edge("clarify", "remember")

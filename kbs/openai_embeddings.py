@@ -78,7 +78,7 @@ class OpenAIEmbeddings:
         except APIStatusError as error:
             raise EmbeddingUnavailable(f"the embedding endpoint answered {error.status_code}") from error
         except OpenAIError as error:
-            raise EmbeddingUnavailable(f"the embedding endpoint failed: {type(error).__name__}") from error
+            raise EmbeddingUnavailable(f"the embedding endpoint failed: {type(_cause(error)).__name__}") from error
         except TimeoutError as error:
             raise EmbeddingUnavailable(f"no embedding within {deadline_s:g} s") from error
         except (LookupError, TypeError, ValueError) as error:
@@ -121,6 +121,13 @@ async def open_openai(
         if not embeddings.dimensions:
             await embeddings.learn_dimensions()
         yield embeddings
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What happened first: the layers above call a refused connection a timeout."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -56,12 +56,8 @@ def merge(by_source: Mapping[Source, Mapping[Id, float]], weights: Weights) -> l
     between passages that match about as well, and never bury a perfect global article below a mediocre one of the
     tenant's, which weights as plain factors (0.57 to 1) do. A source of weight 0 is left out.
     """
-    merged = [
-        (each, score * weights.relative(source) ** WEIGHT_POWER)
-        for source, scores in by_source.items()
-        if weights.of(source) > 0
-        for each, score in scores.items()
-    ]
+    factors = {source: weights.relative(source) ** WEIGHT_POWER for source in by_source if weights.of(source) > 0}
+    merged = [(each, score * factor) for source, factor in factors.items() for each, score in by_source[source].items()]
     return sorted(merged, key=lambda item: -item[1])
 
 

@@ -142,16 +142,18 @@ class Retriever:
         by_source: dict[Source, dict[int, float]] = {}
         for n, each in enumerate(candidates):
             by_source.setdefault(each.passage.source, {})[n] = fused[n]
-        passages, position = [], {}
-        for n, score in merge(by_source, options.weights):
-            passage = replace(candidates[n].passage, similarity=cosines[n] if cosines else 0.0, score=score)
-            position[passage.source, passage.id] = n
-            passages.append(passage)
-        chosen = spread(passages, k)
+        scores = dict(merge(by_source, options.weights))
+        position = {(candidates[n].passage.source, candidates[n].passage.id): n for n in scores}
+        apart = spread([candidates[n].passage for n in scores], k)
+        chosen = [position[passage.source, passage.id] for passage in apart]
         if options.rerank and cosines is not None:
-            return rerank(chosen, lambda passage: passage.similarity, threshold=options.threshold)[:k]
-        rows = np.stack([candidates[position[passage.source, passage.id]].vector for passage in chosen])
-        return [chosen[n] for n in mmr([passage.score for passage in chosen], rows, k, options.diversity)]
+            best = rerank(chosen, cosines.__getitem__, threshold=options.threshold)[:k]
+        else:
+            rows = np.array([candidates[n].vector for n in chosen])
+            best = [chosen[n] for n in mmr([scores[n] for n in chosen], rows, k, options.diversity)]
+        return [
+            replace(candidates[n].passage, similarity=cosines[n] if cosines else 0.0, score=scores[n]) for n in best
+        ]
 
     def _lexical_weight(self, query: str, options: RetrievalOptions) -> float:
         """The local model reads Latin script; an endpoint's model is taken to read them all."""
@@ -169,7 +171,7 @@ def _cosines(candidates: Sequence[Candidate], vector: Vectors | None) -> list[fl
     """Of each candidate with the question, clipped to [0, 1]; None where the question has no vector."""
     if vector is None or not candidates:
         return None
-    found: list[float] = np.clip(np.stack([each.vector for each in candidates]) @ vector, 0.0, 1.0).tolist()
+    found: list[float] = np.clip(np.array([each.vector for each in candidates]) @ vector, 0.0, 1.0).tolist()
     return found
 
 

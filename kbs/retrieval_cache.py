@@ -11,7 +11,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -127,7 +127,7 @@ def _encoded(found: Retrieved, tenant_id: UUID) -> bytes:
             "tenant": tenant_id,
             "vector": vector,
             "similarities": {source.value: values for source, values in found.similarities.items()},
-            "passages": [asdict(passage) for passage in found.passages],
+            "passages": found.passages,
         }
     )
 

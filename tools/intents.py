@@ -11,7 +11,7 @@ import yaml
 
 from memory.errors import Misconfigured
 from memory.yaml_files import read_yaml
-from tools.phrases import Phrase, PhraseBook, Reading, parse_phrase, tokenize
+from tools.phrases import Phrase, PhraseBook, Phrases, Reading, parse_phrase, tokenize
 
 INTENTS_FILE = Path(__file__).with_name("intents.yaml")
 PER_FURTHER_KEYWORD = 0.05
@@ -35,7 +35,7 @@ class Intent:
     sensitive: bool
     """Money, security or fairness: unanswered, it goes to a person."""
     technical: bool
-    keywords: tuple[Phrase, ...]
+    keywords: Phrases
     examples: tuple[str, ...]
     """Short messages of this kind; prototypes for the embedding classifier."""
 
@@ -110,7 +110,7 @@ def _intent(path: Path, pack: str, name: str, entry: Mapping[str, Any]) -> Inten
             needs_tenant_knowledge=bool(entry.get("needs_tenant_knowledge", False)),
             sensitive=bool(entry.get("sensitive", False)),
             technical=bool(entry.get("technical", False)),
-            keywords=tuple(parse_phrase(keyword) for keyword in entry["keywords"]),
+            keywords=Phrases(parse_phrase(keyword) for keyword in entry["keywords"]),
             examples=tuple(entry["examples"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -134,7 +134,7 @@ def rank_intents(text: str, packs: Packs) -> list[IntentMatch]:
 
 def _matches(pack: Pack, reading: Reading) -> Iterator[tuple[int, float, IntentMatch]]:
     for intent in pack.intents:
-        hits = [keyword for keyword in reading.possible(intent.keywords) if reading.ends(keyword)]
+        hits = [keyword for keyword in reading.possible(intent.keywords) if reading.ends_of(keyword)]
         if hits:
             match = _match(intent, hits)
             yield match.words, intent.base, match

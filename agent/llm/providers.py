@@ -27,13 +27,14 @@ _DRAIN_S = 0.25
 _LOOK_S = 0.25
 _FEW = 8
 """Answers at once that are read token by token."""
-_PIECE_S = 0.02
+_PIECE_S, _LONGEST_PIECE_S = 0.0005, 0.05
+"""For each answer that is open; of all of them together."""
 
 
 @dataclass(slots=True)
 class _Pace:
-    """How the answers of this process are read: a few of them token by token, as they come; many in pieces of
-    `_PIECE_S`, since a tenth of a turn's work is to take in each token by itself."""
+    """How the answers of this process are read: a few of them token by token, as they come; many in pieces, since a tenth
+    of a turn's work is to take in each token by itself."""
 
     open: int = 0
 
@@ -47,7 +48,7 @@ class _Pace:
 
     async def rest(self) -> None:
         if self.open > _FEW:
-            await asyncio.sleep(_PIECE_S)
+            await asyncio.sleep(min(self.open * _PIECE_S, _LONGEST_PIECE_S))
 
 
 _pace = _Pace()

@@ -18,6 +18,7 @@ from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
+from memory.patience import end
 from tools import guardrails
 from tools.classification import asks_who_is_there, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
@@ -73,8 +74,8 @@ def _offered(context: GraphContext) -> Offer | None:
     return offered
 
 
-async def after_guard(state: TurnState) -> list[str] | str:
-    """A refusal, small talk or a call for a person needs no search; the rest is recalled, retrieved and classified."""
+async def after_guard(state: TurnState) -> str:
+    """A refusal, small talk or a call for a person needs no search; the rest is considered."""
     match state["verdict"].action:
         case "refuse":
             return "refuse"
@@ -86,30 +87,40 @@ async def after_guard(state: TurnState) -> list[str] | str:
         return "file_ticket"
     if state["classification"].kind != "question":
         return "smalltalk"
-    return ["recall", "retrieve", "classify"]
+    return "consider"
 
 
-async def recall(state: TurnState, runtime: Run) -> TurnState:
-    """What is known of the customer and the conversation, its files among it."""
+async def consider(state: TurnState, runtime: Run) -> TurnState:
+    """What is known about it, looked up at once, and then how well it can be answered."""
     context = runtime.context
+    lookups = [asyncio.create_task(look(state, context)) for look in (recall, retrieve, classify)]
+    try:
+        known, found, kind = await asyncio.gather(*lookups)
+    finally:
+        await end(*lookups)
+    learned: TurnState = {**known, **found, **kind}
+    return {**learned, **await assess({**state, **learned}, context)}
+
+
+async def recall(state: TurnState, context: GraphContext) -> TurnState:
+    """What is known of the customer and the conversation, its files among it."""
     async with step(context, "recall"):
         recollection, files = await asyncio.gather(recall_customer(context.turn, context.session), read_files(context))
     return {"recollection": recollection, "files": files}
 
 
-async def retrieve(state: TurnState, runtime: Run) -> TurnState:
+async def retrieve(state: TurnState, context: GraphContext) -> TurnState:
     """The four sources, for the question in the light of the turn before. One that is away or slow gives none: the
     customer hears that nothing was found and is offered a person, instead of nothing at all."""
-    async with step(runtime.context, "retrieve"), _timed():
+    async with step(context, "retrieve"), _timed():
         try:
-            return {"retrieved": await followups.search(runtime.context, clarifying=state.get("clarifying", False))}
+            return {"retrieved": await followups.search(context, clarifying=state.get("clarifying", False))}
         except Unavailable as error:
             log.warning("the knowledge base was not searched", reason=error.detail)
             return {"retrieved": Retrieved(passages=(), vector=None)}
 
 
-async def classify(state: TurnState, runtime: Run) -> TurnState:
-    context = runtime.context
+async def classify(state: TurnState, context: GraphContext) -> TurnState:
     async with step(context, "classify"):
         try:
             vector = await context.embedder.embed_query(context.question)
@@ -121,10 +132,10 @@ async def classify(state: TurnState, runtime: Run) -> TurnState:
     return {"classification": found}
 
 
-async def assess(state: TurnState, runtime: Run) -> TurnState:
+async def assess(state: TurnState, context: GraphContext) -> TurnState:
     """How well this can be answered, and whether a person is needed."""
-    async with step(runtime.context, "assess"):
-        return _assessed(state, runtime.context)
+    async with step(context, "assess"):
+        return _assessed(state, context)
 
 
 def _assessed(state: TurnState, context: GraphContext) -> TurnState:
@@ -146,7 +157,7 @@ def _assessed(state: TurnState, context: GraphContext) -> TurnState:
     }  # fmt: skip
 
 
-async def after_assess(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
+async def after_consider(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
     if state["classification"].wants_human:
         return "escalate"
     return "clarify" if state["clarifying"] else "respond"

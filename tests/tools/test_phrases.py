@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.phrases import Phrase, PhraseBook, Step, fold, parse_phrase, tokenize
+from tools.phrases import Phrase, PhraseBook, Phrases, Step, fold, parse_phrase, tokenize
 
 
 def occurs(phrase: str, text: str, *, across: bool = False) -> bool:
     parsed = parse_phrase(phrase, {"verbs": "show|tell"})
-    return bool(PhraseBook([parsed]).read(tokenize(text), across=across).ends(parsed))
+    return bool(PhraseBook([parsed]).read(tokenize(text), across=across).ends_of(parsed))
 
 
 class TestTokens:
@@ -83,7 +83,9 @@ class TestPhrases:
     def test_what_a_phrase_covers_includes_the_words_in_its_gaps(self) -> None:
         phrase = parse_phrase("are you ~2 bot")
         reading = PhraseBook([phrase]).read(tokenize("hey are you a real bot or what"))
-        assert [position for position in range(reading.length) if reading.covers(phrase) >> position & 1] == [
+        assert [
+            position for position in range(reading.length) if reading.covers(Phrases([phrase])) >> position & 1
+        ] == [
             1,
             2,
             3,
@@ -112,5 +114,5 @@ class TestPhrases:
                 for later in range(end + 1, min(end + step.gap + 2, len(tokens)))
                 if tokens[later] in step.terms
             }
-        found = PhraseBook([phrase]).read(tokens).ends(phrase)
+        found = PhraseBook([phrase]).read(tokens).ends_of(phrase)
         assert {position for position in range(len(tokens)) if found >> position & 1} == ends

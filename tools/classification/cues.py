@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tools.intents import INTENTS_FILE, IntentFileError, read_intents_file
-from tools.phrases import Phrase, PhraseBook, Reading, parse_phrase, tokenize
+from tools.phrases import PhraseBook, Phrases, Reading, parse_phrase, tokenize
 
 Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye"]
 TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
@@ -22,17 +22,17 @@ class Cues:
     book: PhraseBook
     languages: tuple[str, ...]
     """That a text may be in; the fewer, the surer."""
-    talk: Mapping[Kind, Mapping[str, tuple[Phrase, ...]]]
-    filler: Mapping[str, tuple[Phrase, ...]]
-    presence: tuple[Phrase, ...]
-    human: tuple[Phrase, ...]
-    not_human: tuple[Phrase, ...]
-    ticket: tuple[Phrase, ...]
-    not_ticket: tuple[Phrase, ...]
-    assent: tuple[Phrase, ...]
-    dissent: tuple[Phrase, ...]
-    severity: Mapping[str, tuple[Phrase, ...]]
-    mood: Mapping[str, tuple[Phrase, ...]]
+    talk: Mapping[Kind, Mapping[str, Phrases]]
+    filler: Mapping[str, Phrases]
+    presence: Phrases
+    human: Phrases
+    not_human: Phrases
+    ticket: Phrases
+    not_ticket: Phrases
+    assent: Phrases
+    dissent: Phrases
+    severity: Mapping[str, Phrases]
+    mood: Mapping[str, Phrases]
 
     def read(self, text: str, *, across: bool = False) -> Reading:
         return self.book.read(tokenize(text), across=across)
@@ -46,7 +46,7 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         cues = content["cues"]
         languages = tuple(cues["languages"])
         talk = {kind: _parse_each(cues["talk"][kind]) for kind in TALK}
-        spoken = {language: () for phrases in talk.values() for language in phrases}
+        spoken = {language: Phrases() for phrases in talk.values() for language in phrases}
         filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
         severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
         lists = {name: _parse(cues[name]) for name in LISTS}
@@ -65,9 +65,9 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
     )
 
 
-def _parse(sources: Iterable[str]) -> tuple[Phrase, ...]:
-    return tuple(parse_phrase(source) for source in sources)
+def _parse(sources: Iterable[str]) -> Phrases:
+    return Phrases(parse_phrase(source) for source in sources)
 
 
-def _parse_each(lists: Mapping[str, Iterable[str]]) -> dict[str, tuple[Phrase, ...]]:
+def _parse_each(lists: Mapping[str, Iterable[str]]) -> dict[str, Phrases]:
     return {name: _parse(sources) for name, sources in lists.items()}

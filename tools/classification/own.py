@@ -19,7 +19,7 @@ from tools.business_hours import Choice
 from tools.classification.prototypes import Prototypes, make_prototypes
 from tools.classification.taught import Embeds
 from tools.intents import Intent, Pack, Packs, in_force
-from tools.phrases import PhraseBook
+from tools.phrases import NO_PHRASES, PhraseBook
 
 OWN = "own"
 BASE = 0.6
@@ -51,7 +51,7 @@ def packs_with(packs: Packs, own: Sequence[OwnIntent]) -> Sequence[Pack]:
     intents = tuple(
         Intent(
             name=each.name, pack=OWN, base=BASE, needs_tenant_knowledge=each.needs_tenant_knowledge,
-            sensitive=each.sensitive, technical=each.technical, keywords=(), examples=tuple(each.examples),
+            sensitive=each.sensitive, technical=each.technical, keywords=NO_PHRASES, examples=tuple(each.examples),
         )
         for each in own
     )  # fmt: skip

@@ -47,7 +47,7 @@ UNANSWERED_TIERS: dict[Severity, int] = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRIT
 def severity_of(reading: Reading) -> Severity:
     """By the worst cue; what is only supposed weighs two levels less. An outage that costs money, or that somebody is
     beside themselves about, is critical."""
-    ends = {name: reading.ends(*phrases) for name, phrases in load_cues().severity.items()}
+    ends = {name: reading.ends(phrases) for name, phrases in load_cues().severity.items()}
     supposed = 0
     for sentence in reading.sentences() if ends["hypothetical"] else ():
         supposed |= sentence if sentence & ends["hypothetical"] else 0
@@ -56,7 +56,7 @@ def severity_of(reading: Reading) -> Severity:
         return "MEDIUM" if level == 2 else "LOW"
     if ends["everyone"] & ~supposed and level:
         level += 1
-    if level == 2 and ends["outage"] & ~supposed and (ends["loss"] or reading.ends(*load_cues().mood["strong"])):
+    if level == 2 and ends["outage"] & ~supposed and (ends["loss"] or reading.ends(load_cues().mood["strong"])):
         level = 3
     if ends["urgent"] and level < 2:
         level += 1
@@ -67,8 +67,8 @@ def by_meaning(words: Severity, told: Recognised, reading: Reading) -> Severity:
     """The severity by words in the light of the nearest examples (`severity.yaml`): raised where these are fairly sure,
     lowered by one where they are very sure. What is only supposed, or said to be small, stays as it is."""
     cues = load_cues()
-    minor = bool(reading.ends(*cues.severity["low"])) and SEVERITIES.index(words) < 2
-    if minor or reading.ends(*cues.severity["hypothetical"]):
+    minor = bool(reading.ends(cues.severity["low"])) and SEVERITIES.index(words) < 2
+    if minor or reading.ends(cues.severity["hypothetical"]):
         return words
     level, near = SEVERITIES.index(words), list[str](SEVERITIES).index(told.intent)
     if near > level and told.confidence >= RAISES_AT:
@@ -101,9 +101,9 @@ def raised(severity: Severity, tier: int, answer_text: str, *, answered: bool) -
     """Severity and tier in the light of the finished answer."""
     cues = load_cues()
     reading = cues.read(answer_text)
-    if reading.ends(*cues.severity["incident"]):
+    if reading.ends(cues.severity["incident"]):
         severity, tier = max(severity, "HIGH", key=SEVERITIES.index), max(tier, 3)
-    if reading.ends(*cues.severity["specialist"]):
+    if reading.ends(cues.severity["specialist"]):
         tier = max(tier, 2)
     if not answered:
         tier = max(tier, UNANSWERED_TIERS[severity])

@@ -5,6 +5,7 @@ from functools import reduce
 from operator import or_
 
 from tools.classification.cues import TALK, Kind, load_cues
+from tools.phrases import NO_PHRASES
 
 LONGEST_TALK = 100
 """Characters; a longer message is a question whatever it is made of."""
@@ -29,8 +30,8 @@ def talk_kind(text: str) -> tuple[Kind, str | None]:
     whole = (1 << reading.length) - 1
     best: tuple[int, Kind, str | None] = (0, "question", None)
     for language, filler in cues.filler.items():
-        said = {kind: reading.covers(*cues.talk[kind].get(language, ())) for kind in TALK}
-        if any(said.values()) and reduce(or_, said.values()) | reading.covers(*filler) == whole:
+        said = {kind: reading.covers(cues.talk[kind].get(language, NO_PHRASES)) for kind in TALK}
+        if any(said.values()) and reduce(or_, said.values()) | reading.covers(filler) == whole:
             kind = max(TALK, key=lambda kind: said[kind].bit_count())
             best = max(best, (said[kind].bit_count(), kind, language), key=lambda found: found[0])
     return best[1:]

@@ -1,9 +1,7 @@
 """What the words tell about the writer: the mood, and what is wished for."""
 
-from collections.abc import Iterable
-
 from tools.classification.cues import load_cues
-from tools.phrases import Phrase, Reading
+from tools.phrases import Phrases, Reading
 
 LONGEST_CALL = 80
 """Characters; a longer message says more than that."""
@@ -25,12 +23,12 @@ def wants_ticket(text: str) -> bool:
     return _asked(cues.read(text), cues.ticket, cues.not_ticket)
 
 
-def _asked(reading: Reading, wanted: Iterable[Phrase], explained: Iterable[Phrase]) -> bool:
+def _asked(reading: Reading, wanted: Phrases, explained: Phrases) -> bool:
     """Whether a wish occurs that no longer phrase about the same words explains away."""
-    asked = reading.ends(*wanted)
+    asked = reading.ends(wanted)
     if asked:
         for phrase in explained:
-            ends = reading.ends(phrase)
+            ends = reading.ends_of(phrase)
             asked &= ~(ends | ends << 1 | ends << 2 | ends >> 1 | ends >> 2)
     return bool(asked)
 
@@ -38,14 +36,14 @@ def _asked(reading: Reading, wanted: Iterable[Phrase], explained: Iterable[Phras
 def asks_who_is_there(text: str) -> bool:
     """Whether somebody who waits asks if anybody comes, and nothing else: `is anybody there?`, `still waiting`."""
     cues = load_cues()
-    return len(text) <= LONGEST_CALL and bool(cues.read(text).ends(*cues.presence))
+    return len(text) <= LONGEST_CALL and bool(cues.read(text).ends(cues.presence))
 
 
 def says_yes(text: str) -> bool:
     """Whether the message takes up an offer and says nothing else: `yes please`, `ja, gerne`."""
     cues = load_cues()
     reading = cues.read(text, across=True)
-    return bool(reading.ends(*cues.assent)) and not reading.ends(*cues.dissent)
+    return bool(reading.ends(cues.assent)) and not reading.ends(cues.dissent)
 
 
 def sentiment(text: str) -> float:
@@ -55,9 +53,9 @@ def sentiment(text: str) -> float:
 
 def mood_of(reading: Reading) -> float:
     cues = load_cues()
-    negated = reading.ends(*cues.mood["negation"])
+    negated = reading.ends(cues.mood["negation"])
     near = negated << 1 | negated << 2
-    praise, blame = reading.ends(*cues.mood["positive"]), reading.ends(*cues.mood["negative"])
+    praise, blame = reading.ends(cues.mood["positive"]), reading.ends(cues.mood["negative"])
     good = (praise & ~near).bit_count()
-    bad = (blame & ~near).bit_count() + (praise & near).bit_count() + reading.ends(*cues.mood["strong"]).bit_count()
+    bad = (blame & ~near).bit_count() + (praise & near).bit_count() + reading.ends(cues.mood["strong"]).bit_count()
     return round((good - bad) / (good + bad + 1), 2)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tools.phrases import Phrase, PhraseBook, Reading
+from tools.phrases import NO_PHRASES, PhraseBook, Phrases, Reading
 
 Action = Literal["allow", "refuse", "escalate"]
 
@@ -14,15 +14,15 @@ class Signal:
     """Phrases that count once, however many occur, when they occur at least `times` times."""
 
     weight: float
-    phrases: tuple[Phrase, ...]
-    harmless: tuple[Phrase, ...] = ()
+    phrases: Phrases
+    harmless: Phrases = NO_PHRASES
     """Longer phrases that explain an occurrence away when they end where it ends."""
     times: int = 1
 
     def ends(self, reading: Reading) -> int:
         """Positions at which the signal's phrases end, as bits."""
-        ends = reading.ends(*self.phrases)
-        return ends & ~reading.ends(*self.harmless) if ends else 0
+        ends = reading.ends(self.phrases)
+        return ends & ~reading.ends(self.harmless) if ends else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Rule:
     audiences: frozenset[str]
     exempt_audiences: frozenset[str]
     signals: tuple[Signal, ...]
-    unless: tuple[Phrase, ...]
+    unless: Phrases
 
     def applies_to(self, role: str, audiences: frozenset[str]) -> bool:
         return (
@@ -56,7 +56,7 @@ class Rule:
         total = sum(signal.weight for signal, ends in found if ends.bit_count() >= signal.times)
         if self.within and total >= self.threshold:
             total = max(_sum_within(found, start, self.within) for start in _starts(reading.length, self.within))
-        if total >= self.threshold and reading.ends(*self.unless):
+        if total >= self.threshold and reading.ends(self.unless):
             return 0.0
         return total
 

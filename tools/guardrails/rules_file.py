@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from memory.errors import Misconfigured
 from memory.yaml_files import read_yaml
 from tools.guardrails.rules import GuardRules, Rule, Signal
-from tools.phrases import Phrase, PhraseBook, parse_phrase
+from tools.phrases import Phrase, PhraseBook, Phrases, parse_phrase
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
 
@@ -83,8 +83,8 @@ def load_rules(path: Path | None = None) -> GuardRules:
 
 
 def _compile(entry: _RuleEntry, words: dict[str, str]) -> Rule:
-    def parse(sources: Iterable[str]) -> tuple[Phrase, ...]:
-        return tuple(parse_phrase(source, words) for source in sources)
+    def parse(sources: Iterable[str]) -> Phrases:
+        return Phrases(parse_phrase(source, words) for source in sources)
 
     try:
         signals = [

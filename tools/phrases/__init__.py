@@ -12,8 +12,8 @@ backtracking: its cost grows linearly with the text, whatever the text is.
 """
 
 from tools.phrases.book import PhraseBook
-from tools.phrases.parsing import Phrase, Step, parse_phrase
+from tools.phrases.parsing import NO_PHRASES, Phrase, Phrases, Step, parse_phrase
 from tools.phrases.reading import Reading
 from tools.phrases.tokens import fold, tokenize
 
-__all__ = ["Phrase", "PhraseBook", "Reading", "Step", "fold", "parse_phrase", "tokenize"]
+__all__ = ["NO_PHRASES", "Phrase", "PhraseBook", "Phrases", "Reading", "Step", "fold", "parse_phrase", "tokenize"]

@@ -1,8 +1,9 @@
 """A phrase as it is written, parsed into steps."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from tools.phrases.tokens import tokenize
 
@@ -27,6 +28,24 @@ class Phrase:
     """Words that may come first where the phrase is bound to the start of the text."""
     tail: int | None = None
     """Words that may follow where it is bound to the end."""
+
+
+class Phrases(tuple[Phrase, ...]):
+    """Phrases that are looked for together, with a table of the words that one of them begins with: of hundreds, the two
+    or three that a text may hold are found by its words instead of one by one."""
+
+    by_first: dict[str, list[int]]
+
+    def __new__(cls, phrases: Iterable[Phrase] = ()) -> Self:
+        self = super().__new__(cls, phrases)
+        self.by_first = {}
+        for place, phrase in enumerate(self):
+            for term in phrase.steps[0].terms:
+                self.by_first.setdefault(term, []).append(place)
+        return self
+
+
+NO_PHRASES = Phrases()
 
 
 def parse_phrase(source: str, words: Mapping[str, str] | None = None) -> Phrase:

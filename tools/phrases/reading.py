@@ -1,9 +1,9 @@
 """A text indexed by the terms of many phrases, and where in it a phrase occurs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from tools.phrases.parsing import Phrase
+from tools.phrases.parsing import Phrase, Phrases
 
 
 class Reading:
@@ -19,21 +19,26 @@ class Reading:
         self._inside = ((1 << length) - 1) & ~breaks
         self._masks: dict[frozenset[str], int] = {}
 
-    def possible(self, phrases: Iterable[Phrase]) -> list[Phrase]:
+    def possible(self, phrases: Phrases) -> list[Phrase]:
         """Without those whose first or last words are not there: nearly all, and quickly seen."""
+        begun = self._terms & phrases.by_first.keys()
+        places = sorted({place for term in begun for place in phrases.by_first[term]})
         missing = self._terms.isdisjoint
-        return [phrase for phrase in phrases if not (missing(phrase.steps[0].terms) or missing(phrase.steps[-1].terms))]
+        return [phrases[place] for place in places if not missing(phrases[place].steps[-1].terms)]
 
-    def ends(self, *phrases: Phrase) -> int:
+    def ends(self, phrases: Phrases) -> int:
         """Positions at which any of the phrases ends, as bits; 0 when none occurs."""
         ends = 0
         for phrase in self.possible(phrases):
-            reaches = self._reaches(phrase)
-            if len(reaches) == len(phrase.steps):
-                ends |= reaches[-1]
+            ends |= self.ends_of(phrase)
         return ends
 
-    def covers(self, *phrases: Phrase) -> int:
+    def ends_of(self, phrase: Phrase) -> int:
+        """The same of one phrase."""
+        reaches = self._reaches(phrase)
+        return reaches[-1] if len(reaches) == len(phrase.steps) else 0
+
+    def covers(self, phrases: Phrases) -> int:
         """Positions of the words that occurrences of the phrases consist of, gaps included, as bits."""
         covered = 0
         for phrase in self.possible(phrases):
