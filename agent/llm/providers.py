@@ -27,7 +27,7 @@ _DRAIN_S = 0.25
 _LOOK_S = 0.25
 _FEW = 8
 """Answers at once that are read token by token."""
-_PIECE_S, _LONGEST_PIECE_S = 0.0005, 0.05
+_PIECE_S, _LONGEST_PIECE_S = 0.001, 0.05
 """For each answer that is open; of all of them together."""
 
 
