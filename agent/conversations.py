@@ -12,9 +12,9 @@ from agent.turns import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound
-from memory.events import Event, journal
+from memory.events import journal
 from memory.models import ChatMessage, ChatSession
-from memory.streams import Cursor
+from memory.streams import Cursor, Inbox
 from memory.tenancy import Principal, Role
 from tools.attachments import storing
 from tools.conversations import seen_by
@@ -32,8 +32,8 @@ class Sent:
     n: int
     turn_id: UUID | None
     replayed: bool = False
-    begun: tuple[Event, ...] = ()
-    """The message's event and those after it, where its turn began at once."""
+    inbox: Inbox | None = None
+    """Has the message's event and all that follow, where its turn began at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ class Conversations:
         idempotency_key: str | None = None,
         raw: bytes = b"",
         attachment_ids: Sequence[UUID] = (),
+        awaited: bool = False,
     ) -> Sent:
         """Store a message with the uploads that go with it and start its turn. A retry under the same key finds the
-        message that is there."""
+        message that is there; `awaited` says that somebody will read its events at once."""
         database = self.parts.database
         async with journal(database, self.parts.streams, principal.tenant_id) as entry:
             session = await _own_session(entry.connection, principal, session_id)
@@ -76,17 +77,17 @@ class Conversations:
                 await trail.customer_said(entry.connection, session_id, text, actor=principal.key)
             if idempotency_key:
                 await idempotency.attach(entry.connection, key, accepted.message_id)
+            inbox = self.parts.streams.expect(session_id) if accepted.lease and awaited else None
             if not session.title:
                 await chats.update_session(entry.connection, session_id, title=" ".join(text.split())[:120])
         metrics.chat_messages_total.labels("customer").inc()
         self.turns.start(accepted.lease)
-        begun = tuple(event for event in entry.events if (event.n or 0) >= accepted.n) if accepted.lease else ()
-        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id, begun=begun)
+        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id, inbox=inbox)
 
     async def answer_of(self, tenant_id: UUID, session_id: UUID, sent: Sent) -> dict[str, Any]:
         """Wait for the end of a message's turn and return its answer."""
         assert sent.turn_id is not None  # without a turn there is nothing to wait for
-        events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1), sent.begun)
+        events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1), sent.inbox)
         async with aclosing(events) as stream:  # type: ignore[type-var]
             async for event in stream:
                 if event.ends_turn and event.data["turn_id"] == str(sent.turn_id):

@@ -7,8 +7,8 @@ deltas and steps (`memory/live.py`). A gap in either is closed from the rows.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -34,6 +34,7 @@ AFTERWARDS_S = 0.02
 for that would be three messages to Postgres in every turn."""
 TOGETHER_S = 0.01
 """That a step waits for what follows it: the first five come within some milliseconds, and go out as one."""
+EXPECTED_S = 10.0
 RECONNECT_S = 1.0
 """How long to wait with the next attempt to hear from other processes."""
 
@@ -57,10 +58,11 @@ class Cursor:
 
 
 @dataclass(eq=False, slots=True)
-class _Inbox:
+class Inbox:
     """What waits for one watcher; when it overflows the watcher reads the rows instead."""
 
     queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    read: bool = False
 
     def put(self, event: Event | None) -> None:
         if self.queue.full():
@@ -88,7 +90,7 @@ class Streams:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._inboxes: dict[UUID, set[_Inbox]] = defaultdict(set)
+        self._inboxes: dict[UUID, set[Inbox]] = defaultdict(set)
         self._listening = False
         self.on_publish: list[Callable[[Event], None]] = []
 
@@ -120,47 +122,61 @@ class Streams:
     def watches(self, session_id: UUID) -> bool:
         return session_id in self._inboxes
 
-    @contextmanager
-    def _inbox(self, session_id: UUID) -> Iterator[_Inbox]:
-        inbox = _Inbox()
+    def expect(self, session_id: UUID) -> "Inbox":
+        """Has what is published from now on, for a watcher that comes in a moment: one who does not loses it."""
+        inbox = self._open(session_id)
+        asyncio.get_running_loop().call_later(EXPECTED_S, self._give_up, session_id, inbox)
+        return inbox
+
+    def _give_up(self, session_id: UUID, inbox: "Inbox") -> None:
+        if not inbox.read:
+            self._close(session_id, inbox)
+
+    def _open(self, session_id: UUID) -> "Inbox":
+        inbox = Inbox()
         self._inboxes[session_id].add(inbox)
-        try:
-            yield inbox
-        finally:
-            self._inboxes[session_id].discard(inbox)
-            if not self._inboxes[session_id]:
-                del self._inboxes[session_id]
+        return inbox
+
+    def _close(self, session_id: UUID, inbox: "Inbox") -> None:
+        inboxes = self._inboxes.get(session_id, set())
+        inboxes.discard(inbox)
+        if not inboxes:
+            self._inboxes.pop(session_id, None)
 
     async def watch(
-        self, tenant_id: UUID, session_id: UUID, after: Cursor, begun: Sequence[Event] = ()
+        self, tenant_id: UUID, session_id: UUID, after: Cursor, inbox: "Inbox | None" = None
     ) -> AsyncIterator[Event]:
-        """Every event after the cursor, without gap or repeat, for as long as somebody iterates. `begun` are the first of
-        them, where this process has just written them itself and nothing runs that came before."""
-        async with aclosing(self.batches(tenant_id, session_id, after, begun)) as batches:  # type: ignore[type-var]
+        """Every event after the cursor, without gap or repeat, for as long as somebody iterates. An `inbox` that has been
+        open since before the first of them saves a look at the rows; nothing may run that began before the cursor."""
+        async with aclosing(self.batches(tenant_id, session_id, after, inbox)) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 for event in batch:
                     yield event
 
     async def batches(
-        self, tenant_id: UUID, session_id: UUID, after: Cursor, begun: Sequence[Event] = ()
+        self, tenant_id: UUID, session_id: UUID, after: Cursor, inbox: "Inbox | None" = None
     ) -> AsyncIterator[list[Event]]:
         """The same, with those together that are there together."""
-        with self._inbox(session_id) as inbox:
+        known = inbox is not None and inbox in self._inboxes.get(session_id, ())
+        inbox = inbox if inbox is not None and known else self._open(session_id)
+        inbox.read = True
+        try:
             place = Place(after.n, after.k)
             while True:
-                found, more = (begun, False) if begun else await self._catch_up(tenant_id, session_id, place)
+                found, more = ([], False) if known else await self._catch_up(tenant_id, session_id, place)
+                known = False
                 if found:
                     yield [place.take(event) for event in found]
                 if more:
                     continue  # nothing will announce what is there already
                 following = True
                 while following:
-                    # What came between its beginning and this inbox is seen by a gap behind it, or by a silence.
-                    trusted = self._listening and not begun
-                    pushed, begun = await inbox.get(POLL_S if trusted else BLIND_POLL_S), ()
+                    pushed = await inbox.get(POLL_S if self._listening else BLIND_POLL_S)
                     new, following = place.follow_on(pushed)
                     if new:
                         yield new
+        finally:
+            self._close(session_id, inbox)
 
     async def _catch_up(self, tenant_id: UUID, session_id: UUID, place: "Place") -> tuple[list[Event], bool]:
         """What the watcher lacks, and whether there is more than that."""

@@ -144,6 +144,7 @@ async def send_message(
     idempotency_key: Annotated[str | None, Header(max_length=257, json_schema_extra=SCHEMA)] = None,
 ) -> Response:  # fmt: skip
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
+    at_once = "respond-async" in prefer.lower()
     writer = f"{principal.key}:{session_id}" if principal.is_server else principal.key  # a site has many customers
     await limits.check("messages", writer, resources.settings.http.messages_per_minute)
     async with read_body(request, MessageIn, resources.attachment_limits.most_files) as given:
@@ -156,15 +157,16 @@ async def send_message(
                 sent = await resources.conversations.send(
                     principal, session_id, given.body.message, reject_if_busy=if_busy.strip().lower() == "reject",
                     idempotency_key=key_of(request), raw=given.raw, attachment_ids=[*given.body.attachment_ids, *new],
+                    awaited=not at_once,
                 )  # fmt: skip
     headers = {"Idempotency-Replayed": "true"} if sent.replayed else {}
-    if sent.turn_id is None or "respond-async" in prefer.lower():
+    if sent.turn_id is None or at_once:
         accepted = AcceptedOut(
             message_id=sent.message_id, turn_id=sent.turn_id, mode="bot" if sent.turn_id else "human"
         )
         return JSONResponse(accepted.model_dump(mode="json"), status.HTTP_202_ACCEPTED, headers)
     if STREAM in accept:
-        events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1), sent.begun)
+        events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1), sent.inbox)
         return stream_response(events, until=_ends(sent.turn_id), farewell=False, headers=headers)
     answer = await resources.conversations.answer_of(principal.tenant_id, session_id, sent)
     return JSONResponse(AnswerOut.model_validate(answer).model_dump(mode="json"), headers=headers)

@@ -64,39 +64,39 @@ class TestABreak:
     async def test_what_is_said_during_it_arrives_after_it(self, server: RedisServer) -> None:
         session_id = new_id()
         async with process(server, "here") as here, process(server, "there") as there:
-            with there._inbox(session_id) as inbox:
-                await asyncio.sleep(0.2)
-                here.publish(delta(session_id, 0))
-                assert await offsets(inbox.queue, 0) == [0]
-                with redis.Redis(port=server.port) as client:
-                    client.client_kill_filter(_type="normal", skipme=True)
-                for offset in range(1, 6):
-                    here.publish(delta(session_id, offset))
-                    await asyncio.sleep(0.1)
-                assert await offsets(inbox.queue, 5) == [1, 2, 3, 4, 5]
+            inbox = there.expect(session_id)
+            await asyncio.sleep(0.2)
+            here.publish(delta(session_id, 0))
+            assert await offsets(inbox.queue, 0) == [0]
+            with redis.Redis(port=server.port) as client:
+                client.client_kill_filter(_type="normal", skipme=True)
+            for offset in range(1, 6):
+                here.publish(delta(session_id, offset))
+                await asyncio.sleep(0.1)
+            assert await offsets(inbox.queue, 5) == [1, 2, 3, 4, 5]
 
     @pytest.mark.parametrize("hurt", ["killed", "flushed", "frozen"])
     async def test_a_redis_that_comes_back_carries_on(self, server: RedisServer, hurt: str) -> None:
         session_id = new_id()
         async with process(server, "here") as here, process(server, "there") as there:
-            with there._inbox(session_id) as inbox:
-                await asyncio.sleep(0.2)
-                match hurt:
-                    case "killed":
-                        server.kill()
-                    case "flushed":
-                        server.flush()
-                    case "frozen":
-                        server.signal(signal.SIGSTOP)
-                here.publish(delta(session_id, 7))
-                await asyncio.sleep(0.3)
-                match hurt:
-                    case "killed":
-                        server.start()
-                    case "frozen":
-                        server.signal(signal.SIGCONT)
-                here.publish(delta(session_id, 8))
-                assert await offsets(inbox.queue, 8) == [7, 8]
+            inbox = there.expect(session_id)
+            await asyncio.sleep(0.2)
+            match hurt:
+                case "killed":
+                    server.kill()
+                case "flushed":
+                    server.flush()
+                case "frozen":
+                    server.signal(signal.SIGSTOP)
+            here.publish(delta(session_id, 7))
+            await asyncio.sleep(0.3)
+            match hurt:
+                case "killed":
+                    server.start()
+                case "frozen":
+                    server.signal(signal.SIGCONT)
+            here.publish(delta(session_id, 8))
+            assert await offsets(inbox.queue, 8) == [7, 8]
 
 
 class TestCommands:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory import streams
 from memory.events import Event
 from memory.live import LiveWire, decode, encode
 from memory.models import new_id
@@ -139,6 +142,65 @@ class TestWatch:
         assert put_together([*first, *rest]) in (text, "")
         assert [event.n for event in [*first, *rest] if event.k is None and event.n] == [1, 2, 3, 4, 5]
         assert rest[-2].data["message"] == text
+
+
+class TestExpected:
+    """A watcher whose inbox was opened before the turn began."""
+
+    @pytest.mark.parametrize("late_s", [0.0, 0.2])
+    async def test_it_has_everything_without_a_look_at_the_rows(
+        self, desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, late_s: float
+    ) -> None:
+        one = await desk()
+        inbox = one.streams.expect(one.session.id)
+        accepted = await one.send("How?")
+        assert accepted.lease
+        looks: list[UUID] = []
+        look = one.streams._look
+
+        async def counted(tenant_id: UUID, session_id: UUID, after: int) -> Any:
+            looks.append(session_id)
+            return await look(tenant_id, session_id, after)
+
+        monkeypatch.setattr(one.streams, "_look", counted)
+        text = await answer(one, accepted.lease)
+        await asyncio.sleep(late_s)
+        watching = one.streams.watch(one.tenant_id, one.session.id, Cursor(accepted.n - 1), inbox)
+        seen = await collect(watching, lambda event: event.ends_turn)
+        assert [event.type for event in seen if event.k is None] == [
+            "message.created", "turn.started", "message.completed", "turn.completed",
+        ]  # fmt: skip
+        assert put_together(seen) == text
+        assert looks == []
+
+    async def test_what_was_given_up_is_read_from_the_rows(
+        self, desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streams, "EXPECTED_S", 0.05)
+        one = await desk()
+        inbox = one.streams.expect(one.session.id)
+        accepted = await one.send("How?")
+        assert accepted.lease
+        await asyncio.sleep(0.2)
+        assert not one.streams.watches(one.session.id)
+        await answer(one, accepted.lease)
+        watching = one.streams.watch(one.tenant_id, one.session.id, Cursor(accepted.n - 1), inbox)
+        seen = await collect(watching, lambda event: event.ends_turn)
+        assert [event.n for event in seen] == list(range(accepted.n, accepted.n + 4))
+
+    async def test_one_that_is_read_stays(self, desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(streams, "EXPECTED_S", 0.05)
+        one = await desk()
+        inbox = one.streams.expect(one.session.id)
+        accepted = await one.send("How?")
+        assert accepted.lease
+        watching = one.streams.watch(one.tenant_id, one.session.id, Cursor(accepted.n - 1), inbox)
+        first = await anext(watching)
+        await asyncio.sleep(0.2)
+        assert one.streams.watches(one.session.id)
+        text = await answer(one, accepted.lease)
+        assert put_together([first, *await collect(watching, lambda event: event.ends_turn)]) == text
+        assert not one.streams.watches(one.session.id)
 
 
 class TestRedisWire:
