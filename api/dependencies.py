@@ -70,9 +70,11 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
     if kind is None:
         return await _identified(resources, tokens, token, widget_key)
     claims = tokens.check(token, kind)
+    if kind == "visitor":
+        async with resources.database.lookup() as connection:
+            return await principals.principal_of_visitor(connection, claims.tenant_id, claims.subject, claims.epoch)
     async with resources.database.connection(claims.tenant_id) as connection:
-        find = principals.principal_of_user if kind == "access" else principals.principal_of_visitor
-        return await find(connection, claims.subject, claims.epoch)
+        return await principals.principal_of_user(connection, claims.subject, claims.epoch)
 
 
 async def count_request(limits: Limiter, resources: Resources, principal: Principal) -> None:

@@ -48,12 +48,12 @@ async def principal_of_user(connection: Connection, user_id: UUID, epoch: int) -
     )  # fmt: skip
 
 
-async def principal_of_visitor(connection: Connection, customer_id: UUID, epoch: int) -> Principal:
+async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer_id: UUID, epoch: int) -> Principal:
     """A visitor by the customer that an earlier session made; nobody where the tenant now wants signed identities.
 
-    Raises NotAuthenticated.
+    On a connection of no tenant (`Database.lookup`). Raises NotAuthenticated.
     """
-    row = await (await connection.execute(VISITOR, (customer_id, epoch))).fetchone()
+    row = await (await connection.execute(VISITOR, (tenant_id, customer_id, epoch))).fetchone()
     if row is None:
         raise NotAuthenticated("this token no longer holds")
     return _customer_principal(row)
@@ -110,12 +110,7 @@ USER = """
 select u.tenant_id, u.role, u.audience, c.id as customer_id from users u left join customers c on c.user_id = u.id
 where u.id = %s and u.token_epoch = %s and u.is_active and tenant_is_active(u.tenant_id)
 """
-VISITOR = """
-select id, tenant_id, user_id, audience from customers
-where id = %s and visitor_epoch = %s and tenant_is_active(tenant_id) and not exists (
-    select 1 from tenant_settings s
-    where s.tenant_id = customers.tenant_id and (s.options ->> 'require_identity')::boolean)
-"""
+VISITOR = "select * from visitor_of_token(%s, %s, %s)"
 IDENTIFIED = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, audience, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, %(verified)s, %(name)s, %(audience)s, 0)
