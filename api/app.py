@@ -13,6 +13,7 @@ from api.body_limit import BodyLimit
 from api.cors import TenantCors
 from api.limits import Limiter
 from api.middleware import RequestContext
+from api.patience import Patience
 from api.routes import (
     admin,
     analytics,
@@ -74,6 +75,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     errors.install(app)
     app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(Patience)
     if with_docs:
         docs.install(app)
     app.add_middleware(TenantCors, origins=settings.http.origins)

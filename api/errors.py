@@ -96,7 +96,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(errors.HelpdeskError, _domain)
+    app.add_exception_handler(errors.HelpdeskError, as_problem)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ConnectorException, _queue)
@@ -108,7 +108,8 @@ async def too_large(request: Request) -> JSONResponse:
     return await _http(request, HTTPException(413))
 
 
-async def _domain(request: Request, error: Exception) -> JSONResponse:
+async def as_problem(request: Request, error: Exception) -> JSONResponse:
+    """The answer to one of our own errors."""
     assert isinstance(error, errors.HelpdeskError)
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
     if status == 500:
@@ -167,7 +168,7 @@ async def _queue(request: Request, error: Exception) -> JSONResponse:
     """A job could not be queued, and whoever wanted to did not say what becomes of it then."""
     if isinstance(error.__cause__, UNREACHABLE):
         log.warning("a job could not be queued", error=type(error.__cause__).__name__)
-        return await _domain(request, errors.Unavailable("the database is away", retry_after=2))
+        return await as_problem(request, errors.Unavailable("the database is away", retry_after=2))
     return await _unexpected(request, error)
 
 

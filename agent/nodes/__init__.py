@@ -1,6 +1,6 @@
 """The boxes of a turn, as adapters: each takes what it needs from the state, calls one function, writes one finding.
 
-judging     before the answer: guard, recall, retrieve, classify, assess, and the ways on from there
+judging     before the answer: guard, consider (recall, retrieve, classify, assess), and the ways on from there
 answering   the model's part: respond, which verifies while it streams, and the tools that it calls
 closing     every other end, and what is remembered: clarify, smalltalk, refuse, escalate, remember
 """

@@ -1,6 +1,5 @@
 """Conversations: opening one, saying something, reading along, and ending it."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -117,14 +116,6 @@ async def read_messages(
     return Page(items=items, next_cursor=str(found[-1].n) if len(found) == limit else None)
 
 
-async def patient(session_id: UUID, request: Request, limits: Limits) -> str:
-    """Names who asks in which conversation, by the credential that they show; refuses who was just told to wait."""
-    shown = f"{request.headers.get('authorization', '')}:{session_id}".encode()
-    asker = hashlib.sha256(shown).hexdigest()
-    limits.refuse_early(asker)
-    return asker
-
-
 @router.post(
     "/{session_id}/messages",
     response_model=AnswerOut,
@@ -136,8 +127,7 @@ async def patient(session_id: UUID, request: Request, limits: Limits) -> str:
     openapi_extra=taken_as(MessageIn),
 )
 async def send_message(
-    session_id: UUID, asker: Annotated[str, Depends(patient)], principal: Chatter, request: Request, resources: Res,
-    limits: Limits,
+    session_id: UUID, principal: Chatter, request: Request, resources: Res, limits: Limits,
     accept: Annotated[str, Header()] = "application/json",
     prefer: Annotated[str, Header(description="respond-async: answer 202 at once")] = "",
     if_busy: Annotated[str, Header(description="reject: 409 while an answer is being written")] = "",
@@ -153,7 +143,7 @@ async def send_message(
         async with sending(
             resources.database, resources.files, resources.attachment_limits, principal, given.uploads
         ) as new:
-            with limits.remembering(asker):
+            with limits.remembering(request.state.asker):
                 sent = await resources.conversations.send(
                     principal, session_id, given.body.message, reject_if_busy=if_busy.strip().lower() == "reject",
                     idempotency_key=key_of(request), raw=given.raw, attachment_ids=[*given.body.attachment_ids, *new],

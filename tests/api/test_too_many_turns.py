@@ -35,6 +35,8 @@ async def test_a_question_too_many_is_refused_and_not_stored(product: Product, t
     assert [answer.status_code for answer in refused] == [429, 429]
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
     assert "asked to wait" in refused[1].json()["detail"]
+    assert refused[1].headers["Content-Type"] == refused[0].headers["Content-Type"]
+    assert refused[1].json()["request_id"] == refused[1].headers["X-Request-ID"]
     assert [message["author"] for message in await visitor.history() if message["author"] == "customer"] == []
     other = await product.visitor(tenant)
     assert (await other.ask("How do I pay an invoice?"))["status"] == "complete"
