@@ -140,6 +140,21 @@ class TestRowLevelSecurity:
                 row = await (await connection.execute("select count(*) as n from users")).fetchone()
                 assert row == {"n": 0}
 
+    async def test_one_that_a_function_entered_does_not_stay_either(
+        self, unfiltered: Database, tenant: MakeTenant
+    ) -> None:
+        mine, theirs = await tenant(), await tenant()
+        async with unfiltered.pool.connection() as connection:
+            entered = await (await connection.execute("select enter_tenant(%s) as is_in", (mine,))).fetchone()
+            left = await (await connection.execute("select current_tenant() as tenant")).fetchone()
+        assert entered == {"is_in": True}
+        assert left == {"tenant": None}
+        async with unfiltered.connection(mine) as connection:
+            other = await (await connection.execute("select enter_tenant(%s) as is_in", (theirs,))).fetchone()
+            still = await (await connection.execute("select current_tenant() as tenant")).fetchone()
+        assert other == {"is_in": False}
+        assert still == {"tenant": mine}
+
     async def test_every_table_with_a_tenant_is_walled(self, unfiltered: Database) -> None:
         query = """
             select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'

@@ -116,3 +116,21 @@ class TestPhrases:
             }
         found = PhraseBook([phrase]).read(tokens).ends_of(phrase)
         assert {position for position in range(len(tokens)) if found >> position & 1} == ends
+
+    @given(
+        st.lists(st.sampled_from(["ab", "abc", "b", "ca"]), max_size=6),
+        st.lists(st.lists(st.sampled_from(["ab", "ab*", "b|ca", "c*", "zz"]), min_size=1, max_size=3), max_size=6),
+    )
+    def test_the_table_of_first_words_leaves_out_only_what_cannot_be_there(
+        self, tokens: list[str], written: list[list[str]]
+    ) -> None:
+        phrases = Phrases(parse_phrase(" ".join(words)) for words in written)
+        reading = PhraseBook(phrases).read(tokens)
+        there = frozenset(term for term in reading._found)
+        assert reading.possible(phrases) == [
+            phrase for phrase in phrases if phrase.steps[0].terms & there and phrase.steps[-1].terms & there
+        ]
+        ends = 0
+        for phrase in phrases:
+            ends |= reading.ends_of(phrase)
+        assert reading.ends(phrases) == ends
