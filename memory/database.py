@@ -149,8 +149,10 @@ async def _command(connection: Connection, text: str) -> None:
         connection.pgconn.send_query(text.encode())
         results = await connection.wait(generators.execute(connection.pgconn))
     for result in results:
-        if result.status == pq.ExecStatus.FATAL_ERROR:
+        if result.status != pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result)
+    if not results:
+        raise psycopg.OperationalError("the connection is lost")
 
 
 async def _check(connection: Connection) -> None:
