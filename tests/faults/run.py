@@ -82,6 +82,7 @@ async def run(chosen: Sequence[tuple[Fault, int]], seed: str, console: Console) 
                 reports.append(await repeat(fault, count, cluster, prober, http, seed, progress, shown))
                 if not console.is_terminal:  # where no bar moves, a line says how far it is
                     console.print(f"{_line(fault, reports[-1])} {reports[-1].runs} of {count}", soft_wrap=True)
+                    _tell_what_is_wrong(reports[-1], console)  # a run that is stopped has told what it found
     return reports
 
 
@@ -105,11 +106,15 @@ def tell(reports: Sequence[Report], console: Console) -> bool:
     """Print what came of it; True where everything holds."""
     console.print(table_of(reports))
     for report in reports:
-        for wrong, times in Counter(report.violations).most_common(SHOWN):
-            console.print(f"[red]{report.name}[/red] {f'{times} times: ' if times > 1 else ''}{wrong}", markup=True)
-        for over in report.over:
-            console.print(f"[yellow]{report.name}[/yellow] {over}")
+        _tell_what_is_wrong(report, console)
     return not any(report.violations or report.over for report in reports)
+
+
+def _tell_what_is_wrong(report: Report, console: Console) -> None:
+    for wrong, times in Counter(report.violations).most_common(SHOWN):
+        console.print(f"[red]{report.name}[/red] {f'{times} times: ' if times > 1 else ''}{wrong}", markup=True)
+    for over in report.over:
+        console.print(f"[yellow]{report.name}[/yellow] {over}")
 
 
 def main() -> int:
