@@ -9,8 +9,8 @@
                                            ▲   │     │
                                            └ tools   └─ (escalate, when the policy asks for a person)
 
-`consider` is [recall | retrieve | classify] ─▶ assess: one node, since four of them cost a turn more than the work in
-them. `respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
+`consider` is [recall | retrieve | classify] ─▶ assess: one node, since a node for each would cost a thirtieth of a turn.
+`respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
 """
 
 from typing import Any

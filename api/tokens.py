@@ -56,7 +56,7 @@ class Tokens:
         self._keys: dict[Kind, bytes] = {kind: _derive(secret, kind) for kind in self._life}
         # A signature is checked once: a caller sends the same token with each request.
         self._named = lru_cache(MOST_KEPT)(_named)
-        self._signed = lru_cache(MOST_KEPT)(self._check)
+        self._signed = lru_cache(MOST_KEPT)(self._verified)
 
     def issue(self, kind: Kind, *, tenant_id: UUID, subject: UUID, epoch: int) -> str:
         now = datetime.now(UTC)
@@ -81,7 +81,7 @@ class Tokens:
             raise NotAuthenticated("this token does not hold")
         return claims
 
-    def _check(self, token: str, kind: Kind) -> tuple[Claims, float]:
+    def _verified(self, token: str, kind: Kind) -> tuple[Claims, float]:
         """What a token says, and until when it may."""
         claims = _decode(token, self._keys[kind], [self._algorithm], f"{ISSUER}:{kind}", issuer=ISSUER)
         try:

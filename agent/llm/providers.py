@@ -28,7 +28,7 @@ _LOOK_S = 0.25
 _FEW = 8
 """Answers at once that are read token by token."""
 _PIECE_S, _LONGEST_PIECE_S = 0.001, 0.05
-"""For each answer that is open; of all of them together."""
+"""For each answer that is open, and at most."""
 
 
 @dataclass(slots=True)
