@@ -2,14 +2,15 @@
 
 The half of a turn up to the model is this process's own work. Begun all at once, a burst would make every answer slow
 together, those of other tenants too. So few turns are in that half at a time; the rest wait, and tenants take turns: who
-sends much waits for itself. Whoever would wait too long is told so before their message is stored.
+sends much waits for itself. A tenant with none there begins one at once, and no tenant has more than half of the places
+while another is here. Whoever would wait too long is told so before their message is stored.
 """
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from uuid import UUID
 
 from memory.errors import TooMany
@@ -27,9 +28,12 @@ class Admission:
     """The turns of one process that wait to begin."""
 
     def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S) -> None:
-        self._free = at_once
         self._at_once = at_once
         self._patience_s = patience_s
+        self._here: Counter[UUID] = Counter()
+        """Turns of each tenant, the ones that wait and the ones that are answered among them."""
+        self._beginning: Counter[UUID] = Counter()
+        """Of these, the ones in their first half."""
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
         self._begun: deque[float] = deque(maxlen=LATELY)
 
@@ -51,23 +55,34 @@ class Admission:
     @asynccontextmanager
     async def turn(self, tenant_id: UUID) -> AsyncIterator[Callable[[], None]]:
         """Wait to begin; call what is given once the first half is over, at the latest it is over with the block."""
-        await self._enter(tenant_id)
-        held = True
+        with self._present(tenant_id):
+            await self._enter(tenant_id)
+            held = True
 
-        def leave() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._pass_on()
+            def leave() -> None:
+                nonlocal held
+                if held:
+                    held = False
+                    self._pass_on(tenant_id)
 
+            try:
+                yield leave
+            finally:
+                leave()
+
+    @contextmanager
+    def _present(self, tenant_id: UUID) -> Iterator[None]:
+        self._here[tenant_id] += 1
         try:
-            yield leave
+            yield
         finally:
-            leave()
+            self._here[tenant_id] -= 1
+            if not self._here[tenant_id]:
+                del self._here[tenant_id], self._beginning[tenant_id]
 
     async def _enter(self, tenant_id: UUID) -> None:
-        if self._free:
-            self._free -= 1
+        if tenant_id not in self._waiting and self._has_place_for(tenant_id):
+            self._beginning[tenant_id] += 1
         else:
             place = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(tenant_id, deque()).append(place)
@@ -75,23 +90,30 @@ class Admission:
                 await place
             except asyncio.CancelledError:
                 if place.done() and not place.cancelled():  # it was given the place in the moment in which it gave up
-                    self._pass_on()
+                    self._pass_on(tenant_id)
                 else:
                     self._forget(tenant_id, place)
                 raise
         self._begun.append(time.monotonic())
 
-    def _pass_on(self) -> None:
-        """Give a place to the next tenant's oldest turn; its tenant goes to the end of the row."""
-        while self._waiting:
-            tenant_id, line = self._waiting.popitem(last=False)
+    def _has_place_for(self, tenant_id: UUID) -> bool:
+        """A tenant's first turn may come on top of the others, as long as these are not twice as many as they should."""
+        own, all_there = self._beginning[tenant_id], self._beginning.total()
+        if not own:
+            return all_there < 2 * self._at_once
+        return all_there < self._at_once and (len(self._here) == 1 or own < self._at_once // 2)
+
+    def _pass_on(self, tenant_id: UUID) -> None:
+        """Give up a place of this tenant, for whoever waits; who is given one goes to the end of the row."""
+        self._beginning[tenant_id] -= 1
+        while next_id := next(filter(self._has_place_for, self._waiting), None):
+            line = self._waiting.pop(next_id)
             place = line.popleft()
             if line:
-                self._waiting[tenant_id] = line
+                self._waiting[next_id] = line
             if not place.done():
+                self._beginning[next_id] += 1
                 place.set_result(None)
-                return
-        self._free += 1
 
     def _forget(self, tenant_id: UUID, place: "asyncio.Future[None]") -> None:
         if line := self._waiting.get(tenant_id):

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.admission import Admission
 from memory.errors import TooMany
@@ -62,12 +64,33 @@ async def test_only_a_few_are_in_their_first_half(play: Play) -> None:
     assert (len(play.begun), play.admission.waiting) == (5, 0)
 
 
-async def test_tenants_take_turns(play: Play) -> None:
+async def test_a_tenant_with_none_there_begins_at_once_and_then_takes_turns(play: Play) -> None:
     await play.ask(NOISY, 20)
-    await play.ask(QUIET, 2)
-    await play.let_go(4)
-    assert play.begun[2:] == [NOISY, QUIET, NOISY, QUIET]
+    await play.ask(QUIET, 3)
+    assert play.begun == [NOISY, NOISY, QUIET]
+    await play.let_go(5)
+    assert play.begun[3:] == [NOISY, QUIET, NOISY, QUIET]
     await play.close()
+
+
+async def test_beside_another_tenant_none_has_more_than_half_of_the_places() -> None:
+    play = Play(Admission(at_once=4))
+    await play.ask(NOISY, 20)
+    assert play.begun == [NOISY] * 4
+    await play.ask(QUIET)
+    await play.let_go(3)
+    assert play.begun == [NOISY] * 4 + [QUIET, NOISY]  # of its four three have left, and one may follow
+    await play.close()
+
+
+async def test_many_tenants_are_not_all_begun_at_once(play: Play) -> None:
+    for _ in range(20):
+        await play.ask(uuid4())
+    assert (len(play.begun), play.admission.waiting) == (4, 16)
+    await play.let_go(4)
+    assert (len(play.begun), play.admission.waiting) == (8, 12)
+    await play.close()
+    assert (len(play.begun), play.admission.waiting) == (20, 0)
 
 
 async def test_a_turn_leaves_its_place_once(play: Play) -> None:
@@ -106,3 +129,30 @@ async def test_who_would_wait_too_long_is_told_when_to_come_back() -> None:
     assert refused.value.retry_after >= 1
     admission.check(QUIET)
     await play.close()
+
+
+TENANTS = [uuid4() for _ in range(3)]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["ask", "let_go", "give_up"]), st.integers(min_value=0, max_value=20)), max_size=60
+)
+
+
+@given(STEPS)
+async def test_whatever_comes_nobody_is_forgotten(steps: list[tuple[str, int]]) -> None:
+    play = Play(Admission(at_once=4))
+    for kind, which in steps:
+        if kind == "ask":
+            await play.ask(TENANTS[which % 3])
+        elif kind == "let_go" and play.leaving:
+            await play.let_go()
+        elif kind == "give_up" and play.tasks:
+            play.tasks.pop(which % len(play.tasks)).cancel()
+            await play.settle()
+    play.end.set()
+    async with asyncio.timeout(1):
+        await asyncio.gather(*play.tasks)
+    assert play.admission.waiting == 0
+    after = Play(play.admission)
+    await after.ask(TENANTS[0], 5)
+    assert (len(after.begun), after.admission.waiting) == (4, 1)
+    await after.close()
