@@ -2,7 +2,7 @@
 # make check  linter and type checker             make lock    pin the dependencies anew
 # make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them)
 # make bench  the product beside a tutorial's app on one machine (an idle one, for a quarter of an hour)
-# make limits 2,000 open streams, four times too many questions, half an hour of work (an idle machine, for 35 minutes)
+# make limits starts, 2,000 open streams, four times too many questions, half an hour of work (idle, for 35 minutes)
 # make evals  how good the answers are, measured on our own cases (EVALS='retrieval --data FOLDER' for more)
 SHELL := /bin/bash
 PYTHON ?= python3

@@ -1,8 +1,9 @@
-"""`make limits`: how the product bears many who only listen, far too many who ask, and half an hour of work.
+"""`make limits`: how the product bears many who only listen, far too many who ask, and half an hour of work; and how soon
+it is there.
 
-    python -m tests.bench.limits [idle overload soak] [--minutes 30] [--out limits.json]
+    python -m tests.bench.limits [start idle overload soak] [--minutes 30] [--out limits.json]
 
-The same machines as in `make bench`: the server has one core, everything else the other.
+The same machines as in `make bench`: the server has one core, everything else the other. A start has both.
 """
 
 import argparse
@@ -33,6 +34,8 @@ HELPDESK = TARGETS[1]
 LISTENERS = 2000
 QUIET_CUSTOMERS = 4
 OVERLOADED_S = 20.0
+STARTS = 6
+PARTS = ("start", "idle", "overload", "soak")
 console = Console(width=150)
 
 
@@ -40,6 +43,15 @@ def client() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=None, connect=60), connector=aiohttp.TCPConnector(limit=0)
     )
+
+
+def start(shared: Bench) -> dict[str, Any]:
+    """Seconds until `/readyz` says yes: of the first start, and of those that find what it left."""
+    took = []
+    for _ in range(STARTS):
+        with shared.server(HELPDESK, cores=range(os.cpu_count() or 1)) as server:
+            took.append(round(server.started_s, 2))
+    return {"first_s": took[0], "later_s": took[1:]}
 
 
 async def idle(server: Server) -> dict[str, Any]:
@@ -204,20 +216,23 @@ def _other_tenant(shared: Bench) -> None:
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("parts", nargs="*", choices=[[], "idle", "overload", "soak"], default=[])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    parts = given.parts or ["idle", "overload", "soak"]
+    parts = given.parts or PARTS
     found: dict[str, Any] = {}
     with bench() as shared:
         _other_tenant(shared)
         psutil.Process().cpu_affinity([max(0, (os.cpu_count() or 1) - 1)])
         for part in parts:
-            with shared.server(HELPDESK) as server:
-                work = {"idle": idle, "overload": overload}.get(part)
-                found[part] = asyncio.run(work(server) if work else soak(server, given.minutes))
-                console.print_json(json.dumps({part: found[part]}))
+            if part == "start":
+                found[part] = start(shared)
+            else:
+                with shared.server(HELPDESK) as server:
+                    work = {"idle": idle, "overload": overload}.get(part)
+                    found[part] = asyncio.run(work(server) if work else soak(server, given.minutes))
+            console.print_json(json.dumps({part: found[part]}))
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -34,15 +34,15 @@ class Server:
 
 @contextmanager
 def serving(
-    command: Sequence[str], port: int, env: dict[str, str], *, core: int, log: Path, ready: str = "/livez"
+    command: Sequence[str], port: int, env: dict[str, str], *, cores: Sequence[int], log: Path, ready: str = "/livez"
 ) -> Iterator[Server]:
-    """Run until the block ends; raises RuntimeError with the end of its log where it does not come up."""
+    """Run until the block ends, with its bytecode kept as where it is installed; raises RuntimeError with the end of its
+    log where it does not come up."""
+    env = {**os.environ, **env, "PYTHONDONTWRITEBYTECODE": ""}
     started = time.monotonic()
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output
-        )
-    psutil.Process(process.pid).cpu_affinity([core])
+        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=env, stdout=output, stderr=output)
+    psutil.Process(process.pid).cpu_affinity(list(cores))
     base = f"http://127.0.0.1:{port}"
     try:
         while not answers(base + ready):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,11 +93,11 @@ class Bench:
                 connection.execute(ANSWER_ALWAYS)
 
     @contextmanager
-    def server(self, target: Target) -> Iterator[Server]:
+    def server(self, target: Target, cores: Sequence[int] = (MEASURED,)) -> Iterator[Server]:
         env = self.env(target)
         ready = "/readyz" if target.kind == "ours" else "/livez"
         log = self.folder / "server.log"
-        with serving(target.command, PORT, env, core=MEASURED, log=log, ready=ready) as server:
+        with serving(target.command, PORT, env, cores=cores, log=log, ready=ready) as server:
             yield server
 
     def log(self) -> dict[str, dict[str, float]]:
@@ -127,7 +127,7 @@ def bench() -> Iterator[Bench]:
         with (
             embedded_postgres(folder / "postgres", database="bench") as urls,
             serving(
-                ("-m", "tests.bench.stub", "--port", str(STUB_PORT)), STUB_PORT, {}, core=OTHERS,
+                ("-m", "tests.bench.stub", "--port", str(STUB_PORT)), STUB_PORT, {}, cores=[OTHERS],
                 log=folder / "stub.log", ready="/log",
             ) as stub,
         ):  # fmt: skip
