@@ -13,9 +13,10 @@ from typing import Any
 import httpx2
 import numpy as np
 import orjson
-from openai import APIStatusError, AsyncOpenAI, DefaultAioHttpClient, OpenAIError
+from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from kbs.embeddings import EmbeddingUnavailable, Vectors, normal_form
+from kbs.endpoints import open_client
 
 OPENAI_URL = "https://api.openai.com/v1"
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
@@ -112,7 +113,7 @@ async def open_openai(
         api_key=api_key or "none",
         timeout=timeout,
         max_retries=RETRIES,
-        http_client=DefaultAioHttpClient(timeout=timeout),  # a request costs half of what it does on the default one
+        http_client=open_client(timeout),
     )
     async with client:
         embeddings = OpenAIEmbeddings(

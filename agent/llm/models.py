@@ -54,10 +54,10 @@ class Models:
 def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None = None) -> Models:
     """The models of all roles, over one pool of connections. `sentence_scorer` sharpens the built-in model."""
     names = {config.chat_model, config.fast_model, config.draft_model, config.judge_model} - {None, EXTRACTIVE}
-    client = _http_client(config) if names else None
+    clients = _http_clients(config) if names else {}
 
     def build(name: str) -> BaseChatModel:
-        return ExtractiveChat(scorer=sentence_scorer) if name == EXTRACTIVE else _chat_openai(config, name, client)
+        return ExtractiveChat(scorer=sentence_scorer) if name == EXTRACTIVE else _chat_openai(config, name, clients)
 
     answer = build(config.chat_model)
     return Models(
@@ -68,17 +68,19 @@ def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None 
     )
 
 
-def _http_client(config: ModelConfig) -> Any:
-    """aiohttp under the SDK's client: with many streams at once it costs half the CPU of the default transport."""
+def _http_clients(config: ModelConfig) -> dict[str, Any]:
+    # Imported here because it takes half a second, which the built-in model need not pay.
     import httpx2
-    import openai
 
-    return openai.DefaultAioHttpClient(timeout=httpx2.Timeout(config.chunk_timeout_s, connect=CONNECT_TIMEOUT_S))
+    from kbs.endpoints import certificates, open_client
+
+    timeout = httpx2.Timeout(config.chunk_timeout_s, connect=CONNECT_TIMEOUT_S)
+    # Without the second one, which nothing uses, the library would make its own, certificates and all.
+    return {"http_async_client": open_client(timeout), "http_client": httpx2.Client(verify=certificates())}
 
 
-def _chat_openai(config: ModelConfig, name: str, client: Any) -> "ChatOpenAI":
-    # Imported here because it takes most of a second, which the built-in model need not pay.
-    from langchain_openai import ChatOpenAI
+def _chat_openai(config: ModelConfig, name: str, clients: dict[str, Any]) -> "ChatOpenAI":
+    from langchain_openai import ChatOpenAI  # here, as above
 
     # URL and key are always given, so that the library does not look into the environment for them.
     return ChatOpenAI(
@@ -92,5 +94,5 @@ def _chat_openai(config: ModelConfig, name: str, client: Any) -> "ChatOpenAI":
         timeout=(CONNECT_TIMEOUT_S, config.chunk_timeout_s),
         stream_chunk_timeout=config.chunk_timeout_s,
         max_retries=0,
-        http_async_client=client,
+        **clients,
     )
