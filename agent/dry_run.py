@@ -7,7 +7,6 @@ checkpoint is read or written, and the database refuses every write that might b
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
@@ -84,12 +83,10 @@ async def rehearse(
     *,
     before: Before | None = None,
     ticket: Ticket | None = None,
-    as_of: datetime | None = None,
 ) -> Outline:
     """Run a turn to its end and change nothing.
 
-    `before` is how the turns before left the conversation, `ticket` stands for the one that the turn would open, and
-    of the customer only what was known at `as_of` is recalled.
+    `before` is how the turns before left the conversation, and `ticket` stands for the one that the turn would open.
     """
     started, notebook = time.perf_counter(), Notebook()
     was_read = tuple(each for each in scene.attachments if each.extraction != "pending")  # reading one is kept
@@ -100,7 +97,7 @@ async def rehearse(
     turn = TurnContext(
         principal=scene.principal, lease=_no_lease(scene), database=parts.database.reading(), streams=notebook,
         options=setting.options, search=heard.search, people_there=scene.people_there, rehearsal=rehearsal,
-        as_of=as_of, words=own_words(scene),
+        words=own_words(scene),
     )  # fmt: skip
     found = before or Before()
     output = await _graph().ainvoke(

@@ -7,6 +7,7 @@ a rehearsal may change either, and then runs through the same graph.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,14 +18,16 @@ from agent.prompting import DEFAULT_PROMPT, PromptParts
 from agent.state import GraphContext
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
-from memory import chats, turns
+from memory import chats
 from memory.database import Connection
-from memory.errors import Unavailable
+from memory.errors import NotFound, Unavailable
+from memory.facts import OF_CUSTOMER
 from memory.models import Attachment, ChatMessage, ChatSession, Ticket
 from memory.patience import within
+from memory.rows import to_read
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
-from tools.attachments.reading import files_of_session
+from tools.attachments.reading import HAS_FILES, files_of_session
 from tools.consent import OwnWords
 from tools.context import Search, TurnContext
 from tools.handoffs.people import ON_DUTY, could_take
@@ -57,21 +60,39 @@ class Scene:
     principal: Principal
     question: str
     asked: frozenset[UUID] = frozenset()
+    facts: tuple[str, ...] = ()
     history: tuple[ChatMessage, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     people_there: bool = True
     waiting_ticket: Ticket | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks, and what of theirs there is to read."""
+
+    user_id: UUID | None
+    audience: frozenset[str]
+    facts: tuple[str, ...]
+    has_files: bool
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "Asker":
+        """From the columns of `ASKER`."""
+        return cls(
+            user_id=row["user_id"], audience=frozenset(row["audience"]), facts=tuple(row["facts"]),
+            has_files=row["has_files"],
+        )  # fmt: skip
+
+
 async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None) -> GraphContext:
     """The surroundings of one turn."""
     async with parts.database.connection(lease.tenant_id) as connection:
-        values = {"tenant": lease.tenant_id, "session": lease.session_id}
-        now = await _one(connection, NOW, values)
-        setting = setting_of(now)
-        session = await chats.get_session(connection, lease.session_id)
+        now = await _one(connection, NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None})
+        setting, session = setting_of(now), to_read(ChatSession, now)
         scene = await read_scene(
-            connection, session, lease.turn_id, people_there=could_take(setting.options, on_duty=now["on_duty"]),
+            connection, session, lease.turn_id, Asker.of(now),
+            people_there=could_take(setting.options, on_duty=now["on_duty"]),
             waiting_ticket=await escalation_ticket(connection, session.id) if now["waiting"] else None,
         )  # fmt: skip
     turn = TurnContext(
@@ -96,6 +117,7 @@ def surroundings(
         session=scene.session,
         question=scene.question,
         asked=scene.asked,
+        facts=scene.facts,
         attachments=scene.attachments,
         files=parts.files,
         history=scene.history,
@@ -132,7 +154,7 @@ def searcher(parts: Parts, principal: Principal, setting: Setting) -> Search:
 
 
 async def read_setting(connection: Connection, tenant_id: UUID) -> Setting:
-    return setting_of(await _one(connection, SETTING, {"tenant": tenant_id}))
+    return setting_of(await _one(connection, f"select {SETTING}", {"tenant": tenant_id}))
 
 
 def setting_of(row: dict[str, Any]) -> Setting:
@@ -144,27 +166,34 @@ def setting_of(row: dict[str, Any]) -> Setting:
     )
 
 
+async def read_asker(connection: Connection, session: ChatSession, *, as_of: datetime) -> Asker:
+    """Whose session it is, with the facts that were known of them then."""
+    values = {"session": session.id, "as_of": as_of}
+    return Asker.of(await _one(connection, f"select {ASKER} from {SESSION}", values))
+
+
 async def read_scene(
-    connection: Connection, session: ChatSession, turn_id: UUID, *, people_there: bool, waiting_ticket: Ticket | None,
-    before: int | None = None,
+    connection: Connection, session: ChatSession, turn_id: UUID, asker: Asker, *, people_there: bool,
+    waiting_ticket: Ticket | None, before: int | None = None,
 ) -> Scene:  # fmt: skip
     """The conversation as a turn finds it; with `before`, the number of its start, as it found it then."""
-    customer = await _one(connection, CUSTOMER, {"id": session.customer_id})
-    asked = await turns.questions(connection, turn_id)
-    own = frozenset(message["id"] for message in asked)
     window = await chats.window(
-        connection, session.id, after=session.summary_upto, limit=WINDOW + len(asked), before=before
+        connection, session.id, after=session.summary_upto, limit=WINDOW, before=before, turn_id=turn_id
     )
+    asked = [message for message in window if message.turn_id == turn_id and message.author == "customer"]
+    own = frozenset(message.id for message in asked)
+    files = await files_of_session(connection, session.id, before=before) if asker.has_files else ()
     return Scene(
         session=session,
         principal=Principal(
             tenant_id=session.tenant_id, role=Role.CUSTOMER, customer_id=session.customer_id,
-            user_id=customer["user_id"], audience=frozenset(customer["audience"]),
+            user_id=asker.user_id, audience=asker.audience,
         ),
-        question="\n".join(message["content"] for message in asked),
+        question="\n".join(message.content for message in asked),
         asked=own,
-        history=tuple(each for each in window if each.id not in own and not _is_for_later(each, asked[-1]["n"])),
-        attachments=tuple(await files_of_session(connection, session.id, before=before)),
+        facts=asker.facts,
+        history=tuple(each for each in window if each.id not in own and not _is_for_later(each, asked[-1].n)),
+        attachments=tuple(files),
         people_there=people_there,
         waiting_ticket=waiting_ticket,
     )  # fmt: skip
@@ -189,7 +218,8 @@ def prompt_of(row: dict[str, Any]) -> PromptParts:
 
 async def _one(connection: Connection, query: str, values: dict[str, Any]) -> dict[str, Any]:
     row = await (await connection.execute(query, values)).fetchone()
-    assert row is not None  # it is made of subqueries, or a session's own customer
+    if row is None:
+        raise NotFound("no such session")
     return row
 
 
@@ -198,8 +228,13 @@ select id, name, system_prompt, context_template, task_template from prompt_vers
 where is_active order by (tenant_id = current_tenant()) desc limit 1
 """
 SETTING = f"""
-select ({OPTIONS}) as options, (select to_jsonb(p) from ({ACTIVE_PROMPT}) p) as prompt,
-       (select to_jsonb(r) from ({NEWEST_RANKING}) r) as ranking
+({OPTIONS}) as options, (select to_jsonb(p) from ({ACTIVE_PROMPT}) p) as prompt,
+(select to_jsonb(r) from ({NEWEST_RANKING}) r) as ranking
 """
-NOW = f"{SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting"
-CUSTOMER = "select user_id, audience from customers where id = %(id)s and tenant_id = current_tenant()"
+ASKER = f"c.user_id, c.audience, {OF_CUSTOMER} as facts, exists ({HAS_FILES}) as has_files"
+SESSION = """
+chat_sessions s join customers c on c.id = s.customer_id and c.tenant_id = s.tenant_id
+where s.id = %(session)s and s.tenant_id = current_tenant()
+"""
+NOW = f"select s.*, {ASKER}, {SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting from {SESSION}"
+"""All at once: a turn waits for each of its statements."""

@@ -27,7 +27,6 @@ from tools.classification import ByWords, Classification, Prototypes
 from tools.context import TurnContext
 from tools.escalation_policy import EscalationDecision
 from tools.guardrails import GuardRules, Verdict
-from tools.recall import Recollection
 
 Outcome = Literal["answered", "honest_no", "clarified", "refused", "escalated", "smalltalk", "model_failed"]
 Offer = Literal["ticket", "human"]
@@ -63,7 +62,6 @@ class TurnState(TypedDict, total=False):
     before: Annotated[Before, UntrackedValue]
     """The first two fields as the turn found them, and what the answer before offered."""
     verdict: Annotated[Verdict, UntrackedValue]
-    recollection: Annotated[Recollection, UntrackedValue]
     retrieved: Annotated[Retrieved, UntrackedValue]
     by_words: Annotated[ByWords, UntrackedValue]
     classification: Annotated[Classification, UntrackedValue]
@@ -102,6 +100,8 @@ class GraphContext:
     """All messages that this turn answers, joined."""
     asked: frozenset[UUID]
     """Ids of those messages."""
+    facts: tuple[str, ...]
+    """What is known of the customer."""
     attachments: tuple[Attachment, ...]
     """The newest files of the session."""
     files: Files

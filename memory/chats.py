@@ -89,11 +89,12 @@ async def messages_after(connection: Connection, session_id: UUID, *, after: int
 
 
 async def window(
-    connection: Connection, session_id: UUID, *, after: int, limit: int, before: int | None = None
-) -> list[ChatMessage]:
+    connection: Connection, session_id: UUID, *, after: int, limit: int, before: int | None = None,
+    turn_id: UUID | None = None,
+) -> list[ChatMessage]:  # fmt: skip
     """The newest `limit` messages past `after`, oldest first: what a turn reads of the history, or read of it when
-    `before` was the next number."""
-    values = {"session": session_id, "after": after, "limit": limit, "before": before}
+    `before` was the next number. With `turn_id` the messages that it answers are among them and do not count."""
+    values = {"session": session_id, "after": after, "limit": limit, "before": before, "turn": turn_id}
     rows = await connection.execute(WINDOW, values)
     return [to_read(ChatMessage, row) for row in await rows.fetchall()]
 
@@ -157,10 +158,14 @@ select * from chat_messages where turn_id = %s and tenant_id = current_tenant() 
 """
 WINDOW = """
 select * from (
-    select * from chat_messages
-    where session_id = %(session)s and n > %(after)s and tenant_id = current_tenant()
-          and (%(before)s::int is null or n < %(before)s)
-    order by n desc limit %(limit)s) newest
+    (select * from chat_messages
+     where session_id = %(session)s and n > %(after)s and tenant_id = current_tenant()
+           and (%(before)s::int is null or n < %(before)s)
+           and (author <> 'customer' or turn_id is distinct from %(turn)s)
+     order by n desc limit %(limit)s)
+    union all
+    select * from chat_messages where turn_id = %(turn)s and tenant_id = current_tenant() and author = 'customer'
+) messages
 order by n
 """
 CLOSE = """

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from datetime import datetime
 from uuid import UUID
 
 from memory.database import Connection
@@ -28,14 +27,6 @@ async def remember(
     return kept
 
 
-async def recall(
-    connection: Connection, customer_id: UUID, *, limit: int = 20, before: datetime | None = None
-) -> list[str]:
-    """The newest facts of a customer, oldest of them first; with `before` only what was known then."""
-    rows = await connection.execute(RECALL, {"customer": customer_id, "limit": limit, "before": before})
-    return [row["text"] for row in await rows.fetchall()]
-
-
 def digest(text: str) -> str:
     """Equal for facts that differ in case, spacing or closing punctuation only."""
     words = re.sub(r"\s+", " ", text.casefold()).strip(" .!")
@@ -54,11 +45,14 @@ delete from facts where tenant_id = current_tenant() and id in (
     select id from facts where customer_id = %(customer)s and tenant_id = current_tenant()
     order by id desc offset %(most)s)
 """
-RECALL = """
-select text from (
-    select id, text from facts
-    where customer_id = %(customer)s and tenant_id = current_tenant()
-          and (%(before)s::timestamptz is null or created_at < %(before)s)
-    order by id desc limit %(limit)s) newest
-order by id
+OF_CUSTOMER = """
+array(
+    select text from (
+        select id, text from facts
+        where customer_id = c.id and tenant_id = current_tenant()
+              and (%(as_of)s::timestamptz is null or created_at < %(as_of)s)
+        order by id desc limit 20) newest
+    order by id)
 """
+"""The newest facts, oldest of them first, as a column of a query that has the customer's row as `c`; with `as_of` only
+what was known then."""

@@ -6,7 +6,6 @@ A turn may also be rehearsed, to see what would come of it: then whatever it wou
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
@@ -74,8 +73,6 @@ class TurnContext:
     may_act: bool = True
     """Whether effects are let through; not those of a tool that is said to have none."""
     rehearsal: Rehearsal | None = None
-    as_of: datetime | None = None
-    """What was learned of the customer since then is not known to a turn that is replayed."""
 
     @property
     def session_id(self) -> UUID:

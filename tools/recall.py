@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from memory import chats, facts
 from memory.database import Connection
@@ -25,21 +24,6 @@ _TOLD = re.compile(
     r"mein name ist|ich (?:heiße|benutze|nutze|verwende)|je m'appelle|j'utilise|me llamo|меня зовут)",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recollection:
-    """What was remembered for this turn."""
-
-    facts: tuple[str, ...] = ()
-    summary: str = ""
-
-
-async def recall(context: TurnContext, session: ChatSession) -> Recollection:
-    """The customer's facts, and what the conversation was about before the window."""
-    async with context.database.connection(context.principal.tenant_id) as connection:
-        known = await facts.recall(connection, context.customer_id, before=context.as_of)
-    return Recollection(facts=tuple(known), summary=session.summary)
 
 
 def facts_in(text: str) -> list[str]:

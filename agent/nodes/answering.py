@@ -111,15 +111,14 @@ async def after_respond(state: TurnState) -> Literal["tools", "escalate", "remem
 
 def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
     history = [Turn(author=message.author, text=message.content) for message in context.history]  # type: ignore[arg-type]
-    recollection = state["recollection"]
     learned = [p for p in state["retrieved"].passages if p.source in (Source.EXAMPLE, Source.CORRECTION)]
     notes = [words for passage in learned if (words := staff_words(passage.text))]
     messages = build_messages(
         context.prompt, passages=state["passages"], history=history, question=context.question,
-        facts=recollection.facts, summary=recollection.summary or None,
+        facts=context.facts, summary=context.session.summary or None,
         notes=[*notes, *([UNREAD] if state["files"].unread else [])], language=state["classification"].language,
     )  # fmt: skip
-    seen = (context.question, *(turn.text for turn in history if turn.author != "system"), *recollection.facts)
+    seen = (context.question, *(turn.text for turn in history if turn.author != "system"), *context.facts)
     context.answer.unspoken = Unspoken(texts=(str(messages[0].content), *notes), known=seen)
     return messages
 

@@ -25,7 +25,6 @@ from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
 from tools.intents import find_intent
-from tools.recall import recall as recall_customer
 
 log = structlog.get_logger()
 CLARIFY_TITLES = 3
@@ -103,10 +102,9 @@ async def consider(state: TurnState, runtime: Run) -> TurnState:
 
 
 async def recall(state: TurnState, context: GraphContext) -> TurnState:
-    """What is known of the customer and the conversation, its files among it."""
+    """What the conversation's files say; the customer's facts and the summary came with the question."""
     async with step(context, "recall"):
-        recollection, files = await asyncio.gather(recall_customer(context.turn, context.session), read_files(context))
-    return {"recollection": recollection, "files": files}
+        return {"files": await read_files(context)}
 
 
 async def retrieve(state: TurnState, context: GraphContext) -> TurnState:

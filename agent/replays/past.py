@@ -9,7 +9,7 @@ from uuid import UUID
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import DraftRequest
 from agent.parts import Parts
-from agent.preparing import Scene, read_scene
+from agent.preparing import Scene, read_asker, read_scene
 from agent.replays.comparing import Given, Since
 from agent.state import Before
 from memory import chats
@@ -62,7 +62,8 @@ async def past_answer(connection: Connection, session_id: UUID, answer_id: UUID)
     inputs = kept or {}
     then, memory_lost = _session_then(session, inputs.get("summary_upto", 0))
     scene = await read_scene(
-        connection, then, turn["id"], people_there=bool(inputs.get("people_there", True)),
+        connection, then, turn["id"], await read_asker(connection, session, as_of=turn["started_at"]),
+        people_there=bool(inputs.get("people_there", True)),
         waiting_ticket=await _ticket(connection, inputs.get("waiting_ticket")), before=turn["started_n"],
     )  # fmt: skip
     if "audience" in inputs:

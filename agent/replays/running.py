@@ -137,9 +137,7 @@ async def _compared(parts: Parts, sides: Sides, case: Row) -> Row:
 async def _answer(parts: Parts, past: PastAnswer | PastDraft, setting: Setting) -> Given:
     """What this setting answers to it today. Raises ModelAway."""
     if isinstance(past, PastAnswer):
-        return given(
-            await rehearse(parts, past.scene, setting, before=past.before, ticket=past.ticket, as_of=past.started_at)
-        )
+        return given(await rehearse(parts, past.scene, setting, before=past.before, ticket=past.ticket))
     composed = await compose(
         parts, past.request, prompt=setting.prompt, ranking=setting.ranking, options=setting.options
     )

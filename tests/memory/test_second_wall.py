@@ -4,15 +4,18 @@ The tables' owner is not held by row-level security, so every statement here run
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from agent.preparing import read_asker
 from memory import chats, facts, turns
 from memory.database import Connection, Database
 from memory.embedded import EmbeddedUrls
 from memory.errors import LeaseLost, NotFound
 from memory.events import Journal
+from memory.models import ChatSession
 from memory.turns import Lease
 from tests.memory.conftest import Desk
 from tools import tickets
@@ -60,18 +63,19 @@ FINDS_NOTHING: dict[str, Look] = {
     "list_sessions": lambda c, t: chats.list_sessions(c, customer_id=t.customer, before=None, limit=9),
     "messages_after": lambda c, t: chats.messages_after(c, t.session, after=0, limit=9),
     "window": lambda c, t: chats.window(c, t.session, after=0, limit=9),
+    "window of a turn": lambda c, t: chats.window(c, t.session, after=0, limit=9, turn_id=t.lease.turn_id),
     "get_turn": lambda c, t: turns.get_turn(c, t.lease.turn_id),
     "queued_turn": lambda c, t: turns.queued_turn(c, t.session),
     "had_effects": lambda c, t: turns.had_effects(c, t.lease.turn_id),
     "questions": lambda c, t: turns.questions(c, t.lease.turn_id),
     "_unfinished": lambda c, t: turns._unfinished(c, t.session),
-    "recall": lambda c, t: facts.recall(c, t.customer),
     "list_tickets": lambda c, t: tickets.list_tickets(c, customer_id=t.customer),
     "escalation_ticket": lambda c, t: tickets.escalation_ticket(c, t.session),
 }
 RAISES: dict[str, tuple[type[Exception], Look]] = {
     "get_session": (NotFound, lambda c, t: chats.get_session(c, t.session)),
     "get_session for update": (NotFound, lambda c, t: chats.get_session(c, t.session, lock=True)),
+    "read_asker": (NotFound, lambda c, t: read_asker(c, ChatSession(id=t.session), as_of=datetime.now(UTC))),
     "get_message": (NotFound, lambda c, t: chats.get_message(c, t.message)),
     "get_ticket": (NotFound, lambda c, t: tickets.get_ticket(c, t.ticket)),
     "renew": (LeaseLost, lambda c, t: turns.renew(c, t.lease)),

@@ -137,6 +137,11 @@ def _passage(ranked: Ranked, attachment: Attachment) -> Passage:
 
 
 # It names the tenant: a layer of its own besides row-level security.
+HAS_FILES = """
+select 1 from attachments f
+where f.session_id = s.id and f.tenant_id = s.tenant_id and f.message_id is not null and not f.internal
+"""
+"""For a query that has the session's row as `s`."""
 OF_SESSION = """
 select * from (
     select * from attachments
