@@ -415,8 +415,9 @@ class TestCrashes:
     ) -> None:
         endpoint = await make()
         await endpoint.tell()
-        receiver.reply = lambda got: 0.3 if len(receiver.got) == 1 else answer(200)
-        slow = worker(database, receiver, Pace(lease_s=0.05, timeout_s=0.2))
+        late_s = usual(1.0)
+        receiver.reply = lambda got: 2 * late_s if len(receiver.got) == 1 else answer(200)
+        slow = worker(database, receiver, Pace(lease_s=0.05, timeout_s=late_s))
         await slow.deliver_due()
         await receiver.wait_for(1)
         await asyncio.sleep(0.06)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
@@ -510,9 +511,10 @@ class TestInterrupted:
         await desk.connect()
         for _ in range(12):
             desk.server.open()
-        desk.server.slow_s = usual(0.05)
-        desk.server.fault = lambda form: "slow" if form["action"] == "GetTicket" else None
-        short = desk.elsewhere(first_s=usual(0.12), answer_s=0.4)
+        time_s, asked = usual(0.6), count()
+        desk.server.slow_s = time_s
+        desk.server.fault = lambda form: "slow" if form["action"] == "GetTicket" and next(asked) >= 4 else None
+        short = desk.elsewhere(first_s=time_s, answer_s=4 * time_s)
         row = await short.ask(desk.admin)
         assert row["state"] == "running"
         assert 0 < row["opened"] < 12
