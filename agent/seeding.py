@@ -1,11 +1,13 @@
 """What every installation starts with: the default prompt and a library of others, the global knowledge base, and where
 it is embedded a tenant."""
 
+import asyncio
 from dataclasses import asdict
 
 from agent.prompting import DEFAULT_PROMPT
 from agent.resources import Resources
 from kbs.global_content import global_collections, open_global_content
+from kbs.indexes.tuning import tune_index
 from kbs.ingest import Report, ingest_folder
 from memory.database import open_owner
 from memory.models import GLOBAL_TENANT
@@ -35,6 +37,8 @@ async def seed_all(resources: Resources) -> dict[str, Report]:
                     tenant_id=GLOBAL_TENANT,
                     collection=collection,
                 )
+    if urls.knowledge_owner and any(report.added or report.changed for report in reports.values()):
+        await asyncio.to_thread(tune_index, urls.knowledge_owner)
     return reports
 
 

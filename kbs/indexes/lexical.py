@@ -23,7 +23,7 @@ WORD_WEIGHTS = [1.0, 1.0, 1.0, 1.0]
 measured and is worse, since it stands on every passage of its article."""
 
 SAMPLE = 300
-"""Passages of each source from which it is estimated how common a word is."""
+"""Passages of each source from which it is estimated how common a word is; where it could matter, a third of the work."""
 ENOUGH_HITS = 5000
 """A word is left out where it and the rarer ones would match more passages than this: it costs most and tells least.
 Small knowledge bases never come to it."""
@@ -37,7 +37,10 @@ USUAL_LENGTH = 45
 
 _COUNT = sql.SQL("select count(*) as n from passages where tenant_id = {} and source = {}")
 _STEMMED = sql.SQL("case when t.language = any(%(languages)s) then t.language else 'simple' end")
-_SAMPLE = sql.SQL("(select t.tsv, {stemmed} as language from passages t where {where} limit {size})")
+_SAMPLE = sql.SQL(
+    "(select t.tsv, {stemmed} as language from passages t where {where} and (select hits from most) > {enough}"
+    " limit {size})"
+)
 _FOUND = sql.SQL(
     "select t.id, {kb} as kb, t.tsv, a.language from passages t join any_word a on a.language = {stemmed}"
     " where {where} and t.tsv @@ a.query"
@@ -51,6 +54,9 @@ spoken as materialized (
         ) w
 ),
 total as materialized (select greatest(sum(n), 1)::float8 as passages from ({counts}) counts),
+most as materialized (
+    select max(n) * (select passages from total) as hits from (select count(*) as n from spoken group by language) counts
+),
 sample as materialized ({sample}),
 common as materialized (
     select s.word, count(*) / (select count(*) from sample)::float8 as share
@@ -105,7 +111,9 @@ def lexical_steps(scope: Scope, k: int) -> sql.Composed:
         where = allowed(scope, source)
         found.append(_FOUND.format(kb=sql.Literal(source.value), stemmed=_STEMMED, where=where))
         counts.append(_COUNT.format(sql.Literal(scope.owner_of(source)), sql.Literal(KINDS[source])))
-        samples.append(_SAMPLE.format(stemmed=_STEMMED, where=where, size=sql.Literal(SAMPLE)))
+        samples.append(
+            _SAMPLE.format(stemmed=_STEMMED, where=where, size=sql.Literal(SAMPLE), enough=sql.Literal(ENOUGH_HITS))
+        )
     union = sql.SQL(" union all ")
     words = _WORDS.format(
         most=sql.Literal(MAX_WORDS), counts=union.join(counts), sample=union.join(samples),
