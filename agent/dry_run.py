@@ -15,7 +15,8 @@ from langchain_core.messages import BaseMessage
 from agent.answering import Wording
 from agent.graph import TurnGraph, build_graph
 from agent.parts import Parts
-from agent.preparing import Scene, Setting, own_words, searcher, surroundings
+from agent.preparing import own_words, searcher, surroundings
+from agent.scenes import Scene, Setting
 from agent.state import Before, Tokens, TurnState
 from kbs.retrieval_cache import Retrieved
 from memory.events import Event

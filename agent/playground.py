@@ -15,9 +15,9 @@ from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
 from agent.dry_run import Outline, rehearse
 from agent.parts import Parts
-from agent.preparing import Scene, Setting, prompt_of, read_setting
 from agent.prompting import PromptParts, Turn, parse_passages
 from agent.results import result
+from agent.scenes import Scene, Setting, prompt_of, read_setting
 from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved

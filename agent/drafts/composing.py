@@ -12,8 +12,9 @@ from agent.extractive import ExtractiveChat
 from agent.grounding.words import content_stems
 from agent.llm import EXTRACTIVE
 from agent.parts import Parts
-from agent.preparing import MODELS_S, active_prompt
+from agent.preparing import MODELS_S
 from agent.prompting import PromptParts
+from agent.scenes import active_prompt
 from agent.sentences import split
 from kbs.index import Scope
 from kbs.retrieval import RetrievalOptions

@@ -9,8 +9,8 @@ from uuid import UUID
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import DraftRequest
 from agent.parts import Parts
-from agent.preparing import Scene, read_asker, read_scene
 from agent.replays.comparing import Given, Since
+from agent.scenes import Scene, read_asker, read_scene
 from agent.state import Before
 from memory import chats
 from memory.database import Connection

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.preparing import read_asker
+from agent.scenes import read_asker
 from memory import chats, facts, turns
 from memory.database import Connection, Database
 from memory.embedded import EmbeddedUrls
