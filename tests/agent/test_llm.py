@@ -58,7 +58,7 @@ async def models(server: ModelServer) -> AsyncIterator[Models]:
 
 
 async def ask(
-    model: BaseChatModel, *, tools: Sequence[Any] = (), deadline_s: float = 3.0, messages: list[BaseMessage] = ASKED
+    model: BaseChatModel, *, tools: Sequence[Any] = (), deadline_s: float = 30.0, messages: list[BaseMessage] = ASKED
 ) -> tuple[str, Finished]:
     parts = [part async for part in stream_model(model, messages, tools=tools, deadline_s=deadline_s)]
     *texts, end = parts
