@@ -340,7 +340,7 @@ class TestFiles:
             await asyncio.sleep(0.05)
         await chat.say("What does the attached log say?")
         sent = await chat.wait_for(".message.customer .file")
-        await chat.wait_for(".message.bot.complete")  # before that the file may be nobody's yet
+        await chat.wait_for(".message.bot.complete")  # until then its row may be drawn anew, below the very click
         async with chat.page.expect_download() as download:
             await sent.click()
         assert await (await download.value).failure() is None
