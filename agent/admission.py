@@ -34,6 +34,7 @@ class Admission:
         """Turns of each tenant, the ones that wait and the ones that are answered among them."""
         self._beginning: Counter[UUID] = Counter()
         """Of these, the ones in their first half."""
+        self._all_beginning = 0
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
         self._begun: deque[float] = deque(maxlen=LATELY)
 
@@ -82,7 +83,7 @@ class Admission:
 
     async def _enter(self, tenant_id: UUID) -> None:
         if tenant_id not in self._waiting and self._has_place_for(tenant_id):
-            self._beginning[tenant_id] += 1
+            self._take(tenant_id)
         else:
             place = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(tenant_id, deque()).append(place)
@@ -98,21 +99,26 @@ class Admission:
 
     def _has_place_for(self, tenant_id: UUID) -> bool:
         """A tenant's first turn may come on top of the others, as long as these are not twice as many as they should."""
-        own, all_there = self._beginning[tenant_id], self._beginning.total()
+        own = self._beginning[tenant_id]
         if not own:
-            return all_there < 2 * self._at_once
-        return all_there < self._at_once and (len(self._here) == 1 or own < self._at_once // 2)
+            return self._all_beginning < 2 * self._at_once
+        return self._all_beginning < self._at_once and (len(self._here) == 1 or own < self._at_once // 2)
+
+    def _take(self, tenant_id: UUID) -> None:
+        self._beginning[tenant_id] += 1
+        self._all_beginning += 1
 
     def _pass_on(self, tenant_id: UUID) -> None:
         """Give up a place of this tenant, for whoever waits; who is given one goes to the end of the row."""
         self._beginning[tenant_id] -= 1
+        self._all_beginning -= 1
         while next_id := next(filter(self._has_place_for, self._waiting), None):
             line = self._waiting.pop(next_id)
             place = line.popleft()
             if line:
                 self._waiting[next_id] = line
             if not place.done():
-                self._beginning[next_id] += 1
+                self._take(next_id)
                 place.set_result(None)
 
     def _forget(self, tenant_id: UUID, place: "asyncio.Future[None]") -> None:
