@@ -80,6 +80,25 @@ class TestMigrate:
             found = rows.execute("select subject, priority, version, tsv::text from tickets").fetchall()
         assert found == [("Old", "normal", 1, "'old':1 'word':2")]
 
+    @pytest.mark.parametrize("stood_in", ["0008", "0009"])
+    def test_wherever_it_stopped_it_gets_the_functions_of_a_turn(self, empty: EmbeddedUrls, stood_in: str) -> None:
+        """For some hours the functions of 0009 stood in 0008."""
+        engine = sa.create_engine(sqlalchemy_url(empty.owner), poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            command.upgrade(config(connection), stood_in)
+            connection.execute(sa.text("update alembic_version set version_num = '0008'"))
+            connection.commit()
+        assert migrate(empty.owner, APP) is True
+        with psycopg.connect(empty.app) as connection:
+            visitors = connection.execute(
+                "select * from visitor_of_token(%s, %s, 0)", (uuid.uuid4(), uuid.uuid4())
+            ).fetchall()
+            held = connection.execute(
+                "select release_text(%s, %s, 1, 0, 'words')", (uuid.uuid4(), uuid.uuid4())
+            ).fetchone()
+        assert visitors == []
+        assert held == (False,)
+
     def test_models_and_migrations_agree(self, database_urls: EmbeddedUrls) -> None:
         engine = sa.create_engine(sqlalchemy_url(database_urls.superuser), poolclass=sa.NullPool)
         with engine.connect() as connection:

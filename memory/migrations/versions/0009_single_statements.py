@@ -2,16 +2,17 @@
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 # Each is a transaction by itself where it is called outside of one. They run as the application's role and under its
-# policies: they enter the tenant, and never another one than the one they are in.
+# policies: they enter the tenant, and never another one than the one they are in. `or replace`, since for some hours
+# these stood in 0008.
 FUNCTIONS = (
     """
-    create function enter_tenant(tenant uuid) returns boolean language plpgsql as $$
+    create or replace function enter_tenant(tenant uuid) returns boolean language plpgsql as $$
     begin
         if current_tenant() is null then
             perform set_config('app.tenant', tenant::text, true);
@@ -21,7 +22,7 @@ FUNCTIONS = (
     $$
     """,
     """
-    create function release_text(tenant uuid, turn uuid, held_fence integer, held_epoch integer, words text)
+    create or replace function release_text(tenant uuid, turn uuid, held_fence integer, held_epoch integer, words text)
         returns boolean language plpgsql as $$
     begin
         if not enter_tenant(tenant) then
@@ -36,7 +37,7 @@ FUNCTIONS = (
     $$
     """,
     """
-    create function knowledge_state(tenant uuid, everyone uuid) returns text language plpgsql as $$
+    create or replace function knowledge_state(tenant uuid, everyone uuid) returns text language plpgsql as $$
     begin
         if not enter_tenant(tenant) then
             return null;
@@ -51,7 +52,7 @@ FUNCTIONS = (
     $$
     """,
     """
-    create function visitor_of_token(tenant uuid, customer uuid, epoch integer)
+    create or replace function visitor_of_token(tenant uuid, customer uuid, epoch integer)
         returns table (id uuid, tenant_id uuid, user_id uuid, audience text[]) language plpgsql as $$
     begin
         if not enter_tenant(tenant) or not tenant_is_active(tenant) then
@@ -73,5 +74,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("visitor_of_token", "knowledge_state", "release_text", "enter_tenant"):
+    """`release_text` stays, with the function that it calls: it is 0008's, and does here what it did there."""
+    for name in ("visitor_of_token", "knowledge_state"):
         op.execute(f"drop function {name}")
