@@ -3,6 +3,7 @@
 import time
 
 from agent.answering import without_marks
+from agent.drafts.files import with_file
 from agent.drafts.graph import draft_graph
 from agent.drafts.lessons import corrections_near, original
 from agent.drafts.letter import framed, letter_of
@@ -72,9 +73,8 @@ def _composed(context: DraftContext, state: DraftState) -> ComposedDraft:
     text = without_marks(cited_text)
     return ComposedDraft(
         text=text, cited_text=cited_text, sources=tuple(original(passage) for passage in state["cited"]),
-        query=context.query, retrieved=state["retrieved"], lessons=state["lessons"], classification=found,
-        confidence=state["confidence"],
-        answerability=round(state["answerability"], 4), answered=answered,
+        query=with_file(context.query, state["told_by_file"]), retrieved=state["retrieved"], lessons=state["lessons"],
+        classification=found, confidence=state["confidence"], answerability=round(state["answerability"], 4), answered=answered,
         escalation=_escalation(context, state, found, answered=answered),
         warnings=Warnings(
             corrections=corrections_near(state["lessons"]),
@@ -84,6 +84,8 @@ def _composed(context: DraftContext, state: DraftState) -> ComposedDraft:
             placeholders=marks_in(text),
             cut_off=state["finish"] == "length",
             guard=state["verdict"] if state["verdict"].action != "allow" else None,
+            files_refused=tuple(dict.fromkeys(each.category for each in state["files"].refused)),
+            files_unread=state["files"].unread,
             not_looked_up=tuple(each for each in state.get("lookups", ()) if not each.ok),
         ),
         prompt=context.prompt, messages=tuple(state["messages"]), model=_model_name(context),

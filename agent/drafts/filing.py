@@ -19,7 +19,7 @@ def request_of(tenant_id: UUID, asked: Asked, instruction: str = "") -> DraftReq
         tenant_id=tenant_id, content=asked.last.text, subject=asked.ticket.subject, department=asked.ticket.department,
         language=asked.ticket.language, audience=asked.audience, customer_name=asked.customer_name,
         history=tuple(Turn(author=word.author, text=word.text) for word in asked.before), instruction=instruction,
-        ticket_id=asked.ticket.id,
+        ticket_id=asked.ticket.id, files=asked.files, fresh=asked.unanswered,
     )  # fmt: skip
 
 

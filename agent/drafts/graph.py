@@ -1,8 +1,8 @@
 """A draft as a LangGraph state machine: the boxes of a conversation's turn, drawn again without an end that sends.
 
-START ─▶ embed ─▶ [retrieve | classify] ─▶ assess ─▶ respond ─▶ verify ─▶ END
-                                                     ▲    │
-                                                     look_up
+START ─▶ read_files ─▶ embed ─▶ [retrieve | classify] ─▶ assess ─▶ respond ─▶ verify ─▶ END
+                                                                   ▲    │
+                                                                   look_up
 """
 
 from functools import cache
@@ -21,6 +21,7 @@ SEARCHES = ["retrieve", "classify"]
 def draft_graph() -> DraftGraph:
     return (
         StateGraph(DraftState, context_schema=DraftContext)
+        .add_node("read_files", nodes.read_files)
         .add_node("embed", nodes.embed)
         .add_node("retrieve", nodes.retrieve)
         .add_node("classify", nodes.classify)
@@ -28,7 +29,8 @@ def draft_graph() -> DraftGraph:
         .add_node("respond", nodes.respond)
         .add_node("look_up", nodes.look_up)
         .add_node("verify", nodes.verify)
-        .add_edge(START, "embed")
+        .add_edge(START, "read_files")
+        .add_edge("read_files", "embed")
         .add_edge("embed", "retrieve")
         .add_edge("embed", "classify")
         .add_edge(SEARCHES, "assess")

@@ -12,7 +12,8 @@ from langgraph.runtime import Runtime
 from agent import metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
-from agent.drafts import lookups
+from agent.drafts import files, lookups
+from agent.drafts.files import with_file
 from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, notes_of
 from agent.drafts.prompt import as_letter
 from agent.drafts.state import DraftContext, DraftState, Steps, timed
@@ -33,10 +34,20 @@ log = structlog.get_logger()
 Run = Runtime[DraftContext]
 
 
+async def read_files(state: DraftState, runtime: Run) -> DraftState:
+    """What came with the ticket, first of all: it may say what is to be searched for."""
+    request, steps = runtime.context.request, Steps()
+    if not request.files:
+        return {"files": files.NONE, "told_by_file": ""}
+    with timed(steps, "read_files"):
+        found = await files.read_files(runtime.context.parts, request)
+    return {"files": found, "told_by_file": files.told_by_file(request, found), "steps": steps}
+
+
 async def embed(state: DraftState, runtime: Run) -> DraftState:
     context, steps = runtime.context, Steps()
     with timed(steps, "embed"):
-        vector = await context.parts.embedder.embed_query(context.query)
+        vector = await context.parts.embedder.embed_query(with_file(context.query, state["told_by_file"]))
     return {"vector": vector, "steps": steps}
 
 
@@ -44,7 +55,8 @@ async def retrieve(state: DraftState, runtime: Run) -> DraftState:
     """The four sources by the tenant's ranking, and what was learned from tickets like this one."""
     context, steps, parts = runtime.context, Steps(), runtime.context.parts
     with timed(steps, "retrieve"):
-        found = await parts.retriever.search(context.query, context.scope, context.ranking, vector=state["vector"])
+        query = with_file(context.query, state["told_by_file"])
+        found = await parts.retriever.search(query, context.scope, context.ranking, vector=state["vector"])
         lessons = await near_lessons(
             parts.retriever,
             parts.lesson_vectors,
@@ -87,9 +99,10 @@ async def assess(state: DraftState, runtime: Run) -> DraftState:
         confidence = score(evidence(state["retrieved"], found.certainty, needs_tenant=needs_tenant))
         quotable = tuple(passage for passage in state["retrieved"].passages if passage.source.quotable)
         learned = evidence_of(state["lessons"], found.language)
-        sure = answerability(context.request.asked, quotable)
+        sure = answerability(with_file(context.request.asked, state["told_by_file"]), quotable)
     known = quotable if sure >= context.options.clarify_at else ()
-    return {"confidence": confidence, "answerability": sure, "passages": (*known, *learned), "steps": steps}
+    passages = (*known, *state["files"].passages, *learned)
+    return {"confidence": confidence, "answerability": sure, "passages": passages, "steps": steps}
 
 
 async def respond(state: DraftState, runtime: Run) -> DraftState:
@@ -157,7 +170,8 @@ def _messages(state: DraftState, context: DraftContext, *, account: bool) -> lis
     request = context.request
     return build_messages(
         as_letter(context.prompt, request.instruction, account=account), passages=state["passages"], history=request.history,
-        question=request.asked, facts=(), summary=None, notes=notes_of(state["lessons"]), subject=request.subject,
+        question=request.asked, facts=(), summary=None,
+        notes=[*notes_of(state["lessons"]), *([files.UNREAD] if state["files"].unread else [])], subject=request.subject,
         department=request.department, language=state["classification"].language,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from agent.confidence import Confidence
 from agent.prompting import PromptParts, Turn
 from kbs.passages import Passage, Source
 from kbs.retrieval_cache import Retrieved
+from memory.models import Attachment
 from tools.classification import Classification
 from tools.escalation_policy import EscalationDecision
 from tools.guardrails import Verdict
@@ -37,6 +38,10 @@ class DraftRequest:
     """What a colleague wants to be different; theirs alone, never words of a customer."""
     ticket_id: UUID | None = None
     """Where the account of the ticket's customer may be looked into."""
+    files: tuple[Attachment, ...] = ()
+    """That came with the ticket, oldest first."""
+    fresh: frozenset[UUID] = frozenset()
+    """Of the messages and events that nobody has answered: what came with these is always looked at."""
 
     @property
     def asked(self) -> str:
@@ -96,6 +101,10 @@ class Warnings:
     """The model's answer was longer than it may be."""
     guard: Verdict | None = None
     """What the guard has against the customer's words, if anything."""
+    files_refused: tuple[str, ...] = ()
+    """Categories of what the guard found in the ticket's files, and left out."""
+    files_unread: tuple[str, ...] = ()
+    """Names of files in which there was nothing to read: a person should look at them."""
     not_looked_up: tuple[Lookup, ...] = ()
     """What the model wanted to look up and could not."""
 
@@ -119,6 +128,8 @@ class Warnings:
                 {"action": self.guard.action, "category": self.guard.category, "reason": self.guard.reason}
                 if self.guard else None
             ),
+            "files_refused": list(self.files_refused),
+            "files_unread": list(self.files_unread),
             "not_looked_up": [{"tool": each.tool, "error": each.error} for each in self.not_looked_up],
         }  # fmt: skip
         return {name: value for name, value in found.items() if value}
@@ -156,7 +167,7 @@ class ComposedDraft:
     lookups: tuple[Lookup, ...] = ()
     """What the model looked up, in its order."""
     steps_ms: Mapping[str, float] = field(default_factory=dict)
-    """embed, retrieve, rerank, classify, confidence, prompt, generate, verify; and look_up, where it did."""
+    """embed, retrieve, rerank, classify, confidence, prompt, generate, verify; and read_files and look_up, where it did."""
 
     @property
     def language(self) -> str:

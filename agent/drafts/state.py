@@ -18,6 +18,7 @@ from kbs.index import Scope, Vectors
 from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
+from tools.attachments.reading import Reading
 from tools.classification import Classification
 from tools.classification.own import packs_with
 from tools.guardrails import Verdict
@@ -30,6 +31,10 @@ Steps = dict[str, float]
 
 
 class DraftState(TypedDict, total=False):
+    files: Reading
+    """What the ticket's files say."""
+    told_by_file: str
+    """What a file says in place of the customer, whose words hardly do more than point at it."""
     vector: Vectors
     retrieved: Retrieved
     lessons: tuple[NearLesson, ...]

@@ -83,8 +83,9 @@ async def past_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
     asked = await asked_of(connection, draft["ticket_id"])
     then = _asked_then(asked, draft["answers_event_id"])
     request = replace(
-        request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"], ticket_id=None
-    )
+        request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"], ticket_id=None,
+        files=tuple(file for file in asked.files if file.created_at <= draft["created_at"]),
+    )  # fmt: skip
     since: list[Since] = [] if then else ["memory"]
     if any(each["tool"] in {tool.name for tool in ACCOUNT_TOOLS} for each in draft["lookups"]):
         since.append("account")

@@ -1,8 +1,9 @@
-"""What a turn may be told of the files of its own session: read, cut, ranked for the question, and checked.
+"""What a turn may be told of the files of its own session, and a draft of its ticket's: read, cut, ranked for the
+question, and checked.
 
-Everything here is a stranger's word. A file's passage that carries instructions for the model is left out and leaves a
-row in the guard's log; so is a name that does. Files of other sessions, of tickets and of internal notes are never
-looked at: the session is in the query.
+Everything here is a stranger's word. A file's passage that carries instructions for the model is left out, and the
+caller is told; so is a name that does. Files of other sessions and tickets and of internal notes are never looked at:
+the session or the ticket is in the query.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from kbs.embeddings import Embedder
 from kbs.passages import Passage, Source
 from memory.database import Connection, Database
 from memory.files import Files
-from memory.models import Attachment
+from memory.models import Attachment, Ticket
 from memory.rows import to_read
 from tools.attachments.asking import is_about_file, without_reference
 from tools.attachments.excerpts import CANDIDATES, Ranked, excerpts, rank
@@ -25,7 +26,7 @@ from tools.attachments.storing import keep_text
 from tools.guardrails import GuardRules, Verdict, check_document
 
 MOST_FILES = 10
-"""The newest of a session that are looked at."""
+"""The newest of a session or a ticket that are looked at."""
 MOST_PASSAGES = 4
 MOST_CHECKED = 12
 FITS = 0.35
@@ -36,13 +37,13 @@ WITH_HEADINGS = frozenset({"text/markdown", "text/html", DOCX})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was found in a session's files for one question."""
+    """What was found in the files for one question."""
 
     passages: tuple[Passage, ...] = ()
     refused: tuple[Verdict, ...] = ()
     """What the guard found in them, one verdict a file."""
-    unread: int = 0
-    """Files without a text that could be read: pictures, scans, encrypted and broken ones."""
+    unread: tuple[str, ...] = ()
+    """Names of files without a text that could be read: pictures, scans, encrypted and broken ones."""
 
 
 async def files_of_session(connection: Connection, session_id: UUID, *, before: int | None = None) -> list[Attachment]:
@@ -50,6 +51,13 @@ async def files_of_session(connection: Connection, session_id: UUID, *, before: 
     messages of smaller numbers."""
     values = {"session": session_id, "limit": MOST_FILES, "before": before}
     rows = await (await connection.execute(OF_SESSION, values)).fetchall()
+    return [to_read(Attachment, row) for row in rows]
+
+
+async def files_of_ticket(connection: Connection, ticket: Ticket) -> list[Attachment]:
+    """The newest files of a ticket and of the conversation in which it goes on, oldest first; never an internal one."""
+    values = {"ticket": ticket.id, "session": ticket.session_id, "limit": MOST_FILES}
+    rows = await (await connection.execute(OF_TICKET, values)).fetchall()
     return [to_read(Attachment, row) for row in rows]
 
 
@@ -81,8 +89,8 @@ async def read(
 async def passages_for(
     question: str, attachments: Sequence[Attachment], *, fresh: frozenset[UUID], embedder: Embedder, rules: GuardRules
 ) -> Reading:
-    """The best few passages of files with text. Those of `fresh` messages always have a say; older files only where
-    they are asked for or fit."""
+    """The best few passages of files with text. Those of `fresh` messages, or events of a ticket, always have a say;
+    older files only where they are asked for or fit."""
     names = [attachment.name for attachment in attachments]
     asked = is_about_file(question, names)
     wanted = without_reference(question, names)
@@ -94,18 +102,22 @@ async def passages_for(
         headings = attachment.media_type in WITH_HEADINGS
         pieces = await asyncio.to_thread(excerpts, attachment.text, headings=headings)
         ranked = await rank(wanted, pieces, embedder, candidates=max(2, CANDIDATES // len(attachments)))
-        if not asked and attachment.message_id not in fresh:
+        if not asked and _came_with(attachment) not in fresh:
             ranked = [each for each in ranked if each.score >= FITS]
         kept, verdict = await asyncio.to_thread(_harmless, attachment.name, ranked[:MOST_CHECKED], rules)
         chosen += [(each, attachment) for each in kept]
         if verdict:
             refused.append(verdict)
-    chosen.sort(key=lambda each: (each[1].message_id not in fresh, -each[0].score))
+    chosen.sort(key=lambda each: (_came_with(each[1]) not in fresh, -each[0].score))
     best = chosen[:MOST_PASSAGES]
     return Reading(
         passages=tuple(_passage(each, of) for each, of in best), refused=tuple(refused),
-        unread=sum(attachment.extraction != "done" for attachment in attachments),
+        unread=tuple(each.name for each in attachments if each.extraction != "done"),
     )  # fmt: skip
+
+
+def _came_with(attachment: Attachment) -> UUID | None:
+    return attachment.message_id or attachment.event_id
 
 
 def _harmless(name: str, ranked: Sequence[Ranked], rules: GuardRules) -> tuple[list[Ranked], Verdict | None]:
@@ -149,6 +161,15 @@ select * from (
           and (%(before)s::int is null or message_id in (
               select id from chat_messages
               where session_id = %(session)s and tenant_id = current_tenant() and n < %(before)s))
+    order by id desc limit %(limit)s) newest
+order by id
+"""
+OF_TICKET = """
+select * from (
+    select * from attachments
+    where tenant_id = current_tenant() and not internal
+          and (ticket_id = %(ticket)s and event_id is not null
+               or session_id = %(session)s::uuid and message_id is not null)
     order by id desc limit %(limit)s) newest
 order by id
 """

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from memory.database import Connection
 from memory.errors import Conflict
-from memory.models import Ticket
+from memory.models import Attachment, Ticket
+from tools.attachments.reading import files_of_ticket
 from tools.tickets.reading import get_ticket
 from tools.tickets.status import ENDED
 
@@ -42,8 +43,16 @@ class Asked:
     """A person has spoken since."""
     customer_name: str
     audience: frozenset[str]
+    files: tuple[Attachment, ...]
+    """That came with it, oldest first."""
     at: datetime
     """When it was read: what was said later a draft does not know."""
+
+    @property
+    def unanswered(self) -> frozenset[UUID]:
+        """The customer's words since a person last spoke."""
+        since = max((n for n, word in enumerate(self.before) if word.author == "agent"), default=-1) + 1
+        return frozenset(word.id for word in (*self.before[since:], self.last) if word.author == "customer")
 
 
 async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
@@ -58,7 +67,7 @@ async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
     return Asked(
         ticket=ticket, last=said[place], before=tuple(said[:place]),
         answered=any(word.author == "agent" for word in said[place + 1 :]), customer_name=row["name"],
-        audience=frozenset(row["audience"]), at=row["at"],
+        audience=frozenset(row["audience"]), files=tuple(await files_of_ticket(connection, ticket)), at=row["at"],
     )  # fmt: skip
 
 
