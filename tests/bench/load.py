@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,10 +66,12 @@ async def tutorials(http: aiohttp.ClientSession, base: str) -> Customer:
     return Customer(http, f"{base}/chat/{secrets.token_hex(8)}")
 
 
-async def run(base: str, kind: str, streams: int, seconds: float, *, threads: int = 12) -> list[Turn]:
-    """Keep so many answers in the air for so long; a conversation is new after `threads` questions."""
+async def run(
+    base: str, kind: str, streams: int, seconds: float, *, threads: int = 12, began: Callable[[], None] | None = None
+) -> list[Turn]:
+    """Keep so many answers in the air for so long; a conversation is new after `threads` questions. The first ones are
+    open before the clock starts, of which `began` is told: few turns of a short run would carry the cost of many."""
     turns: list[Turn] = []
-    until = time.monotonic() + seconds
     opening = ours if kind == "ours" else tutorials
     timeout = aiohttp.ClientTimeout(total=120)
     connector = aiohttp.TCPConnector(limit=0)
@@ -77,14 +80,20 @@ async def run(base: str, kind: str, streams: int, seconds: float, *, threads: in
         async def customer(number: int) -> None:
             await asyncio.sleep(number / streams * 0.84)  # not all at once, as the answers last
             questions = itertools.cycle(QUESTIONS[number % 6 :] + QUESTIONS[: number % 6])
+            one = waiting[number]
             while time.monotonic() < until:
-                one = await opening(http, base)
                 for question in itertools.islice(questions, threads):
                     if time.monotonic() >= until:
                         break
                     turns.append(turn := await one.ask(question))
                     await asyncio.sleep(turn.wait_s)
+                else:
+                    one = await opening(http, base)
 
+        waiting = await asyncio.gather(*(opening(http, base) for _ in range(streams)))
+        if began:
+            began()
+        until = time.monotonic() + seconds
         await asyncio.gather(*(customer(number) for number in range(streams)))
     return turns
 

@@ -107,9 +107,14 @@ class Bench:
     def measure(self, target: Target, server: Server, streams: int, seconds: float) -> Figures:
         asyncio.run(load.run(server.base, target.kind, streams, 2))  # connections and caches
         self.postgres.pin(OTHERS)
-        server_before, postgres_before, began = server.cpu_s(), self.postgres.cpu_s(), time.monotonic()
-        turns = asyncio.run(load.run(server.base, target.kind, streams, seconds))
-        took = time.monotonic() - began
+        before: list[float] = []
+
+        def began() -> None:
+            before.extend((server.cpu_s(), self.postgres.cpu_s(), time.monotonic()))
+
+        turns = asyncio.run(load.run(server.base, target.kind, streams, seconds, began=began))
+        server_before, postgres_before, since = before
+        took = time.monotonic() - since
         return figures(
             target.name, streams, turns, self.log(), seconds=took, server_cpu_s=server.cpu_s() - server_before,
             postgres_cpu_s=self.postgres.cpu_s() - postgres_before, rss_mb=server.rss_mb(),
