@@ -85,7 +85,7 @@ def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
 
 
 async def load_calibration(connection: Connection, tenant_id: UUID) -> Calibration:
-    """The curve of a tenant's newest decisions."""
+    """The curve of a tenant's newest decisions. To write one's own words while a draft waits is one against it."""
     return await _learned(connection, DECISIONS, tenant_id)
 
 
@@ -176,11 +176,31 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
-DECISIONS = """
-select d.score, d.status = 'approved' and coalesce(r.distance, 1) = 0 as approved
+DECIDED = """
+select d.score, d.status = 'approved' and coalesce(r.distance, 1) = 0 as approved, d.decided_at as at
 from drafts d left join approved_replies r on r.draft_id = d.id and r.tenant_id = d.tenant_id
 where d.tenant_id = %(tenant)s and d.status in ('approved', 'rejected')
 order by d.decided_at desc nulls last limit %(newest)s
+"""
+PASSED_BY = """
+select d.score, said.text = d.content as approved, said.created_at as at
+from (select * from drafts where tenant_id = %(tenant)s and status in ('pending', 'superseded')
+      order by id desc limit %(newest)s) d
+join tickets t on t.id = d.ticket_id and t.tenant_id = d.tenant_id
+cross join lateral (
+    select e.data ->> 'text' as text, e.created_at from ticket_events e
+    where e.ticket_id = t.id and e.tenant_id = t.tenant_id and e.type = 'reply' and e.data ->> 'author' = 'agent'
+          and e.created_at between d.created_at and coalesce(d.decided_at, 'infinity')
+    union all
+    select m.content, m.created_at from chat_messages m
+    where m.session_id = t.session_id and m.tenant_id = t.tenant_id and m.author = 'agent'
+          and m.created_at between d.created_at and coalesce(d.decided_at, 'infinity')
+    order by created_at limit 1
+) said
+"""
+"""A colleague answered the customer while the draft waited: in their own words, or with a copy of it."""
+DECISIONS = f"""
+select score, approved from (({DECIDED}) union all ({PASSED_BY})) outcomes order by at desc nulls last limit %(newest)s
 """
 JUDGEMENTS = """
 select distinct on (m.id) round((m.details -> 'confidence' ->> 'score')::float)::int as score,

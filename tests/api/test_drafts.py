@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from agent import metrics
+from agent.calibration import FEWEST, load_calibration
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import Product, Visitor
@@ -326,6 +327,28 @@ class TestChances:
         [listed] = (await call(product, "GET", "/pending", ada))["items"]
         assert listed["approval"] == enough
         assert "approval" not in listed["confidence"]
+
+    @pytest.mark.parametrize(("copied", "chance"), [(False, "low"), (True, "high")])
+    async def test_an_answer_past_a_draft_counts_by_whether_it_is_the_drafts(
+        self, product: Product, copied: bool, chance: str
+    ) -> None:
+        tenant = await product.tenant()
+        ada, customer = await product.staff(tenant, Role.AGENT), await product.visitor(tenant)
+        async with product.resources.database.connection(tenant.id) as connection:
+            unknown = (await load_calibration(connection, tenant.id)).at(60)
+        for number in range(FEWEST + 1):
+            ticket = await opened(product, customer.headers, f"{SUBJECT} {number}", content=QUESTION)
+            await placed(product, tenant, ticket["id"], score=60, content=FIXED)
+            if number:  # nobody has said a word past the first one
+                words = FIXED if copied else "It is done."
+                answer = await product.http.post(
+                    f"/api/v1/tickets/{ticket['id']}/reply", headers=ada, json={"message": words}
+                )
+                assert answer.status_code == 201, answer.text
+        async with product.resources.database.connection(tenant.id) as connection:
+            known = (await load_calibration(connection, tenant.id)).at(60)
+        assert (known.outcomes, known.basis) == (FEWEST, "slope")
+        assert ("high" if known.probability > unknown.probability else "low") == chance
 
 
 class TestCounting:
