@@ -137,6 +137,18 @@ class TestWithAModel:
         assert draft.warnings.as_dict()["files_unread"] == ["screen.png"]
         assert "cannot be read here" in prompt_of(provider)
 
+    async def test_a_file_that_is_not_on_this_machine_is_unread_and_tried_again(
+        self, product: Product, parts: Resources, tenant: Tenant, customer: Headers
+    ) -> None:
+        ticket = await sent(product, customer, "What does my file say?", ("mine.txt", b"it is elsewhere"))
+        [row] = await product.rows(tenant, "select sha256 from attachments")
+        path = parts.files.path(tenant.id, row["sha256"])
+        away = path.rename(path.with_name("away"))
+        draft = await written(parts, tenant, ticket)
+        assert draft.warnings.files_unread == ("mine.txt",)
+        away.rename(path)
+        assert (await written(parts, tenant, ticket)).warnings.files_unread == ()
+
     async def test_notes_and_other_tickets_are_never_looked_at(
         self, product: Product, parts: Resources, provider: ModelServer, tenant: Tenant, customer: Headers
     ) -> None:

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 TIME_S = 3.5
 MOST_OUTPUT = 2 * 2**20
 PIECE = 65_536
+MISSING = "missing"
+"""Why a file was not read: it is not here, such as on a machine without the volume of files."""
 SHORT = 256 * 1024
 """Plain text up to this many bytes needs no process."""
 AT_ONCE = 2
@@ -59,7 +61,7 @@ async def extract(path: Path, media_type: str, *, time_s: float = TIME_S, as_art
             return await _run(path, kind, time_s)
     except OSError as error:
         log.warning("a file could not be read", error=type(error).__name__)
-        return Extracted(state="failed", details={"reason": "missing"})
+        return Extracted(state="failed", details={"reason": MISSING})
 
 
 def _turn() -> asyncio.Semaphore:

@@ -20,7 +20,7 @@ from memory.models import Attachment, Ticket
 from memory.rows import to_read
 from tools.attachments.asking import is_about_file, without_reference
 from tools.attachments.excerpts import CANDIDATES, Ranked, excerpts, rank
-from tools.attachments.extracting import TIME_S, extract
+from tools.attachments.extracting import MISSING, TIME_S, extract
 from tools.attachments.kinds import DOCX
 from tools.attachments.storing import keep_text
 from tools.guardrails import GuardRules, Verdict, check_document
@@ -64,8 +64,8 @@ async def files_of_ticket(connection: Connection, ticket: Ticket) -> list[Attach
 async def read(
     database: Database, files: Files, tenant_id: UUID, attachments: Sequence[Attachment], *, time_s: float = TIME_S
 ) -> list[Attachment]:
-    """The attachments with their text, read now where nobody has yet, all within `time_s`. What there was no time for
-    stays `pending` and is tried again by whoever asks next."""
+    """The attachments with their text, read now where nobody has yet, all within `time_s`. What there was no time for, or
+    is not on this machine, stays `pending` and is tried again by whoever asks next."""
     until = time.monotonic() + time_s
 
     async def one(attachment: Attachment) -> Attachment:
@@ -76,6 +76,8 @@ async def read(
             async with asyncio.timeout(max(0.1, until + 0.5 - time.monotonic())):
                 found = await extract(path, attachment.media_type, time_s=max(0.1, until - time.monotonic()))
         except TimeoutError:  # others were before it
+            return attachment
+        if found.details.get("reason") == MISSING:  # another process may have it
             return attachment
         async with database.connection(tenant_id) as connection:
             await keep_text(connection, attachment.id, state=found.state, text=found.text, details=found.details)
