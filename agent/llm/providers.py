@@ -29,6 +29,9 @@ _FEW = 8
 """Answers at once that are read token by token."""
 _PIECE_S, _LONGEST_PIECE_S = 0.001, 0.05
 """For each answer that is open, and at most."""
+_BEGINNING, _HURRIED, _STILL_QUICK = 24, 0.25, 64
+"""Tokens, about the first sentence: somebody waits for it, so it is read at this part of the pause, unless there are so many
+answers that they wait for the processor anyway."""
 
 
 @dataclass(slots=True)
@@ -46,9 +49,11 @@ class _Pace:
         finally:
             self.open -= 1
 
-    async def rest(self) -> None:
+    async def rest(self, read: int) -> None:
+        """After so many tokens of an answer."""
         if self.open > _FEW:
-            await asyncio.sleep(min(self.open * _PIECE_S, _LONGEST_PIECE_S))
+            part = _HURRIED if read < _BEGINNING and self.open <= _STILL_QUICK else 1.0
+            await asyncio.sleep(part * min(self.open * _PIECE_S, _LONGEST_PIECE_S))
 
 
 _pace = _Pace()
@@ -137,7 +142,7 @@ async def _pieces(
 ) -> AsyncGenerator[list[bytes], None]:
     """The data of the events, as many as came together. Reads past [DONE] to the end, so that the connection can be used
     again."""
-    rest = b""
+    rest, read = b"", 0
     async with aclosing(_in_time(body, deadline, pause_s)) as pieces:
         async for piece in pieces:
             *lines, rest = (rest + piece).split(b"\n")
@@ -148,7 +153,8 @@ async def _pieces(
                 return
             if found:
                 yield found
-                await _pace.rest()
+                read += len(found)
+                await _pace.rest(read)
     if rest.startswith(b"data:") and rest[5:].strip() != _DONE:
         yield [rest[5:]]
 
