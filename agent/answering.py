@@ -54,18 +54,21 @@ class Wording:
     async def feed(self, text: str, passages: Sequence[Passage]) -> None:
         """Take in a piece of the model's text and release the units that it completes."""
         for unit in self._buffer.feed(text):
-            await self._offer(unit, passages)
+            self._offer(unit, passages)
+        await self._send()
 
     async def flush(self, passages: Sequence[Passage]) -> None:
         """Offer what is left at the end of a model's text."""
         for unit in self._buffer.flush():
-            await self._offer(unit, passages)
+            self._offer(unit, passages)
+        await self._send()
 
     async def settle(self) -> None:
         """Release what led up to nothing, unless what it announced was withheld."""
         pending, self.pending = self.pending, ""
         if pending.strip() and not self.withheld:
-            await self._let_out(pending)
+            self._let_out(pending)
+            await self._send()
 
     def discard(self) -> None:
         """Forget what was never completed or never led up to anything."""
@@ -74,19 +77,19 @@ class Wording:
 
     async def say(self, text: str) -> None:
         """Words of our own: they claim nothing that a passage would have to support."""
-        await self._let_out(f"\n\n{text}" if self.text.strip() else text)
+        self._let_out(f"\n\n{text}" if self.text.strip() else text)
+        await self._send()
 
-    async def _let_out(self, text: str) -> None:
+    def _let_out(self, text: str) -> None:
         """Release a piece, with nothing in it that a reader's client would fetch or follow."""
         if self.hosts is not None:
             text = inert(text, self.hosts)
             if self.text.endswith("]") and text.startswith("("):
                 text = f" {text}"  # or the two would be a link together
-        await self._release(text)
-
-    async def _release(self, text: str) -> None:
-        """Let a piece of text go out."""
         self.text += text
+
+    async def _send(self) -> None:
+        """Let what was released go out."""
 
     def _cites(self) -> None:
         """One more source was cited."""
@@ -94,9 +97,9 @@ class Wording:
     def _withhold(self, unit: str) -> None:
         self.withheld += 1
 
-    async def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
+    def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
         if not unit.strip():
-            await self._lead_up(unit)
+            self._lead_up(unit)
             return
         unit = seen(unit)
         support = verify_sentence(unit, [*passages, *self.told], said=f"{self.asked} {self.text}")
@@ -105,14 +108,14 @@ class Wording:
         elif support.factual or not self.verify:
             self.supported += 1
             pending, self.pending = self.pending, ""
-            await self._let_out(pending + self._cite(unit, support.passage_numbers, passages))
+            self._let_out(pending + self._cite(unit, support.passage_numbers, passages))
         else:
-            await self._lead_up(_renumber(unit, {}))
+            self._lead_up(_renumber(unit, {}))
 
-    async def _lead_up(self, text: str) -> None:
+    def _lead_up(self, text: str) -> None:
         """Words without a claim follow at once in a running answer; before it they wait for what they announce."""
         if self.text.strip():
-            await self._let_out(text)
+            self._let_out(text)
         else:
             self.pending += text
 
@@ -150,21 +153,25 @@ class Answer(Wording):
     database: Database
     streams: Streams
     lease: Lease
+    _sent: int = 0
+    """Characters that went out."""
     _started: float = field(default_factory=time.perf_counter)
 
-    async def _release(self, text: str) -> None:
+    async def _send(self) -> None:
+        """Units that came together are stored and shown together."""
+        offset, text = self._sent, self.text[self._sent :]
         if not text:
             return
         async with self.database.lookup() as connection:
             await release_text(connection, self.lease, text)
+        self._sent += len(text)
         if self.first_text_s is None:
             self.first_text_s = time.perf_counter() - self._started
-        data = {"turn_id": str(self.lease.turn_id), "text": text, "offset": len(self.text)}
-        self.text += text
+        data = {"turn_id": str(self.lease.turn_id), "text": text, "offset": offset}
         self.streams.publish(
             Event(
                 session_id=self.lease.session_id, type="message.delta", data=data, n=self.lease.started_n,
-                k=len(self.text),
+                k=self._sent,
             )
         )  # fmt: skip
 

@@ -29,9 +29,9 @@ class DraftWording(Wording):
             elif tells_what_was_done(unit) and not verify_sentence(unit, articles).supported:
                 self._leave_out(unit, "done_elsewhere")
             elif is_closing(unit):
-                await self._lead_up(unit)
+                self._lead_up(unit)
             else:
-                await self._offer(unit, passages)
+                self._offer(unit, passages)
         await self.settle()
 
     def _withhold(self, unit: str) -> None:
