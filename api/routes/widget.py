@@ -4,18 +4,17 @@ The page may be framed only by the tenant's own sites; its policy lets nothing i
 version that is the digest of them all, so that they can be kept for ever and a release is seen at once.
 """
 
-import hashlib
 import html
 import json
-from functools import cache
 from importlib.resources import files
-from mimetypes import guess_type
+from importlib.resources.abc import Traversable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
+from api.assets import SHORTLY, Assets, files_in
 from api.dependencies import Limits, Res, address_of
 from memory.errors import NotAuthenticated, NotFound
 from tools import principals
@@ -38,50 +37,29 @@ DEMO_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-SHORTLY = "public, max-age=300"
-FOR_EVER = "public, max-age=31536000, immutable"
 
 
-@cache
-def asset(name: str) -> bytes:
-    """One file of the widget. Raises NotFound for anything that is none of them."""
-    if name not in names():
-        raise NotFound("no such file")
-    return STATIC.joinpath(*name.split("/")).read_bytes()
+def _files() -> dict[str, Traversable]:
+    return {**files_in(STATIC), **{f"locales/{name}.json": STATIC / "locales" / f"{name}.json" for name in LOCALES}}
 
 
-@cache
-def names() -> frozenset[str]:
-    locales = {f"locales/{language}.json" for language in LOCALES}
-    return frozenset({entry.name for entry in STATIC.iterdir() if entry.is_file()} | locales)
-
-
-@cache
-def version() -> str:
-    """Changes with any of the files."""
-    digest = hashlib.sha256()
-    for name in sorted(names()):
-        digest.update(asset(name))
-    return digest.hexdigest()[:12]
+ASSETS = Assets(_files)
 
 
 @router.get("/widget.js")
 async def loader(if_none_match: Annotated[str, Header()] = "") -> Response:
     headers = {
-        "ETag": f'"{version()}"', "Cache-Control": SHORTLY, "Access-Control-Allow-Origin": "*",
+        "ETag": f'"{ASSETS.version}"', "Cache-Control": SHORTLY, "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }  # fmt: skip
     if if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return Response(asset("widget.js"), media_type="text/javascript", headers=headers)
+    return Response(ASSETS.read("widget.js"), media_type="text/javascript", headers=headers)
 
 
 @router.get("/widget/assets/{digest}/{name:path}")
 async def file(digest: str, name: str) -> Response:
-    """`digest` only keeps caches apart: a page of an older release gets the newer file, and reloads later."""
-    media_type = guess_type(name)[0] or "application/octet-stream"
-    headers = {"Cache-Control": FOR_EVER if digest == version() else "no-store"}
-    return Response(asset(name), media_type=media_type, headers=headers)
+    return ASSETS.answer(digest, name)
 
 
 @router.get("/widget/{widget_key}")
@@ -98,7 +76,7 @@ async def page(
     config, origins = await _config(resources, tenant_id, widget_key)
     ancestors = "*" if "*" in origins else " ".join(["'self'", *origins])
     return HTMLResponse(
-        _filled("page.html", config=html.escape(json.dumps(config, ensure_ascii=False), quote=True)),
+        ASSETS.filled("page.html", config=html.escape(json.dumps(config, ensure_ascii=False), quote=True)),
         headers={"Content-Security-Policy": POLICY.format(ancestors=ancestors), "Cache-Control": "no-store"},
     )
 
@@ -132,13 +110,6 @@ async def demo(request: Request) -> HTMLResponse:
     )
     questions = "".join(f"<li>{html.escape(question)}</li>" for question in QUESTIONS)
     return HTMLResponse(
-        _filled("demo.html", snippet=html.escape(snippet), questions=questions),
+        ASSETS.filled("demo.html", snippet=html.escape(snippet), questions=questions),
         headers={"Content-Security-Policy": DEMO_POLICY, "Cache-Control": "no-store"},
     )
-
-
-def _filled(name: str, **values: str) -> str:
-    text = asset(name).decode().replace("{version}", version())
-    for key, value in values.items():
-        text = text.replace(f"{{{key}}}", value)
-    return text

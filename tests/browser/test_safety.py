@@ -168,7 +168,7 @@ class TestWhoMayFrameIt:
 
 class TestSizes:
     def test_the_loader_and_the_page_stay_small(self) -> None:
-        sizes = {name: len(gzip.compress(widget.asset(name), 9)) for name in sorted(widget.names())}
+        sizes = {name: len(gzip.compress(widget.ASSETS.read(name), 9)) for name in sorted(widget.ASSETS.names)}
         page = sum(
             size for name, size in sizes.items() if name not in ("widget.js", "demo.html", "demo.css", "demo.js")
         )
