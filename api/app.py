@@ -21,6 +21,7 @@ from api.routes import (
     audit,
     auth,
     chat,
+    console,
     corrections,
     examples,
     feedback,
@@ -106,6 +107,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         whmcs.router,
         audit.router,
         health.router,
+        console.router,
         widget.router,
     ):
         app.router.routes.extend(router.routes)  # `include_router` would work out every route again, at half a second

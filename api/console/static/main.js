@@ -1,0 +1,55 @@
+/* Puts the parts together: who is signed in, what they may see, and what happens when the sign-in runs out. */
+
+import { Api } from "./api.js";
+import { Inbox } from "./inbox.js";
+import { Kept } from "./kept.js";
+import { Router } from "./router.js";
+import { Shell } from "./shell.js";
+import { SignIn } from "./signin.js";
+
+const VIEWS = [
+  { id: "inbox", title: "Inbox", always: true, make: (desk) => new Inbox(desk) },
+];
+
+const api = new Api();
+let desk = null; // {api, who, kept, shell}: what every view works with
+let router = null;
+
+const signIn = new SignIn(api, { onOther: (who) => begin(who), onOut: () => signOut(), mayLeave });
+api.askAgain = () => signIn.ask();
+
+/** A new desk: nothing of the person before is left on it. */
+function begin(who) {
+  end();
+  const mine = VIEWS.filter(({ admins }) => !admins || who.role === "admin");
+  const shell = new Shell(api, who, mine, { onSignOut: () => mayLeave() && signOut() });
+  desk = { api, who, kept: new Kept(), shell, isAdmin: who.role === "admin" };
+  const own = desk;
+  router = new Router(mine.map((view) => ({ id: view.id, make: () => view.make(own) })), shell.main, (id) => shell.go(id));
+  for (const { id, always } of mine) if (always) router.view(id); // its count is wanted wherever one is
+}
+
+function end() {
+  router?.end();
+  desk?.shell.remove();
+  router = null;
+  desk = null;
+}
+
+function mayLeave() {
+  return !desk?.kept.any || confirm("You have written something that is not sent. Sign out all the same?");
+}
+
+async function signOut() {
+  end();
+  api.signOut();
+  signIn.forget();
+  history.replaceState(null, "", location.pathname);
+  begin(await signIn.ask());
+}
+
+addEventListener("beforeunload", (event) => {
+  if (desk?.kept.any) event.preventDefault();
+});
+
+begin(await signIn.ask());

@@ -1,0 +1,256 @@
+"""The staff console in a real Chromium: a day's work from the sign-in to an approved draft, and hostile words everywhere."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, expect
+
+from memory.models import Tenant, User
+from memory.tenancy import Role
+from tests.browser.conftest import SHOTS
+from tests.product import PASSWORD, Product, Visitor
+from tools.passwords import hash_password
+
+expect.set_options(timeout=30_000)
+QUESTION = "How do I reset my mailbox password?"
+
+
+@dataclass
+class Colleague:
+    """Somebody of the staff in front of the console, in a tab of their own."""
+
+    product: Product
+    tenant: Tenant
+    user: User
+    page: Page
+    off_origin: list[str] = field(default_factory=list)
+    """Requests that went anywhere but to the product."""
+    ran: list[str] = field(default_factory=list)
+    """Dialogs and errors: a script of somebody else ran, or ours broke."""
+
+    def find(self, selector: str, **options: Any) -> Locator:
+        return self.page.locator(selector, **options)
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    async def open(self, path: str = "") -> None:
+        await self.page.goto(f"{self.product.http.base_url}/console{path}")
+
+    async def sign_in(self, password: str = PASSWORD, *, email: str = "") -> None:
+        dialog = self.find(".signin")
+        await dialog.get_by_label("E-mail address").fill(email or self.user.email)
+        await dialog.get_by_label("Password").fill(password)
+        await dialog.get_by_role("button", name="Sign in").click()
+
+    async def begin(self, path: str = "") -> "Colleague":
+        await self.open(path)
+        await self.sign_in()
+        await expect(self.find(".shell")).to_be_visible()
+        return self
+
+    async def go(self, place: str) -> None:
+        """As a link would: nothing is loaded anew."""
+        await self.page.evaluate("(place) => { location.hash = place; }", f"#/{place}")
+
+    async def headers(self) -> dict[str, str]:
+        return await self.product.sign_in(self.user.email)
+
+    async def sign_out_everywhere(self) -> None:
+        """As an admin does who changes a role: every token of theirs is void."""
+        async with self.product.owner.connection(self.tenant.id) as connection:
+            await connection.execute("update users set token_epoch = token_epoch + 1 where id = %s", (self.user.id,))
+
+    async def shot(self, name: str) -> None:
+        await self.page.screenshot(path=SHOTS / f"console-{name}.png")
+
+
+Hire = Callable[..., Awaitable[Colleague]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hire(browser: Browser, product: Product) -> AsyncIterator[Hire]:
+    """`await hire()` makes a colleague with a tab; `tenant` lets two of them work for the same one."""
+    contexts: list[BrowserContext] = []
+
+    async def one(
+        tenant: Tenant | None = None, role: Role = Role.ADMIN, name: str = "Ada", view: dict[str, Any] | None = None
+    ) -> Colleague:
+        tenant = tenant or await product.tenant()
+        user = User(
+            email=f"{secrets.token_hex(6)}@example.com", role=role, name=name, password_hash=await hash_password(PASSWORD)
+        )  # fmt: skip
+        async with product.owner.transaction(tenant.id) as session:
+            session.add(user)
+        context = await browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **(view or {})}
+        )
+        contexts.append(context)
+        page = await context.new_page()
+        colleague = Colleague(product, tenant, user, page)
+        page.on("pageerror", lambda error: colleague.ran.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: colleague.ran.append(f"dialog: {dialog.message}"))
+        mine = urlsplit(str(product.http.base_url)).netloc
+
+        async def watch(route: Route) -> None:
+            parts = urlsplit(route.request.url)
+            if parts.scheme in ("http", "https") and parts.netloc != mine:
+                colleague.off_origin.append(route.request.url)
+                await route.abort()
+            else:
+                await route.continue_()
+
+        await page.route("**/*", watch)
+        return colleague
+
+    yield one
+    for context in contexts:
+        await context.close()
+
+
+async def customer(ada: Colleague, *words: str, wants_person: bool = True) -> Visitor:
+    """A visitor who has said these words and asks for a person."""
+    visitor = await ada.product.visitor(ada.tenant)
+    for text in words:
+        await visitor.ask(text)
+    if wants_person:
+        answer = await ada.product.http.post(f"{visitor.url}/escalate", json={}, headers=visitor.headers)
+        assert answer.status_code == 200, answer.text
+    return visitor
+
+
+class TestSignIn:
+    async def test_a_wrong_password_is_said_and_the_right_one_opens_the_inbox(self, hire: Hire) -> None:
+        ada = await hire()
+        await ada.open()
+        await ada.sign_in("not the password")
+        await expect(ada.find(".signin [role=alert]")).to_have_text("The address or the password is wrong.")
+        assert await ada.find(".signin").get_by_label("E-mail address").input_value() == ada.user.email
+        await ada.sign_in()
+        await expect(ada.find(".whoami")).to_contain_text("Ada")
+        await expect(ada.find(".list .empty")).to_contain_text("Nobody waits.")
+        kept = await ada.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.search]")
+        assert kept == [0, 0, "", ""]
+        await ada.page.reload()
+        await expect(ada.find(".signin")).to_be_visible()
+        assert ada.ran == []
+
+    async def test_a_customer_is_not_let_in_and_the_duty_is_switched(self, hire: Hire) -> None:
+        ada = await hire()
+        await ada.open()
+        await ada.sign_in(email="nobody@example.com")
+        await expect(ada.find(".signin [role=alert]")).to_be_visible()
+        await ada.sign_in()
+        duty = ada.page.get_by_role("switch", name="On duty")
+        await expect(duty).to_be_checked()
+        await duty.click()
+        await expect(duty).not_to_be_checked()
+        [row] = await ada.product.rows(ada.tenant, "select is_available from users where id = %s", ada.user.id)
+        assert row["is_available"] is False
+        await ada.button("Sign out").click()
+        await expect(ada.find(".signin")).to_be_visible()
+        await expect(ada.find(".shell")).to_have_count(0)
+
+    async def test_the_page_may_run_its_own_files_and_nothing_else(self, product: Product) -> None:
+        page = await product.http.get("/console")
+        assert page.headers["content-security-policy"] == (
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        assert page.headers["cache-control"] == "no-store"
+        assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", page.text)
+        assert (await product.http.get("/console/assets/x/../routes/console.py")).status_code == 404
+        assert (await product.http.get("/console/assets/x/view.js")).status_code == 404
+        shared = await product.http.get("/console/assets/x/shared/dom.js")
+        assert (shared.headers["content-type"].split(";")[0], shared.headers["cache-control"]) == (
+            "text/javascript",
+            "no-store",
+        )
+
+
+class TestAHandoff:
+    async def test_from_the_request_through_claim_and_reply_to_the_end(self, hire: Hire) -> None:
+        ada = await (await hire()).begin()
+        visitor = await customer(ada, QUESTION)
+        await ada.find(".rows a").first.click()
+        await expect(ada.page).to_have_title(re.compile(r"^\(1\) Inbox"))
+        await expect(ada.find(".message.customer .bubble").first).to_have_text(QUESTION)
+        await expect(ada.find(".known")).to_contain_text("Asked for a person")
+        await ada.button("Claim").first.click()
+        await expect(ada.find(".head .badge").first).to_have_text("Yours")
+        text = ada.page.get_by_label("Reply to the customer").and_(ada.find("textarea"))
+        await text.fill("Hello, this is **Ada**.")
+        async with visitor.follow() as events:
+            await ada.button("Send").dblclick()
+            async for event in events:
+                if event.type == "message.created" and event.data["author"] == "agent":
+                    break
+        assert event.data["text"] == "Hello, this is **Ada**."
+        await expect(ada.find(".message.agent .bubble strong")).to_have_text("Ada")
+        await expect(text).to_have_value("")
+        await expect(ada.page).to_have_title(re.compile(r"^Inbox"))
+        said = await ada.product.http.post(
+            f"{visitor.url}/messages", json={"message": "Thank you"}, headers=visitor.headers
+        )
+        assert said.status_code == 202
+        await expect(ada.find(".message.customer .bubble").last).to_have_text("Thank you")
+        await ada.shot("handoff")
+        await ada.button("Resolve…").click()
+        await ada.page.get_by_label("What came of it").fill("told them")
+        await ada.button("Resolve").and_(ada.find("dialog button")).click()
+        await expect(ada.find(".head .badge").first).to_have_text("Resolved")
+        rows = await ada.product.rows(
+            ada.tenant, "select status, outcome from handoffs where session_id = %s", visitor.session_id
+        )
+        assert rows == [{"status": "resolved", "outcome": "told them"}]
+        agents = await ada.product.rows(ada.tenant, "select content from chat_messages where author = 'agent'")
+        assert len(agents) == 1
+        assert ada.ran == []
+
+    async def test_who_comes_second_is_told_so_and_keeps_what_was_written(self, hire: Hire) -> None:
+        ada = await hire(role=Role.AGENT)
+        ben = await hire(ada.tenant, Role.AGENT, "Ben")
+        await customer(ada, QUESTION)
+        await ada.page.route("**/events", lambda route: route.abort())  # news come late
+        await ada.begin()
+        await ada.find(".rows a").first.click()
+        text = ada.find(".composer textarea")
+        await text.fill("I can help you")
+        await expect(ada.button("Claim and send")).to_be_visible()
+        queue = (await ada.product.http.get("/api/v1/handoffs", headers=await ben.headers())).json()["items"]
+        await ada.page.route("**/handoffs?*", lambda route: route.abort())
+        taken = await ada.product.http.post(f"/api/v1/handoffs/{queue[0]['id']}/claim", headers=await ben.headers())
+        assert taken.status_code == 200
+        await ada.button("Claim and send").click()
+        await expect(ada.find(".composer [role=alert]")).to_contain_text("Ben has this conversation")
+        await expect(ada.find(".head .badge").first).to_have_text("With Ben")
+        await expect(text).to_have_value("I can help you")
+        await ada.page.unroute("**/handoffs?*")
+        await expect(ada.find(".group h2", has_text="With colleagues (1)")).to_be_visible()
+        await ada.go("inbox")
+        await ada.find(".rows a").first.click()
+        await expect(ada.find(".composer textarea")).to_have_value("I can help you")
+        assert ada.ran == []
+
+    async def test_a_sign_in_that_runs_out_loses_nothing(self, hire: Hire) -> None:
+        ada = await hire()
+        await customer(ada, QUESTION)
+        await ada.begin()
+        await ada.find(".rows a").first.click()
+        text = ada.find(".composer textarea")
+        await text.fill("Half of a sentence")
+        await ada.sign_out_everywhere()
+        await expect(ada.find(".signin")).to_be_visible()  # the next look at the queue finds it
+        await expect(ada.find(".signin")).to_contain_text("What you were writing is still here")
+        await ada.find(".signin").get_by_label("Password").fill(PASSWORD)
+        await ada.find(".signin").get_by_role("button", name="Sign in").click()
+        await expect(ada.find(".signin")).to_be_hidden()
+        await expect(text).to_have_value("Half of a sentence")
+        await ada.button("Claim and send").click()
+        await expect(ada.find(".message.agent .bubble")).to_have_text("Half of a sentence")
+        assert ada.ran == []
