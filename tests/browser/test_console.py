@@ -58,6 +58,10 @@ class Colleague:
         """As a link would: nothing is loaded anew."""
         await self.page.evaluate("(place) => { location.hash = place; }", f"#/{place}")
 
+    async def look_again(self) -> None:
+        """Now instead of within seconds."""
+        await self.page.evaluate("dispatchEvent(new Event('online'))")
+
     async def headers(self) -> dict[str, str]:
         return await self.product.sign_in(self.user.email)
 
@@ -124,6 +128,23 @@ async def customer(ada: Colleague, *words: str, wants_person: bool = True) -> Vi
     return visitor
 
 
+async def ticket_of(ada: Colleague, subject: str, content: str, *, draft: bool = False) -> dict[str, Any]:
+    """A visitor's ticket; with `draft` a reply is drafted for it."""
+    visitor = await customer(ada, wants_person=False)
+    opened = await ada.product.http.post(
+        "/api/v1/tickets", json={"subject": subject, "content": content}, headers=visitor.headers
+    )
+    assert opened.status_code == 201, opened.text
+    ticket: dict[str, Any] = opened.json()
+    if draft:
+        made = await ada.product.http.post(
+            "/api/v1/replies/generate", json={"ticket_id": ticket["id"]}, headers=await ada.headers()
+        )
+        assert made.status_code == 201, made.text
+        ticket["draft"] = made.json()
+    return ticket
+
+
 class TestSignIn:
     async def test_a_wrong_password_is_said_and_the_right_one_opens_the_inbox(self, hire: Hire) -> None:
         ada = await hire()
@@ -133,7 +154,7 @@ class TestSignIn:
         assert await ada.find(".signin").get_by_label("E-mail address").input_value() == ada.user.email
         await ada.sign_in()
         await expect(ada.find(".whoami")).to_contain_text("Ada")
-        await expect(ada.find(".list .empty")).to_contain_text("Nobody waits.")
+        await expect(ada.find(".list .empty").first).to_contain_text("Nobody waits.")
         kept = await ada.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.search]")
         assert kept == [0, 0, "", ""]
         await ada.page.reload()
@@ -175,8 +196,9 @@ class TestSignIn:
 
 class TestAHandoff:
     async def test_from_the_request_through_claim_and_reply_to_the_end(self, hire: Hire) -> None:
-        ada = await (await hire()).begin()
+        ada = await hire()
         visitor = await customer(ada, QUESTION)
+        await ada.begin()
         await ada.find(".rows a").first.click()
         await expect(ada.page).to_have_title(re.compile(r"^\(1\) Inbox"))
         await expect(ada.find(".message.customer .bubble").first).to_have_text(QUESTION)
@@ -231,6 +253,7 @@ class TestAHandoff:
         await expect(ada.find(".head .badge").first).to_have_text("With Ben")
         await expect(text).to_have_value("I can help you")
         await ada.page.unroute("**/handoffs?*")
+        await ada.look_again()
         await expect(ada.find(".group h2", has_text="With colleagues (1)")).to_be_visible()
         await ada.go("inbox")
         await ada.find(".rows a").first.click()
@@ -245,7 +268,8 @@ class TestAHandoff:
         text = ada.find(".composer textarea")
         await text.fill("Half of a sentence")
         await ada.sign_out_everywhere()
-        await expect(ada.find(".signin")).to_be_visible()  # the next look at the queue finds it
+        await ada.look_again()
+        await expect(ada.find(".signin")).to_be_visible()
         await expect(ada.find(".signin")).to_contain_text("What you were writing is still here")
         await ada.find(".signin").get_by_label("Password").fill(PASSWORD)
         await ada.find(".signin").get_by_role("button", name="Sign in").click()
@@ -253,4 +277,78 @@ class TestAHandoff:
         await expect(text).to_have_value("Half of a sentence")
         await ada.button("Claim and send").click()
         await expect(ada.find(".message.agent .bubble")).to_have_text("Half of a sentence")
+        assert ada.ran == []
+
+
+class TestADraft:
+    async def test_is_read_edited_and_approved(self, hire: Hire) -> None:
+        ada = await (await hire()).begin()
+        ticket = await ticket_of(ada, "Mailbox password", QUESTION)
+        await ada.go(f"tickets/{ticket['id']}")
+        await ada.button("Write a draft").click()
+        panel = ada.find(".draft")
+        await expect(panel.locator(".sure .badge")).to_have_text(re.compile(r"^\d+ · (High|Medium|Low|Very low)$"))
+        await expect(panel.locator(".bars li")).to_have_count(4)
+        await panel.locator("button.cite").first.click()
+        await expect(panel.locator(".sources details").first).to_have_attribute("open", "")
+        text = panel.get_by_label("The reply as it will be sent")
+        assert "mailbox password" in (await text.input_value()).lower()
+        await expect(ada.button("Approve as it is and send")).to_be_visible()
+        await text.fill("Hello,\n\nplease use the button Reset.\n\nKind regards")
+        await panel.get_by_label("What you corrected").fill("we say it shorter")
+        await ada.go("inbox")
+        await ada.go(f"tickets/{ticket['id']}")
+        await expect(text).to_have_value(re.compile("please use the button Reset"))
+        await panel.get_by_label("The ticket becomes").select_option("Waiting for customer")
+        await ada.button("Approve with your edits and send").dblclick()
+        await expect(ada.find(".message.agent .bubble")).to_have_text(re.compile("please use the button Reset"))
+        await expect(panel.locator(".notice.good")).to_contain_text("Approved")
+        await ada.shot("draft")
+        [row] = await ada.product.rows(ada.tenant, "select content, edit_notes from approved_replies")
+        assert row == {
+            "content": "Hello,\n\nplease use the button Reset.\n\nKind regards",
+            "edit_notes": "we say it shorter",
+        }
+        [row] = await ada.product.rows(ada.tenant, "select status from tickets where id = %s", ticket["id"])
+        assert row["status"] == "waiting_customer"
+        assert ada.ran == []
+
+    async def test_written_again_then_rejected_with_a_reason(self, hire: Hire) -> None:
+        ada = await (await hire()).begin()
+        ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        await ada.find("nav a", has_text="Tickets").click()
+        await ada.find(".rows a", has_text="Invoice").click()
+        await ada.button("Draft again…").click()
+        await ada.find("dialog").get_by_role("button", name="Draft again").click()
+        await expect(ada.find("dialog [role=alert]")).to_contain_text("please write something")
+        await ada.find("dialog textarea").fill("Greet Grace")
+        await ada.find("dialog").get_by_role("button", name="Draft again").click()
+        await expect(ada.find(".draft details", has_text="Earlier drafts (1)")).to_be_visible()
+        await ada.button("Reject…").click()
+        await ada.find("dialog textarea").fill("too long")
+        await ada.find("dialog").get_by_role("button", name="Reject").click()
+        await expect(ada.find(".draft .notice.good")).to_contain_text("Nothing of it was sent")
+        rows = await ada.product.rows(
+            ada.tenant, "select status, reason from drafts where ticket_id = %s order by id", ticket["id"]
+        )
+        assert rows == [{"status": "superseded", "reason": ""}, {"status": "rejected", "reason": "too long"}]
+
+    async def test_who_approves_second_is_told_and_keeps_the_edits(self, hire: Hire) -> None:
+        ada = await hire()
+        ben = await hire(ada.tenant, Role.AGENT, "Ben")
+        ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        await ada.begin(f"#/tickets/{ticket['id']}")
+        text = ada.find(".draft").get_by_label("The reply as it will be sent")
+        await text.fill("My own words")
+        approved = await ada.product.http.post(
+            "/api/v1/replies/approve",
+            json={"draft_id": ticket["draft"]["id"], "version": ticket["draft"]["version"]},
+            headers=await ben.headers(),
+        )
+        assert approved.status_code == 200, approved.text
+        await ada.button("Approve with your edits and send").click()
+        await expect(ada.find(".draft [role=alert]")).to_contain_text("Ben has approved this draft already")
+        await ada.button("Use it as my own reply").click()
+        await expect(ada.find(".composer textarea")).to_have_value("My own words")
+        assert len(await ada.product.rows(ada.tenant, "select 1 from approved_replies")) == 1
         assert ada.ran == []

@@ -111,6 +111,7 @@ export class HandoffView {
   }
 
   #changed({ what, author, text }) {
+    if (what === "message" && author !== "bot") this.onChange(); // who waits for whom is not as it was
     if (what === "message" && author === "customer") this.desk.shell.say(`${this.handoff.customer_name ?? "Visitor"}: ${text}`);
     if (this.#drawing || !this.log) return;
     this.#drawing = true;

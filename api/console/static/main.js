@@ -3,12 +3,16 @@
 import { Api } from "./api.js";
 import { Inbox } from "./inbox.js";
 import { Kept } from "./kept.js";
+import { Overview } from "./overview.js";
 import { Router } from "./router.js";
 import { Shell } from "./shell.js";
 import { SignIn } from "./signin.js";
+import { Tickets } from "./tickets.js";
 
 const VIEWS = [
   { id: "inbox", title: "Inbox", always: true, make: (desk) => new Inbox(desk) },
+  { id: "tickets", title: "Tickets", always: true, make: (desk) => new Tickets(desk) },
+  { id: "overview", title: "Overview", make: (desk) => new Overview(desk) },
 ];
 
 const api = new Api();

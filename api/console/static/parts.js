@@ -101,7 +101,7 @@ export const said = (text) => h("div", { class: "said", dir: "auto" }, text);
 
 const TONES = { high: "good", medium: "warm", low: "warm", very_low: "bad" };
 export const confidence = ({ score, level }) => badge(`${score} · ${name(level)}`, TONES[level] ?? "");
-export const severity = (value) => (value ? badge(name(value), value === "CRITICAL" || value === "HIGH" ? "bad" : "") : null);
+export const severity = (value) => (value ? badge(`${name(value)} severity`, value === "CRITICAL" || value === "HIGH" ? "bad" : "") : null);
 
 /** One link or button per item. Nodes are kept, so that a list that is read anew takes no focus and no place. */
 export class Rows {
