@@ -1,23 +1,34 @@
 """The staff console in a real Chromium: a day's work from the sign-in to an approved draft, and hostile words everywhere."""
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, expect
 
-from memory.models import Tenant, User
+from memory import chats
+from memory.events import journal
+from memory.models import Tenant, User, new_id
 from memory.tenancy import Role
 from tests.browser.conftest import SHOTS
+from tests.browser.hostile import LEAKS, SCRIPTS
+from tests.browser.test_accessibility import AXE, RULES
+from tests.knowledge_desk import worked
 from tests.product import PASSWORD, Product, Visitor
 from tools.passwords import hash_password
 
 expect.set_options(timeout=30_000)
 QUESTION = "How do I reset my mailbox password?"
+CONTRAST = {"runOnly": ["color-contrast", "target-size"]}
+HOSTILE = (*SCRIPTS, *LEAKS)
+FOREIGN = "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action], a:not([href^='#/'])"
+"""Nodes that none of our own views makes below its body, but for the link that skips to the content."""
 
 
 @dataclass
@@ -199,7 +210,7 @@ class TestAHandoff:
         ada = await hire()
         visitor = await customer(ada, QUESTION)
         await ada.begin()
-        await ada.find(".rows a").first.click()
+        await ada.find(".rows a").locator("visible=true").first.click()
         await expect(ada.page).to_have_title(re.compile(r"^\(1\) Inbox"))
         await expect(ada.find(".message.customer .bubble").first).to_have_text(QUESTION)
         await expect(ada.find(".known")).to_contain_text("Asked for a person")
@@ -240,7 +251,7 @@ class TestAHandoff:
         await customer(ada, QUESTION)
         await ada.page.route("**/events", lambda route: route.abort())  # news come late
         await ada.begin()
-        await ada.find(".rows a").first.click()
+        await ada.find(".rows a").locator("visible=true").first.click()
         text = ada.find(".composer textarea")
         await text.fill("I can help you")
         await expect(ada.button("Claim and send")).to_be_visible()
@@ -256,7 +267,7 @@ class TestAHandoff:
         await ada.look_again()
         await expect(ada.find(".group h2", has_text="With colleagues (1)")).to_be_visible()
         await ada.go("inbox")
-        await ada.find(".rows a").first.click()
+        await ada.find(".rows a").locator("visible=true").first.click()
         await expect(ada.find(".composer textarea")).to_have_value("I can help you")
         assert ada.ran == []
 
@@ -264,7 +275,7 @@ class TestAHandoff:
         ada = await hire()
         await customer(ada, QUESTION)
         await ada.begin()
-        await ada.find(".rows a").first.click()
+        await ada.find(".rows a").locator("visible=true").first.click()
         text = ada.find(".composer textarea")
         await text.fill("Half of a sentence")
         await ada.sign_out_everywhere()
@@ -352,3 +363,175 @@ class TestADraft:
         await expect(ada.find(".composer textarea")).to_have_value("My own words")
         assert len(await ada.product.rows(ada.tenant, "select 1 from approved_replies")) == 1
         assert ada.ran == []
+
+
+class TestWhoSeesWhat:
+    async def test_an_agent_reads_and_an_admin_changes(self, hire: Hire) -> None:
+        ada = await (await hire(role=Role.AGENT)).begin("#/prompts")
+        nav = ada.find("nav a")
+        await expect(nav).to_have_text(["Inbox", "Tickets", "Overview", "Knowledge", "Playground"])
+        assert await ada.page.evaluate("location.hash") == "#/inbox"
+        await ada.find("nav a", has_text="Knowledge").click()
+        await expect(ada.find(".list h2", has_text="Knowledge")).to_be_visible()
+        await expect(ada.find(".rows a").locator("visible=true").first).to_be_visible()
+        await expect(ada.page.get_by_role("link", name="Upload files", exact=True)).to_have_count(0)
+        grace = await (await hire(ada.tenant)).begin("#/prompts")
+        await expect(grace.find("nav a")).to_have_count(6)
+        await grace.find(".rows a", has_text="Friendly support").click()
+        await expect(grace.button("Copy to change it")).to_be_visible()
+        assert ada.ran == grace.ran == []
+
+
+class TestPrompts:
+    async def test_copied_changed_activated_and_tried(self, hire: Hire) -> None:
+        ada = await (await hire()).begin("#/prompts")
+        await ada.find(".rows a", has_text="Friendly support").click()
+        await ada.button("Copy to change it").click()
+        await ada.button("Edit").click()
+        await ada.page.get_by_label("System prompt").fill("You are brief.")
+        await ada.button("Save as a new version").click()
+        await expect(ada.find(".prompt .notice.good")).to_contain_text("Version 2 is saved")
+        await ada.button("Activate…").click()
+        await ada.find("dialog").get_by_role("button", name="Activate").click()
+        await expect(ada.find(".prompt .title")).to_contain_text("Answers now")
+        await ada.find(".prompt a", has_text="Try it").click()
+        await ada.page.get_by_label("The customer's words").fill(QUESTION)
+        await ada.button("Try it").click()
+        await expect(ada.find(".card", has_text="The answer").first).to_contain_text("cPanel")
+        rows = await ada.product.rows(
+            ada.tenant,
+            "select version, is_active from prompt_versions where tenant_id = current_tenant() order by version",
+        )
+        assert rows == [{"version": 1, "is_active": False}, {"version": 2, "is_active": True}]
+        assert ada.ran == []
+
+
+class TestKnowledge:
+    async def test_a_file_becomes_an_article_that_is_withdrawn(self, hire: Hire) -> None:
+        ada = await (await hire()).begin("#/knowledge/upload")
+        text = b"# Zebra tariff\n\nThe zebra tariff has seven stripes.\n"
+        await ada.find("input[type=file]").set_input_files(
+            {"name": "zebra.md", "mimeType": "text/markdown", "buffer": text}
+        )
+        async with ada.page.expect_response("**/articles/upload") as sent:
+            await ada.button("Upload").click()
+        await worked(ada.product, await ada.headers(), await (await sent.value).json())
+        await ada.find(".past a", has_text="zebra.md").click()
+        await expect(ada.find(".prose")).to_contain_text("seven stripes")
+        await ada.button("Withdraw…").click()
+        await ada.find("dialog").get_by_role("button", name="Withdraw").click()
+        await expect(ada.find(".article .title")).to_contain_text("Withdrawn")
+        await ada.page.get_by_label("Search").locator("visible=true").fill("zebra")
+        await ada.page.keyboard.press("Enter")
+        await expect(ada.find(".rows a").locator("visible=true")).to_have_count(1)
+        assert ada.ran == []
+
+
+class TestHostileWords:
+    async def test_everywhere_are_words_and_nothing_runs_or_leaves(self, hire: Hire) -> None:
+        ada = await hire(name=SCRIPTS[1])
+        session, ticket_id, article_id = await planted(ada)
+        await ada.begin()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        await expect(ada.find(".message")).to_have_count(2 * len(HOSTILE) + 2)
+        await self.harmless(ada)
+        await expect(ada.find(".message.customer .bubble").first).to_have_text(HOSTILE[0])
+        await ada.go(f"tickets/{ticket_id}")
+        await expect(ada.find(".ticket h2").first).to_contain_text(SCRIPTS[0])
+        await expect(ada.find(".draft .warning").first).to_be_visible()
+        assert HOSTILE[-1] in await ada.find(".draft").get_by_label("The reply as it will be sent").input_value()
+        await self.harmless(ada)
+        await ada.shot("hostile")
+        await ada.go(f"knowledge/{article_id}")
+        await expect(ada.find(".article h2").first).to_have_text(SCRIPTS[1])
+        await self.harmless(ada)
+        assert ada.ran == []
+        assert ada.off_origin == []
+        stored = await ada.product.rows(
+            ada.tenant, "select count(*) as n from chat_messages where session_id = %s", session
+        )
+        assert stored[0]["n"] >= 2 * len(HOSTILE)
+
+    async def harmless(self, ada: Colleague) -> None:
+        made = await ada.page.evaluate(
+            "(names) => { document.querySelectorAll('.shell details').forEach((each) => { each.open = true; });"
+            " return [...document.querySelectorAll('.shell *')].filter((node) => node.matches(names) && !node.matches('.skip'))"
+            ".map((node) => node.outerHTML); }",
+            FOREIGN,
+        )
+        assert made == []
+
+
+async def planted(ada: Colleague) -> tuple[str, str, str]:
+    """Hostile words wherever somebody else than a colleague has a say, and in what is made of their words."""
+    product, tenant = ada.product, ada.tenant
+    visitor = await customer(ada)
+    session = UUID(visitor.session_id)
+    async with journal(product.resources.database, product.resources.streams, tenant.id) as entry:
+        for text in HOSTILE:
+            file = {"id": str(new_id()), "name": text, "media_type": "text/plain", "size": 1}
+            told = {"title": text, "heading": text, "url": text}
+            source = {"id": text, "content": text, "distance": 0.1, "metadata": told}
+            details = {"name": text, "sources": [source]}
+            await chats.add_message(entry, session, author="customer", content=text, details={"attachments": [file]})
+            await chats.add_message(entry, session, author="agent", content=text, details=details)
+    ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+    text, many = "\n\n".join(HOSTILE), list(HOSTILE)
+    article = await product.http.post(
+        "/api/v1/kb/articles", json={"title": SCRIPTS[1], "body": text}, headers=await ada.headers()
+    )
+    assert article.status_code == 201, article.text
+    findings = {"asked": text, "tried": text, "intent": text, "open": many, "sources": many}
+    lesson = {"id": "", "similarity": 0.9, "subject": text, "wrong": text, "reply": text, "notes": text}
+    warnings = {"corrections": [lesson], "withheld": [{"text": text, "reason": text}], "open_questions": many}
+    changes: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("customers", {"name": SCRIPTS[0]}),
+        ("handoffs", {"summary": text, "findings": json.dumps(findings)}),
+        ("tickets", {"subject": SCRIPTS[0], "content": text}),
+        ("drafts", {"content": text, "marked": f"{text} [1]", "warnings": json.dumps(warnings)}),
+        ("kb_references", {"title": text, "quoted": text}),
+    )
+    async with product.owner.connection(tenant.id) as connection:
+        for table, values in changes:
+            columns = ", ".join(f"{name} = %s" for name in values)
+            await connection.execute(
+                f"update {table} set {columns} where tenant_id = %s", (*values.values(), tenant.id)
+            )
+    return visitor.session_id, ticket["id"], article.json()["id"]
+
+
+class TestAccessibility:
+    async def test_no_view_has_a_violation(self, hire: Hire) -> None:
+        """WCAG 2.2 AA, as far as a machine can tell: light on a desk, dark on a phone."""
+        ada = await hire()
+        await customer(ada, QUESTION)
+        ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        await ada.open()
+        found = {"sign-in": await violations(ada)}
+        await ada.sign_in()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        await expect(ada.find(".message.customer").first).to_be_visible()
+        found["inbox"] = await violations(ada)
+        for look in ("light", "dark"):
+            if look == "dark":
+                await ada.page.emulate_media(color_scheme="dark")
+                await ada.page.set_viewport_size({"width": 390, "height": 844})
+            for place, shown in (
+                ("inbox", ".list .rows"), (f"tickets/{ticket['id']}", ".draft .sure"), ("overview", ".tiles"),
+                ("knowledge", ".list .rows a"), ("prompts", ".list .rows a"), ("playground", ".page h2"),
+            ):  # fmt: skip
+                await ada.go(place)
+                await expect(ada.find(shown).locator("visible=true").first).to_be_visible()
+                found[f"{place} {look}"] = await violations(ada, RULES if look == "light" else CONTRAST)
+                await ada.shot(f"{place.split('/')[0]}-{look}")
+                fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+                assert await ada.page.evaluate(fits), place
+        assert {view: one for view, one in found.items() if one} == {}
+        assert ada.ran == []
+
+
+async def violations(ada: Colleague, rules: dict[str, Any] = RULES) -> list[Any]:
+    if not await ada.page.evaluate("'axe' in window"):
+        await ada.page.evaluate(AXE)
+    found = await ada.page.evaluate("(rules) => axe.run(document, rules)", rules)
+    return [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found["violations"]]

@@ -20,7 +20,7 @@ export class Inbox {
       return { title, rows, heading, node: h("section", { class: "group", hidden: true }, heading, rows.node) };
     });
     this.state = h("div", {}, loading("Looking who waits"));
-    this.list = h("div", { class: "list" }, h("h1", {}, "Inbox"), this.state, ...this.groups.map(({ node }) => node));
+    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Inbox"), this.state, ...this.groups.map(({ node }) => node));
     this.place = h("div", { class: "detail" });
     this.node = h("section", { class: "split" }, this.list, this.place);
     this.poll = new Poll(() => this.#look(), EVERY_MS, (error) => this.#heard(error));

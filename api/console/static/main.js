@@ -3,7 +3,10 @@
 import { Api } from "./api.js";
 import { Inbox } from "./inbox.js";
 import { Kept } from "./kept.js";
+import { Knowledge } from "./knowledge.js";
 import { Overview } from "./overview.js";
+import { Playground } from "./playground.js";
+import { Prompts } from "./prompts.js";
 import { Router } from "./router.js";
 import { Shell } from "./shell.js";
 import { SignIn } from "./signin.js";
@@ -13,6 +16,9 @@ const VIEWS = [
   { id: "inbox", title: "Inbox", always: true, make: (desk) => new Inbox(desk) },
   { id: "tickets", title: "Tickets", always: true, make: (desk) => new Tickets(desk) },
   { id: "overview", title: "Overview", make: (desk) => new Overview(desk) },
+  { id: "knowledge", title: "Knowledge", make: (desk) => new Knowledge(desk) },
+  { id: "prompts", title: "Prompts", admins: true, make: (desk) => new Prompts(desk) },
+  { id: "playground", title: "Playground", make: (desk) => new Playground(desk) },
 ];
 
 const api = new Api();

@@ -23,7 +23,7 @@ export class Overview {
       this.poll.now();
     });
     range.classList.add("inline");
-    this.node = h("section", { class: "page" }, h("div", { class: "page-head" }, h("h1", {}, "Overview"), range), this.notice.node, this.body);
+    this.node = h("section", { class: "page" }, h("div", { class: "page-head" }, h("h2", { class: "big" }, "Overview"), range), this.notice.node, this.body);
     this.poll = new Poll(() => this.#look(), EVERY_MS, (error) => this.#heard(error));
   }
 
@@ -106,7 +106,7 @@ export class Overview {
   #intents(intents) {
     const most = Math.max(1, ...intents.map((intent) => intent.answers));
     return h("section", { class: "card" }, h("h2", {}, "What it was about"), intents.length
-      ? h("ul", { class: "bars" }, ...intents.map((intent) => h("li", {}, h("span", {}, name(intent.intent) || "Nothing that is known", " ", h("span", { class: "soft" }, `${plural(intent.escalated, "time")} to a person, before ${intent.before}`)), bar(intent.answers / most), h("span", {}, number(intent.answers)))))
+      ? h("ul", { class: "bars" }, ...intents.map((intent) => h("li", {}, h("span", {}, name(intent.intent) || "Nothing that is known", " ", h("span", { class: "soft" }, `${intent.escalated} to a person; ${intent.before} in the days before`)), bar(intent.answers / most), h("span", {}, number(intent.answers)))))
       : empty("No answers in these days.", "As soon as customers ask, you see here about what."));
   }
 

@@ -22,6 +22,7 @@ export class Shell {
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
     this.duty = h("button", { type: "button", class: "duty", role: "switch", onclick: () => busy(this.duty, () => this.#switchDuty(), this.notice) });
     this.#showDuty();
+    this.heading = h("h1", { class: "unseen" });
     this.node = h("div", { class: "shell" },
       h("a", { class: "skip", href: "#main", onclick: (event) => {
         event.preventDefault();
@@ -34,6 +35,7 @@ export class Shell {
           h("p", { class: "whoami" }, h("span", { class: "strong", dir: "auto" }, who.user.name || who.user.email), h("span", { class: "soft" }, name(who.role))),
           this.duty, h("button", { type: "button", class: "button quiet", onclick: onSignOut }, "Sign out"))),
       h("div", { class: "room" }, this.banner, this.notice.node, this.main), this.speech);
+    this.main.append(this.heading);
     document.body.append(this.node);
   }
 
@@ -45,6 +47,7 @@ export class Shell {
     }
     this.links.get(id)?.link.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.notice.clear();
+    this.heading.textContent = this.links.get(id).title;
     this.#title();
   }
 
@@ -54,7 +57,7 @@ export class Shell {
     const found = this.links.get(id);
     if (!found) return;
     found.count.hidden = !count;
-    found.count.textContent = count > 99 ? "99+" : String(count);
+    found.count.textContent = count > 99 ? "99+" : String(count || "");
     found.link.setAttribute("aria-label", count ? `${found.title}, ${count} ${what}` : found.title);
     this.#title();
   }

@@ -33,7 +33,7 @@ export class Tickets {
       const box = h("input", { type: "radio", name: "tickets-list", id: `tickets-${id}`, checked: id === "drafts", onchange: () => this.#ask({ list: id }) });
       return h("span", { class: "tab" }, box, h("label", { for: box.id }, label));
     });
-    this.list = h("div", { class: "list" }, h("h1", {}, "Tickets"), h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.filters, this.state,
+    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Tickets"), h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.filters, this.state,
       this.drafts.node, this.tickets.node, h("div", { class: "actions below" }, this.more), this.notice.node);
     this.place = h("div", { class: "detail" });
     this.node = h("section", { class: "split" }, this.list, this.place);
