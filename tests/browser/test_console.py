@@ -271,6 +271,28 @@ class TestAHandoff:
         await expect(ada.find(".composer textarea")).to_have_value("I can help you")
         assert ada.ran == []
 
+    async def test_an_answer_that_is_lost_on_its_way_sends_nothing_twice(self, hire: Hire) -> None:
+        ada = await hire()
+        visitor = await customer(ada, QUESTION)
+        await ada.begin()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        text = ada.find(".composer textarea")
+        await text.fill("Only once")
+
+        async def lose(route: Route) -> None:
+            await route.fetch()
+            await route.abort()
+
+        await ada.page.route("**/messages", lose, times=1)
+        await ada.button("Claim and send").click()
+        await expect(ada.find(".composer [role=alert]")).to_have_text("The server can't be reached.")
+        await expect(text).to_have_value("Only once")
+        await ada.find(".composer .button.primary").click()
+        await expect(text).to_have_value("")
+        await expect(ada.find(".message.agent .bubble")).to_have_text(["Only once"])
+        said = [message["content"] for message in await visitor.history() if message["author"] == "agent"]
+        assert said == ["Only once"]
+
     async def test_a_sign_in_that_runs_out_loses_nothing(self, hire: Hire) -> None:
         ada = await hire()
         await customer(ada, QUESTION)
@@ -416,6 +438,7 @@ class TestKnowledge:
         async with ada.page.expect_response("**/articles/upload") as sent:
             await ada.button("Upload").click()
         await worked(ada.product, await ada.headers(), await (await sent.value).json())
+        await ada.look_again()
         await ada.find(".past a", has_text="zebra.md").click()
         await expect(ada.find(".prose")).to_contain_text("seven stripes")
         await ada.button("Withdraw…").click()

@@ -4,6 +4,13 @@ import { ApiError, newKey } from "./shared/api.js";
 
 export { ApiError };
 
+/** There is no way to the server. */
+export class Away extends Error {
+  constructor() {
+    super("The server can't be reached.");
+  }
+}
+
 export class Api {
   #token = null;
   #going = new Map(); // what is on its way, by what it says: a second click joins the first
@@ -73,7 +80,7 @@ export class Api {
   }
 
   async download(file) {
-    const answer = await fetch(`/api/v1/attachments/${file.id}`, { headers: this.headers(), credentials: "omit", cache: "no-store" });
+    const answer = await reach(`/attachments/${file.id}`, { headers: this.headers() });
     if (!answer.ok) throw await problemOf(answer);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
@@ -106,11 +113,19 @@ export class Api {
   async #fetch(method, path, { body, form, key, anonymous } = {}) {
     const headers = anonymous ? {} : this.headers(key && method === "POST" ? { "Idempotency-Key": key } : {});
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    const answer = await fetch(`/api/v1${path}`, {
-      method, headers, credentials: "omit", cache: "no-store", body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+    const answer = await reach(path, {
+      method, headers, body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
     });
     if (!answer.ok) throw await problemOf(answer);
     return answer.status === 204 ? null : answer.json();
+  }
+}
+
+async function reach(path, options) {
+  try {
+    return await fetch(`/api/v1${path}`, { ...options, credentials: "omit", cache: "no-store" });
+  } catch {
+    throw new Away();
   }
 }
 
@@ -122,7 +137,7 @@ async function problemOf(answer) {
 
 /** What happened, in words for the person in front of it. */
 export function explain(error) {
-  if (!(error instanceof ApiError)) return error instanceof TypeError ? "The server can't be reached. Check the connection and try again." : error.message;
+  if (!(error instanceof ApiError)) return error.message;
   const said = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}`.replace(/[.]?$/, ".");
   if (error.status === 401) return "The sign-in had run out, so nothing was sent. Sign in, then do it again.";
   if (error.status === 403) return `This is not for your role: ${error.message}.`;

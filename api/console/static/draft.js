@@ -34,6 +34,7 @@ export class DraftPanel {
     if (shown !== this.#shown) {
       const draft = pending && (await this.desk.api.read(`/replies/${pending.id}`));
       this.#rescue(pending);
+      this.#showRescued();
       this.body.replaceChildren(...(draft ? this.#open(draft) : this.#none()));
       this.#shown = shown;
     }
@@ -134,15 +135,15 @@ export class DraftPanel {
     return sources.length ? quotes(sources) : h("p", { class: "soft" }, "It rests on no source.");
   }
 
-  /** A decision; who was faster is named, and what was written stays where it can be read. */
-  async #decide(run, done) {
+  /** A decision; who was faster is named, and what was written stays where it can be read, also where a new draft comes. */
+  async #decide(run, done, { keep = false } = {}) {
     try {
       await run();
     } catch (error) {
       if (error.status === 409 || error.status === 404) this.onChange();
       throw error;
     }
-    this.#forget();
+    if (!keep) this.#forget();
     await this.onChange();
     this.notice.done(done);
     this.desk.shell.say(done);
@@ -166,7 +167,7 @@ export class DraftPanel {
     const { draft } = this;
     return ask({
       title: "Have it drafted again", text: "The new draft takes this one's place.", label: "What should be different", needed: true, button: "Draft again", kept: this.desk.kept, keptAs: `again:${draft.id}`,
-      run: (instruction) => this.#decide(() => this.desk.api.post(`/replies/${draft.id}/regenerate`, { instruction, version: draft.version }), "A new draft is written."),
+      run: (instruction) => this.#decide(() => this.desk.api.post(`/replies/${draft.id}/regenerate`, { instruction, version: draft.version }), "A new draft is written.", { keep: true }),
     });
   }
 
@@ -176,14 +177,23 @@ export class DraftPanel {
     if (!before || before.id === pending?.id) return;
     const text = this.desk.kept.get(before.keptAs);
     this.#forget();
-    if (!text) return;
+    if (text) this.desk.kept.set(`rescued:${this.ticket.id}`, text);
+  }
+
+  #showRescued() {
+    const keptAs = `rescued:${this.ticket.id}`;
+    const text = this.desk.kept.get(keptAs);
     const box = h("textarea", { rows: "5", readOnly: true });
     box.value = text;
-    this.saved.replaceChildren(field("What you had written for a draft that is decided", box), h("div", { class: "actions" },
+    const away = () => {
+      this.desk.kept.set(keptAs, "");
+      this.saved.replaceChildren();
+    };
+    this.saved.replaceChildren(...(text ? [field("What you had written for an earlier draft", box), h("div", { class: "actions" },
       action("Use it as my own reply", () => {
-        this.saved.replaceChildren();
+        away();
         this.useAsReply(text);
-      }), action("Throw it away", () => this.saved.replaceChildren())));
+      }), action("Throw it away", away))] : []));
   }
 
   #showPast(drafts) {

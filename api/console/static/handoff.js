@@ -1,6 +1,6 @@
 /* One conversation that was handed over: what is known, what is said while it is said, and what a colleague can do. */
 
-import { ApiError } from "./api.js";
+import { ApiError, Away } from "./api.js";
 import { Composer } from "./composer.js";
 import { Log } from "./log.js";
 import { Notice, action, ask, badge, choice, facts, failed, loading, severity } from "./parts.js";
@@ -30,7 +30,7 @@ export class HandoffView {
     this.#ended = true;
     this.#stream?.stop();
     clearTimeout(this.timer);
-    this.desk.shell.lost("conversation", false);
+    this.desk.shell.lost("conversation", null);
   }
 
   async #begin() {
@@ -81,7 +81,7 @@ export class HandoffView {
         if (event.type.startsWith("handoff.") || event.type === "session.closed") this.#refresh();
       },
       onState: (state) => {
-        this.desk.shell.lost("conversation", state === "lost");
+        this.desk.shell.lost("conversation", state === "lost" ? new Away() : null);
         if (state === "refused") this.#again(0); // the sign-in has run out; reading waits for a new one
       },
     });
@@ -94,7 +94,8 @@ export class HandoffView {
       try {
         await this.#follow();
       } catch (error) {
-        if (!this.#ended) this.notice.error(error);
+        if (this.#ended) return;
+        this.notice.error(error);
         if (!(error instanceof ApiError) || error.status >= 500) this.#again(AGAIN_MS);
       }
     }, wait);

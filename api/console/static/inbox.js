@@ -1,7 +1,7 @@
 /* The inbox: who waits for a person, what is mine, what colleagues have; and one conversation beside it. */
 
 import { HandoffView } from "./handoff.js";
-import { Rows, badge, empty, failed, loading, severity } from "./parts.js";
+import { Rows, Split, badge, empty, failed, loading, severity } from "./parts.js";
 import { Poll } from "./poll.js";
 import { h } from "./shared/dom.js";
 import { name, when } from "./words.js";
@@ -20,24 +20,18 @@ export class Inbox {
       return { title, rows, heading, node: h("section", { class: "group", hidden: true }, heading, rows.node) };
     });
     this.state = h("div", {}, loading("Looking who waits"));
-    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Inbox"), this.state, ...this.groups.map(({ node }) => node));
-    this.place = h("div", { class: "detail" });
-    this.node = h("section", { class: "split" }, this.list, this.place);
+    this.split = new Split("#/inbox", h("h2", { class: "big" }, "Inbox"), this.state, ...this.groups.map(({ node }) => node));
+    this.node = this.split.node;
     this.poll = new Poll(() => this.#look(), EVERY_MS, (error) => this.#heard(error));
     this.poll.start();
     this.show([]);
   }
 
   show([id = null]) {
-    this.node.classList.toggle("one", Boolean(id));
     if (this.#open && this.#open.id === id) return;
     this.#open?.end();
-    this.#open = null;
-    if (id) {
-      this.#open = new HandoffView(this.desk, id, () => this.poll.now());
-      this.place.replaceChildren(this.#open.node);
-    } else this.place.replaceChildren(empty("No conversation is open.", "Choose one from the list: whoever has waited longest stands first."));
-    this.#mark();
+    this.#open = id ? new HandoffView(this.desk, id, () => this.poll.now()) : null;
+    this.split.show(this.#open?.node ?? empty("No conversation is open.", "Choose one from the list: whoever has waited longest stands first."), id);
   }
 
   end() {
@@ -61,11 +55,11 @@ export class Inbox {
     const unanswered = mine.filter((item) => item.waiting_since).length;
     this.desk.shell.count("inbox", waiting.length + unanswered, "wait for you");
     this.#tell(waiting);
-    this.#mark();
+    this.split.mark();
   }
 
   #heard(error) {
-    this.desk.shell.lost("inbox", Boolean(error));
+    this.desk.shell.lost("inbox", error);
     if (error && !this.items) this.state.replaceChildren(failed(error, () => this.poll.now()));
   }
 
@@ -73,13 +67,6 @@ export class Inbox {
     const fresh = this.#known && waiting.filter((item) => !this.#known.has(item.id));
     this.#known = new Set(waiting.map((item) => item.id));
     if (fresh?.length) this.desk.shell.say(`${fresh.map((item) => item.customer_name ?? "A visitor").join(", ")}: waiting for a person.`);
-  }
-
-  #mark() {
-    for (const link of this.list.querySelectorAll("a")) {
-      if (this.#open && link.hash === `#/inbox/${this.#open.id}`) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    }
   }
 
   #row(item) {

@@ -3,7 +3,7 @@
 import { ArticleView } from "./article.js";
 import { ArticleEditor } from "./editor.js";
 import { GapView } from "./gap.js";
-import { Notice, Rows, action, badge, choice, empty, failed, field, loading } from "./parts.js";
+import { Notice, Rows, Split, action, badge, choice, empty, failed, field, loading } from "./parts.js";
 import { h } from "./shared/dom.js";
 import { UploadView } from "./upload.js";
 import { name, plural, when } from "./words.js";
@@ -34,22 +34,19 @@ export class Knowledge {
       return h("span", { class: "tab" }, box, h("label", { for: box.id }, label));
     });
     const work = isAdmin ? h("div", { class: "actions" }, h("a", { class: "button", href: "#/knowledge/upload" }, "Upload files"), h("a", { class: "button", href: "#/knowledge/new" }, "Write an article")) : null;
-    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Knowledge"), work, h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.ofArticles, this.ofGaps, this.state,
+    this.split = new Split("#/knowledge", h("h2", { class: "big" }, "Knowledge"), work, h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.ofArticles, this.ofGaps, this.state,
       this.articles.node, this.gaps.node, h("div", { class: "actions below" }, this.more), this.notice.node);
-    this.place = h("div", { class: "detail" });
-    this.node = h("section", { class: "split" }, this.list, this.place);
+    this.node = this.split.node;
     this.#read();
   }
 
   show(rest) {
     const place = rest.join("/");
-    this.node.classList.toggle("one", Boolean(place));
     if (this.#open && place === this.#place) return;
     this.#open?.end?.();
     this.#place = place;
     this.#open = this.#made(rest);
-    this.place.replaceChildren(this.#open.node);
-    this.#mark();
+    this.split.show(this.#open.node, place);
   }
 
   end() {
@@ -111,14 +108,7 @@ export class Knowledge {
     rows.node.hidden = !this.found.length;
     rows.show(this.found);
     this.more.hidden = !this.next;
-    this.#mark();
-  }
-
-  #mark() {
-    for (const link of this.list.querySelectorAll(".rows a")) {
-      if (this.#place && link.hash === `#/knowledge/${this.#place}`) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    }
+    this.split.mark();
   }
 
   #articleRow(article) {

@@ -40,7 +40,8 @@ export class Log {
   #draw({ author, name, text, status, sources, attachments, at: time }) {
     const who = author === "customer" ? this.customer : author === "agent" ? name || WHO.agent : WHO[author];
     const bubble = h("div", { class: "bubble", dir: "auto" });
-    if (author === "bot" || author === "agent") bubble.append(render(text)); // no host is known: every link stays words
+    const cite = (number) => (sources?.[number - 1] ? h("span", { class: "cite" }, String(number)) : null);
+    if (author === "bot" || author === "agent") bubble.append(render(text, { cite })); // no host is known: every link stays words
     else bubble.append(text);
     return h("li", { class: `message ${author}` },
       h("p", { class: "who" }, h("span", { dir: "auto" }, who), " ", at(time), status === "incomplete" ? " · broke off" : ""), bubble,

@@ -42,6 +42,7 @@ function begin(who) {
 function end() {
   router?.end();
   desk?.shell.remove();
+  for (const dialog of document.querySelectorAll("dialog.ask")) dialog.close();
   router = null;
   desk = null;
 }

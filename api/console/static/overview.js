@@ -49,7 +49,7 @@ export class Overview {
   }
 
   #heard(error) {
-    this.desk.shell.lost("overview", Boolean(error) && !(error?.status < 500));
+    this.desk.shell.lost("overview", error);
     if (error && !this.found) this.body.replaceChildren(failed(error, () => this.poll.now()));
   }
 

@@ -103,6 +103,39 @@ const TONES = { high: "good", medium: "warm", low: "warm", very_low: "bad" };
 export const confidence = ({ score, level }) => badge(`${score} · ${name(level)}`, TONES[level] ?? "");
 export const severity = (value) => (value ? badge(`${name(value)} severity`, value === "CRITICAL" || value === "HIGH" ? "bad" : "") : null);
 
+/** A list beside the thing that is chosen from it; on a narrow screen one of the two. */
+export class Split {
+  #shown = "";
+
+  /** `path` goes before what is chosen in the address: `#/inbox`. */
+  constructor(path, ...children) {
+    this.path = path;
+    this.list = h("div", { class: "list" }, ...children);
+    this.place = h("div", { class: "detail", tabIndex: -1 });
+    this.node = h("section", { class: "split" }, this.list, this.place);
+  }
+
+  /** Show `node`, which stands for `chosen`; without it nothing is chosen. */
+  show(node, chosen = "") {
+    const before = this.#shown;
+    this.#shown = chosen ?? "";
+    this.node.classList.toggle("one", Boolean(chosen));
+    this.place.replaceChildren(node);
+    this.mark();
+    if (chosen && !this.list.offsetParent) this.place.focus({ preventScroll: true }); // the link that was followed is out of sight
+    else if (before && !chosen) this.#link(before)?.focus();
+  }
+
+  mark() {
+    for (const link of this.list.querySelectorAll(".rows a")) link.removeAttribute("aria-current");
+    if (this.#shown) this.#link(this.#shown)?.setAttribute("aria-current", "true");
+  }
+
+  #link(chosen) {
+    return [...this.list.querySelectorAll(".rows a")].find((link) => link.hash === `${this.path}/${chosen}`);
+  }
+}
+
 /** One link or button per item. Nodes are kept, so that a list that is read anew takes no focus and no place. */
 export class Rows {
   #kept = new Map();

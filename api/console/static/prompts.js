@@ -1,6 +1,6 @@
 /* Prompts: the library and our own, their versions, and which one answers. For admins, who alone may change them. */
 
-import { Rows, badge, empty, failed, loading } from "./parts.js";
+import { Rows, Split, badge, empty, failed, loading } from "./parts.js";
 import { PromptView } from "./prompt.js";
 import { h } from "./shared/dom.js";
 
@@ -14,21 +14,15 @@ export class Prompts {
     this.library = new Rows("The library", { make: (prompt) => this.#row(prompt) });
     this.state = h("div", {}, loading());
     this.groups = [["Ours", this.own], ["The library", this.library]].map(([title, rows]) => h("section", { class: "group", hidden: true }, h("h2", {}, title), rows.node));
-    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Prompts"), this.state, ...this.groups);
-    this.place = h("div", { class: "detail" });
-    this.node = h("section", { class: "split" }, this.list, this.place);
+    this.split = new Split("#/prompts", h("h2", { class: "big" }, "Prompts"), this.state, ...this.groups);
+    this.node = this.split.node;
     this.read();
   }
 
   show([id = null]) {
-    this.node.classList.toggle("one", Boolean(id));
     if (this.#open && this.#open.id === id) return;
-    this.#open = null;
-    if (id) {
-      this.#open = new PromptView(this.desk, id, () => this.read());
-      this.place.replaceChildren(this.#open.node);
-    } else this.place.replaceChildren(empty("No prompt is open.", "Choose one. One of the library's is copied before it is changed."));
-    this.#mark();
+    this.#open = id ? new PromptView(this.desk, id, () => this.read()) : null;
+    this.split.show(this.#open?.node ?? empty("No prompt is open.", "Choose one. One of the library's is copied before it is changed."), id);
   }
 
   async read() {
@@ -42,16 +36,9 @@ export class Prompts {
         this.groups[index].hidden = !parts[index].length;
       });
       this.state.replaceChildren(...(items.length ? [] : [empty("There is no prompt yet.", "The built-in one answers. `helpdesk seed` brings the library.")]));
-      this.#mark();
+      this.split.mark();
     } catch (error) {
       if (turn === this.#turn) this.state.replaceChildren(failed(error, () => this.read()));
-    }
-  }
-
-  #mark() {
-    for (const link of this.list.querySelectorAll("a")) {
-      if (this.#open && link.hash === `#/prompts/${this.#open.id}`) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
     }
   }
 

@@ -1,5 +1,6 @@
 /* What stays around the views: where one can go, what waits there, who is signed in, and what is said aloud. */
 
+import { explain } from "./api.js";
 import { Notice, busy } from "./parts.js";
 import { h } from "./shared/dom.js";
 import { name } from "./words.js";
@@ -7,7 +8,7 @@ import { name } from "./words.js";
 export class Shell {
   #counts = new Map();
   #current = "";
-  #away = null;
+  #away = new Map(); // who finds it -> what is said
 
   /** `views` is a list of {id, title}; those that this person may use. */
   constructor(api, who, views, { onSignOut }) {
@@ -67,12 +68,11 @@ export class Shell {
     this.speech.replaceChildren(h("p", {}, text));
   }
 
-  /** That the server is away, as `who` finds; it is said until everybody reaches it again. */
-  lost(who, isLost) {
-    this.#away ??= new Set();
-    if (isLost) this.#away.add(who);
+  /** Why `who` can't be kept up to date, or null; it is said until everybody is again. */
+  lost(who, error) {
+    if (error) this.#away.set(who, `${explain(error)} What you see may be old; it is tried again.`);
     else this.#away.delete(who);
-    const text = this.#away.size ? "The server can't be reached. What you see may be old; it is tried again." : "";
+    const [text = ""] = this.#away.values();
     if (this.banner.textContent !== text) this.banner.textContent = text;
     this.banner.hidden = !text;
   }

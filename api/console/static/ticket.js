@@ -32,7 +32,7 @@ export class TicketView {
   end() {
     this.#ended = true;
     this.poll.stop();
-    this.desk.shell.lost("ticket", false);
+    this.desk.shell.lost("ticket", null);
   }
 
   async #look() {
@@ -49,7 +49,7 @@ export class TicketView {
   }
 
   #heard(error) {
-    this.desk.shell.lost("ticket", Boolean(error) && !(error?.status < 500));
+    this.desk.shell.lost("ticket", error);
     if (!error || this.head) return;
     const gone = error.status === 404 ? new Error("This ticket does not exist.") : error;
     this.node.replaceChildren(failed(gone, () => this.poll.now()));

@@ -1,6 +1,6 @@
 /* Tickets, and the drafts that wait for somebody's word. */
 
-import { Notice, Rows, action, badge, choice, confidence, empty, failed, field, loading, severity } from "./parts.js";
+import { Notice, Rows, Split, action, badge, choice, confidence, empty, failed, field, loading, severity } from "./parts.js";
 import { Poll } from "./poll.js";
 import { h } from "./shared/dom.js";
 import { TicketView } from "./ticket.js";
@@ -33,10 +33,9 @@ export class Tickets {
       const box = h("input", { type: "radio", name: "tickets-list", id: `tickets-${id}`, checked: id === "drafts", onchange: () => this.#ask({ list: id }) });
       return h("span", { class: "tab" }, box, h("label", { for: box.id }, label));
     });
-    this.list = h("div", { class: "list" }, h("h2", { class: "big" }, "Tickets"), h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.filters, this.state,
+    this.split = new Split("#/tickets", h("h2", { class: "big" }, "Tickets"), h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to list" }, ...this.tabs), this.filters, this.state,
       this.drafts.node, this.tickets.node, h("div", { class: "actions below" }, this.more), this.notice.node);
-    this.place = h("div", { class: "detail" });
-    this.node = h("section", { class: "split" }, this.list, this.place);
+    this.node = this.split.node;
     this.poll = new Poll(() => this.#look(), EVERY_MS, (error) => this.#heard(error));
     this.poll.start();
   }
@@ -46,15 +45,10 @@ export class Tickets {
       this.#shown = true;
       this.poll.now();
     }
-    this.node.classList.toggle("one", Boolean(id));
     if (this.#open && this.#open.id === id) return;
     this.#open?.end();
-    this.#open = null;
-    if (id) {
-      this.#open = new TicketView(this.desk, id, () => this.poll.now());
-      this.place.replaceChildren(this.#open.node);
-    } else this.place.replaceChildren(empty("No ticket is open.", "Choose a draft to decide about, or look for a ticket."));
-    this.#mark();
+    this.#open = id ? new TicketView(this.desk, id, () => this.poll.now()) : null;
+    this.split.show(this.#open?.node ?? empty("No ticket is open.", "Choose a draft to decide about, or look for a ticket."), id);
   }
 
   hide() {
@@ -87,7 +81,7 @@ export class Tickets {
     if (turn !== this.#turn) return;
     if (this.#asked.list === "drafts") this.#showDrafts(waiting);
     else if (page) this.#showTickets(page);
-    this.#mark();
+    this.split.mark();
   }
 
   #path(cursor = null) {
@@ -136,15 +130,8 @@ export class Tickets {
   }
 
   #heard(error) {
-    this.desk.shell.lost("tickets", Boolean(error) && !(error?.status < 500));
+    this.desk.shell.lost("tickets", error);
     if (error && !this.found) this.state.replaceChildren(failed(error, () => this.poll.now()));
-  }
-
-  #mark() {
-    for (const link of this.list.querySelectorAll("a")) {
-      if (this.#open && link.hash === `#/tickets/${this.#open.id}`) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    }
   }
 
   #draftRow(draft) {
