@@ -174,8 +174,9 @@ class TestSignIn:
 
     async def test_a_customer_is_not_let_in_and_the_duty_is_switched(self, hire: Hire) -> None:
         ada = await hire()
+        eve = await hire(ada.tenant, Role.CUSTOMER, "Eve")
         await ada.open()
-        await ada.sign_in(email="nobody@example.com")
+        await ada.sign_in(email=eve.user.email)
         await expect(ada.find(".signin [role=alert]")).to_be_visible()
         await ada.sign_in()
         duty = ada.page.get_by_role("switch", name="On duty")
@@ -270,6 +271,24 @@ class TestAHandoff:
         await ada.find(".rows a").locator("visible=true").first.click()
         await expect(ada.find(".composer textarea")).to_have_value("I can help you")
         assert ada.ran == []
+
+    async def test_a_file_goes_with_the_reply(self, hire: Hire) -> None:
+        ada = await hire()
+        visitor = await customer(ada, QUESTION)
+        await ada.begin()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        await ada.find(".composer textarea").fill("See the file")
+        plan = {"name": "plan.txt", "mimeType": "text/plain", "buffer": b"step one\n"}
+        await ada.find(".composer input[type=file]").set_input_files(plan)
+        await expect(ada.find(".attached li")).to_have_text("plan.txt")
+        await ada.button("Claim and send").click()
+        sent = ada.find(".message.agent .file")
+        await expect(sent).to_have_text("plan.txt")
+        await expect(ada.find(".attached li")).to_have_count(0)
+        async with ada.page.expect_download() as download:
+            await sent.click()
+        assert await (await download.value).failure() is None
+        assert [file["name"] for file in (await visitor.history())[-1]["attachments"]] == ["plan.txt"]
 
     async def test_an_answer_that_is_lost_on_its_way_sends_nothing_twice(self, hire: Hire) -> None:
         ada = await hire()

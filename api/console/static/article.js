@@ -1,8 +1,7 @@
 /* One article: its text in any of its versions, and what an admin does with it. */
 
 import { ArticleEditor } from "./editor.js";
-import { standing } from "./knowledge.js";
-import { Notice, action, ask, badge, choice, facts, failed, loading } from "./parts.js";
+import { Notice, action, ask, badge, choice, facts, failed, loading, standing } from "./parts.js";
 import { h } from "./shared/dom.js";
 import { render } from "./shared/markdown.js";
 import { date, name, when } from "./words.js";

@@ -1,26 +1,29 @@
-/* Where something is written: as a reply or as a note, each with its own text, kept until it has arrived. */
+/* Where something is written: as a reply or as a note, each with its own text and files, kept until it has arrived. */
 
 import { Notice, busy } from "./parts.js";
-import { h } from "./shared/dom.js";
+import { h, icon } from "./shared/dom.js";
 
 let made = 0;
 
 export class Composer {
-  /** `kinds`: {id, label, button, keptAs, send(text)} each; the first is shown first. */
+  /** `kinds`: {id, label, button, keptAs, files, send(text, fileIds)} each; the first is shown first. */
   constructor(desk, kinds, { extra = null } = {}) {
     Object.assign(this, { desk, kinds });
     const group = `composer-${(made += 1)}`;
     this.notice = new Notice();
     this.text = h("textarea", { rows: "3", maxLength: 8000, onkeydown: (event) => this.#key(event), oninput: () => this.#keep() });
     this.button = h("button", { type: "submit", class: "button primary" });
+    this.file = h("input", { type: "file", multiple: true, hidden: true, tabIndex: -1, "aria-label": "Files", onchange: () => this.#attach([...this.file.files]) });
+    this.clip = h("button", { type: "button", class: "button", onclick: () => this.file.click() }, "Attach files");
+    this.attached = h("ul", { class: "attached", "aria-label": "Files that go with it" });
     this.why = h("p", { class: "soft why", hidden: true });
     this.tabs = kinds.map((kind) => {
       const box = h("input", { type: "radio", name: group, id: `${group}-${kind.id}`, onchange: () => this.choose(kind.id) });
       return { ...kind, box, open: true, why: "", node: h("span", { class: "tab" }, box, h("label", { for: box.id }, kind.label)) };
     });
     this.node = h("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
-      h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to write" }, ...this.tabs.map(({ node }) => node)), this.why, this.text, this.notice.node,
-      h("div", { class: "actions" }, this.button, extra, h("span", { class: "hint" }, "Ctrl + Enter sends")));
+      h("div", { class: "tabs", role: "radiogroup", "aria-label": "What to write" }, ...this.tabs.map(({ node }) => node)), this.why, this.text, this.attached, this.notice.node,
+      h("div", { class: "actions" }, this.button, this.clip, this.file, extra, h("span", { class: "hint" }, "Ctrl + Enter sends")));
     this.choose(kinds[0].id);
   }
 
@@ -48,6 +51,38 @@ export class Composer {
     this.why.textContent = why || "";
     this.text.readOnly = !open;
     this.text.hidden = !open && !this.text.value;
+    this.clip.hidden = !open || !this.chosen.files;
+    this.#showFiles();
+  }
+
+  /** Files are sent ahead, one by one; what goes with the words are their ids. */
+  async #attach(files) {
+    this.file.value = "";
+    const { keptAs } = this.chosen;
+    await busy(this.clip, async () => {
+      for (const file of files) {
+        const form = new FormData();
+        form.append("file", file, file.name);
+        const { id, name } = await this.desk.api.upload("/attachments", form, JSON.stringify([file.name, file.size, file.lastModified]));
+        this.#keepFiles(keptAs, [...this.#files(keptAs), { id, name }]);
+      }
+    }, this.notice);
+  }
+
+  #files(keptAs) {
+    return JSON.parse(this.desk.kept.get(`${keptAs}:files`) || "[]");
+  }
+
+  #keepFiles(keptAs, files) {
+    this.desk.kept.set(`${keptAs}:files`, files.length ? JSON.stringify(files) : "");
+    this.#showFiles();
+  }
+
+  #showFiles() {
+    const { keptAs } = this.chosen;
+    this.attached.replaceChildren(...this.#files(keptAs).map(({ id, name }) => h("li", {}, h("span", { dir: "auto" }, name),
+      h("button", { type: "button", class: "remove", "aria-label": `Remove ${name}`, onclick: () => this.#keepFiles(keptAs, this.#files(keptAs).filter((file) => file.id !== id)) }, icon("close")))));
+    this.attached.hidden = !this.attached.children.length;
   }
 
   #keep() {
@@ -63,8 +98,9 @@ export class Composer {
       this.text.focus();
       return;
     }
-    const went = await busy(this.button, () => send(text), this.notice);
-    if (!went) return;
+    const files = this.#files(keptAs).map(({ id }) => id);
+    if (!(await busy(this.button, () => send(text, files), this.notice))) return;
+    this.#keepFiles(keptAs, this.#files(keptAs).filter(({ id }) => !files.includes(id)));
     if (this.desk.kept.get(keptAs).trim() === text) this.desk.kept.set(keptAs, ""); // what was written since stays
     if (this.chosen.keptAs === keptAs) this.text.value = this.desk.kept.get(keptAs);
     this.#show();

@@ -35,8 +35,12 @@ export class DraftPanel {
       const draft = pending && (await this.desk.api.read(`/replies/${pending.id}`));
       this.#rescue(pending);
       this.#showRescued();
+      const writing = this.body.contains(document.activeElement) && document.activeElement.matches("textarea") ? document.activeElement.selectionStart : null;
       this.body.replaceChildren(...(draft ? this.#open(draft) : this.#none()));
       this.#shown = shown;
+      const text = writing === null ? null : this.body.querySelector("textarea");
+      text?.focus();
+      text?.setSelectionRange(writing, writing);
     }
     this.#showPast(drafts.filter((draft) => draft.status !== "pending"));
   }

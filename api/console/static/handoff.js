@@ -57,7 +57,7 @@ export class HandoffView {
     this.log = new Log(this.desk.api, customer);
     this.actions = h("div", { class: "actions" });
     this.composer = new Composer(this.desk, [
-      { id: "reply", label: "Reply to the customer", button: "Send", keptAs: `reply:${this.id}`, send: (text) => this.#say(text) },
+      { id: "reply", label: "Reply to the customer", button: "Send", keptAs: `reply:${this.id}`, files: true, send: (text, files) => this.#say(text, files) },
       { id: "note", label: "Note for colleagues", button: "Save the note", keptAs: `note:${this.id}`, send: (text) => this.#note(text) },
     ]);
     this.node.replaceChildren(this.head, this.known, this.log.node, this.notice.node, this.composer.node);
@@ -153,7 +153,7 @@ export class HandoffView {
     const { notice } = this;
     const may = mine || waits || (theirs && this.desk.isAdmin);
     const made = [];
-    if (waits) made.push(action("Claim", () => this.#do("claim", {}, "You have this conversation now. The assistant is silent."), { kind: "primary", notice }));
+    if (waits) made.push(action("Claim", () => this.#claim(), { kind: "primary", notice }));
     if (may && !waits) made.push(action("Give back to the assistant", () => this.#do("release", {}, "The assistant has the conversation again."), { notice }));
     if (may) {
       made.push(action("Hand over…", () => this.#handOn(), { notice }));
@@ -199,9 +199,15 @@ export class HandoffView {
     }
   }
 
-  async #say(text) {
+  async #claim() {
+    await this.#do("claim", {}, "You have this conversation now. The assistant is silent.");
+    this.composer.choose("reply");
+    this.composer.text.focus();
+  }
+
+  async #say(text, files) {
     try {
-      await this.desk.api.post(`/handoffs/${this.id}/messages`, { message: text });
+      await this.desk.api.post(`/handoffs/${this.id}/messages`, { message: text, attachment_ids: files });
     } catch (error) {
       if (error.status === 409) this.#refresh();
       throw error;

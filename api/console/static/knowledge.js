@@ -3,10 +3,10 @@
 import { ArticleView } from "./article.js";
 import { ArticleEditor } from "./editor.js";
 import { GapView } from "./gap.js";
-import { Notice, Rows, Split, action, badge, choice, empty, failed, field, loading } from "./parts.js";
+import { Notice, Rows, Split, action, badge, choice, empty, failed, field, loading, standing } from "./parts.js";
 import { h } from "./shared/dom.js";
 import { UploadView } from "./upload.js";
-import { name, plural, when } from "./words.js";
+import { plural, when } from "./words.js";
 
 const STATES = [["", "Any status"], ["published", "Published"], ["draft", "Never published"], ["withdrawn", "Withdrawn"]];
 
@@ -120,9 +120,4 @@ export class Knowledge {
     return h("a", { href: `#/knowledge/gap/${gap.id}` }, h("span", { class: "line" }, h("span", { class: "strong", dir: "auto" }, gap.title), when(gap.last_seen)),
       h("span", { class: "badges" }, badge(plural(gap.questions, "question")), badge(plural(gap.sessions, "conversation")), gap.handed_over ? badge(`${gap.handed_over} to a person`, "warm") : null));
   }
-}
-
-/** How an article stands, in badges. */
-export function standing({ status, draft_version: draft, published_version: published }) {
-  return [badge(name(status), status === "published" ? "good" : status === "withdrawn" ? "bad" : ""), draft && published ? badge("A newer text waits", "warm") : null].filter(Boolean);
 }

@@ -1,6 +1,7 @@
 /* A conversation as colleagues read it: who said what, on what the assistant relied, and the answer in the making. */
 
 import { explain } from "./api.js";
+import { arrange } from "./parts.js";
 import { h, icon } from "./shared/dom.js";
 import { render } from "./shared/markdown.js";
 import { at } from "./words.js";
@@ -20,7 +21,7 @@ export class Log {
     const near = this.node.scrollHeight - this.node.scrollTop - this.node.clientHeight < 80;
     const rows = ordered.map((message) => this.#row(message));
     if (live?.text) rows.push(h("li", { class: "message bot" }, h("p", { class: "who" }, "Assistant is writing"), h("div", { class: "bubble", dir: "auto" }, render(live.text))));
-    this.list.replaceChildren(...rows);
+    arrange(this.list, rows);
     if (near) this.toEnd();
   }
 

@@ -44,8 +44,9 @@ export class Overview {
     const first = new Date(Date.now() - (Number(this.days) - 1) * DAY_MS).toISOString().slice(0, 10);
     const found = await this.desk.api.read(`/analytics/dashboard?first=${first}&last=${new Date().toISOString().slice(0, 10)}`);
     if (turn !== this.#turn) return;
+    const same = JSON.stringify(found) === JSON.stringify(this.found);
     this.found = found;
-    this.#show(found);
+    if (!same) this.#show(found);
   }
 
   #heard(error) {

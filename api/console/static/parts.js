@@ -103,6 +103,17 @@ const TONES = { high: "good", medium: "warm", low: "warm", very_low: "bad" };
 export const confidence = ({ score, level }) => badge(`${score} · ${name(level)}`, TONES[level] ?? "");
 export const severity = (value) => (value ? badge(`${name(value)} severity`, value === "CRITICAL" || value === "HIGH" ? "bad" : "") : null);
 
+/** How an article stands, in badges. */
+export function standing({ status, draft_version: draft, published_version: published }) {
+  return [badge(name(status), status === "published" ? "good" : status === "withdrawn" ? "bad" : ""), draft && published ? badge("A newer text waits", "warm") : null].filter(Boolean);
+}
+
+/** Let a list hold these nodes; those that stand where they should are not touched, so that focus and place stay. */
+export function arrange(list, nodes) {
+  nodes.forEach((node, index) => list.children[index] === node || list.insertBefore(node, list.children[index] ?? null));
+  while (list.children.length > nodes.length) list.lastElementChild.remove();
+}
+
 /** A list beside the thing that is chosen from it; on a narrow screen one of the two. */
 export class Split {
   #shown = "";
@@ -159,8 +170,8 @@ export class Rows {
     this.#shown = shown;
     const focused = this.node.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.key : null;
     for (const row of rows) row.node.dataset.key = row.key;
-    this.node.replaceChildren(...rows.map((row) => row.node));
-    if (focused) [...this.node.children].find((row) => row.dataset.key === focused)?.querySelector("a, button")?.focus();
+    arrange(this.node, rows.map((row) => row.node));
+    if (focused && !this.node.contains(document.activeElement)) [...this.node.children].find((row) => row.dataset.key === focused)?.querySelector("a, button")?.focus();
   }
 }
 

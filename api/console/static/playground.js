@@ -21,7 +21,7 @@ export class Playground {
     this.ofTicket.hidden = true;
     this.prompts = h("div", {});
     this.button = h("button", { type: "submit", class: "button primary" }, "Try it");
-    this.result = h("div", { class: "stack", "aria-live": "polite" });
+    this.result = h("div", { class: "stack" });
     this.node = h("section", { class: "page" }, h("div", { class: "page-head" }, h("h2", { class: "big" }, "Playground"), h("p", { class: "soft" }, "Nothing here is stored, and nobody is told.")),
       h("form", { class: "card", onsubmit: (event) => this.#submit(event) },
         h("div", { class: "filters" }, choice("What it is", [["message", "A question in a chat"], ["ticket", "A ticket, to draft a reply"]], "message", (kind) => {
@@ -60,6 +60,7 @@ export class Playground {
         });
         for (const key of ["playground:text", "playground:subject"]) this.desk.kept.set(key, ""); // asked: nothing is lost with it
         this.#show(found);
+        this.desk.shell.say("The answer is there.");
       } finally {
         this.result.removeAttribute("aria-busy");
       }

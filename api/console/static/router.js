@@ -42,6 +42,6 @@ export class Router {
       view.node.hidden = false;
       this.onGo(id);
     }
-    view.show(id === wanted ? rest.map(decodeURIComponent) : []);
+    view.show(id === wanted ? rest.filter((part) => /^[\w-]+$/.test(part)) : []);
   }
 }

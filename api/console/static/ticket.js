@@ -63,8 +63,8 @@ export class TicketView {
     const then = h("select", { "aria-label": "The ticket becomes" }, ...[["", "Leave the status"], ["in_progress", "Then: in progress"], ["waiting_customer", "Then: waiting for customer"], ["resolved", "Then: resolved"]]
       .map(([value, label]) => h("option", { value }, label)));
     this.composer = new Composer(this.desk, [
-      { id: "reply", label: "Reply in your own words", button: "Send", keptAs: `ticket-reply:${this.id}`, send: (text) => this.#reply(text, then) },
-      { id: "note", label: "Note for colleagues", button: "Save the note", keptAs: `ticket-note:${this.id}`, send: (text) => this.#note(text) },
+      { id: "reply", label: "Reply in your own words", button: "Send", keptAs: `ticket-reply:${this.id}`, files: true, send: (text, files) => this.#reply(text, files, then) },
+      { id: "note", label: "Note for colleagues", button: "Save the note", keptAs: `ticket-note:${this.id}`, files: true, send: (text, files) => this.#note(text, files) },
     ], { extra: then });
     this.node.replaceChildren(this.head, h("div", { class: "sheet" }, this.notice.node, this.about, h("section", { "aria-label": "History" }, this.history), this.panel.node, this.composer.node));
   }
@@ -132,14 +132,14 @@ export class TicketView {
     await this.#changed();
   }
 
-  async #reply(text, then) {
-    await this.desk.api.post(`/tickets/${this.id}/reply`, { message: text, ...(then.value ? { status: then.value } : {}) });
+  async #reply(text, files, then) {
+    await this.desk.api.post(`/tickets/${this.id}/reply`, { message: text, attachment_ids: files, ...(then.value ? { status: then.value } : {}) });
     then.value = "";
     await this.#changed();
   }
 
-  async #note(text) {
-    await this.desk.api.post(`/tickets/${this.id}/notes`, { message: text });
+  async #note(text, files) {
+    await this.desk.api.post(`/tickets/${this.id}/notes`, { message: text, attachment_ids: files });
     await this.#changed();
   }
 
