@@ -329,6 +329,17 @@ class TestAHandoff:
         await expect(text).to_have_value("Half of a sentence")
         await ada.button("Claim and send").click()
         await expect(ada.find(".message.agent .bubble")).to_have_text("Half of a sentence")
+        await ada.button("Resolve…").click()
+        await ada.page.get_by_label("What came of it").fill("told them")
+        await ada.sign_out_everywhere()
+        await ada.find("dialog.ask").get_by_role("button", name="Resolve").click()
+        await expect(ada.find("dialog.ask [role=alert]")).to_contain_text("nothing was sent")
+        await ada.find(".signin").get_by_label("Password").fill(PASSWORD)
+        await ada.find(".signin").get_by_role("button", name="Sign in").click()
+        await expect(ada.find(".signin")).to_be_hidden()
+        await expect(ada.page.get_by_label("What came of it")).to_have_value("told them")
+        await ada.find("dialog.ask").get_by_role("button", name="Resolve").click()
+        await expect(ada.find(".head .badge").first).to_have_text("Resolved")
         assert ada.ran == []
 
 
@@ -564,7 +575,10 @@ class TestAccessibility:
             ):  # fmt: skip
                 await ada.go(place)
                 await expect(ada.find(shown).locator("visible=true").first).to_be_visible()
-                found[f"{place} {look}"] = await violations(ada, RULES if look == "light" else CONTRAST)
+                if look == "light":
+                    found[place] = await violations(ada)
+                elif place not in ("knowledge", "prompts", "playground"):  # of the same parts
+                    found[f"{place}, dark"] = await violations(ada, CONTRAST)
                 await ada.shot(f"{place.split('/')[0]}-{look}")
                 fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
                 assert await ada.page.evaluate(fits), place
