@@ -582,6 +582,8 @@ class TestAccessibility:
                 await ada.shot(f"{place.split('/')[0]}-{look}")
                 fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
                 assert await ada.page.evaluate(fits), place
+        above = "document.querySelector('.me').getBoundingClientRect().bottom"
+        assert await ada.page.evaluate(f"{above} <= document.querySelector('nav').getBoundingClientRect().top + 1")
         assert {view: one for view, one in found.items() if one} == {}
         assert ada.ran == []
 
