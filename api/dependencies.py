@@ -57,12 +57,9 @@ Limits = Annotated[Limiter, Depends(_limiter)]
 
 async def authenticate(request: Request, resources: Resources, widget_key: str | None) -> Principal | None:
     """The caller, or None without any credential of a person or server. Raises NotAuthenticated for a false one."""
-    given = request.headers.get("authorization", "")
-    if not given:
+    if not request.headers.get("authorization"):
         return None
-    scheme, _, token = given.partition(" ")
-    if scheme.lower() != "bearer" or not token or len(token) > 4096:
-        raise NotAuthenticated("send a bearer token")
+    token = bearer_of(request)
     if token.startswith(api_keys.KEY_PREFIX):
         return await api_keys.principal_of_api_key(resources.database, token)
     tokens = tokens_of(request)
@@ -75,6 +72,14 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
             return await principals.principal_of_visitor(connection, claims.tenant_id, claims.subject, claims.epoch)
     async with resources.database.connection(claims.tenant_id) as connection:
         return await principals.principal_of_user(connection, claims.subject, claims.epoch)
+
+
+def bearer_of(request: Request) -> str:
+    """The token of a request. Raises NotAuthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token or len(token) > 4096:
+        raise NotAuthenticated("send a bearer token")
+    return token
 
 
 async def count_request(limits: Limiter, resources: Resources, principal: Principal) -> None:

@@ -1,6 +1,6 @@
 """Bearer tokens: what is signed, with which key, for which audience. Encoding and checking stand together here.
 
-    access      a user who signed in          aud helpdesk:access    ACCESS_TOKEN_EXPIRE_MINUTES
+    access      a user who signed in          aud helpdesk:access    ACCESS_TOKEN_EXPIRE_MINUTES, renewed up to 12 hours
     visitor     a customer without an account aud helpdesk:visitor   30 days
     identity    signed by the tenant's site   aud helpdesk           at most an hour, under the tenant's own secret
 
@@ -30,6 +30,8 @@ ISSUER = "helpdesk"
 LEEWAY_S = 30
 VISITOR_DAYS = 30
 IDENTITY_HOURS = 1
+SIGNED_IN_HOURS = 12
+"""A working day: that an access token may be renewed without the password."""
 MOST_KEPT = 2048
 """Tokens that a process need not check again, of half a kilobyte each."""
 
@@ -40,6 +42,8 @@ class Claims:
     tenant_id: UUID
     subject: UUID
     epoch: int
+    signed_in: float
+    """When the password was given, on the clock of the process that took it; seconds."""
 
 
 class Tokens:
@@ -58,13 +62,23 @@ class Tokens:
         self._named = lru_cache(MOST_KEPT)(_named)
         self._signed = lru_cache(MOST_KEPT)(self._verified)
 
-    def issue(self, kind: Kind, *, tenant_id: UUID, subject: UUID, epoch: int) -> str:
+    def issue(self, kind: Kind, *, tenant_id: UUID, subject: UUID, epoch: int, signed_in: float | None = None) -> str:
         now = datetime.now(UTC)
         claims = {
             "iss": ISSUER, "aud": f"{ISSUER}:{kind}", "sub": str(subject), "tenant_id": str(tenant_id),
             "epoch": epoch, "iat": now, "exp": now + self._life[kind],
+            "auth_time": int(now.timestamp() if signed_in is None else signed_in),
         }  # fmt: skip
         return jwt.encode(claims, self._keys[kind], self._algorithm, headers={"kid": kind})
+
+    def renew(self, token: str) -> str:
+        """Another access token for who has one that holds. Raises NotAuthenticated, also half a day after they signed in."""
+        held = self.check(token, "access")
+        if time.time() > held.signed_in + SIGNED_IN_HOURS * 3600:
+            raise NotAuthenticated("sign in again")
+        return self.issue(
+            "access", tenant_id=held.tenant_id, subject=held.subject, epoch=held.epoch, signed_in=held.signed_in
+        )  # fmt: skip
 
     def lifetime_s(self, kind: Kind) -> int:
         return int(self._life[kind].total_seconds())
@@ -86,9 +100,10 @@ class Tokens:
         claims = _decode(token, self._keys[kind], [self._algorithm], f"{ISSUER}:{kind}", issuer=ISSUER)
         try:
             said = Claims(
-                kind=kind, tenant_id=UUID(claims["tenant_id"]), subject=UUID(claims["sub"]), epoch=int(claims["epoch"])
-            )
-        except (KeyError, ValueError):
+                kind=kind, tenant_id=UUID(claims["tenant_id"]), subject=UUID(claims["sub"]), epoch=int(claims["epoch"]),
+                signed_in=float(claims.get("auth_time", claims["iat"])),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError):
             raise NotAuthenticated("this token can't be read") from None
         return said, float(claims["exp"])
 

@@ -10,6 +10,7 @@ import pytest
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import PASSWORD, Product
+from tests.ticket_desk import server_of
 
 IDENTITY_SECRET = "the site's own identity secret, long enough"
 
@@ -44,6 +45,27 @@ class TestSignIn:
             for _ in range(12)
         ]
         assert statuses[-1] == 429
+
+    async def test_a_token_is_renewed_while_it_holds_and_as_long_as_its_user_does(self, product: Product) -> None:
+        tenant = await product.tenant()
+        headers = await product.staff(tenant, Role.AGENT)
+        renewed = await product.http.post("/api/v1/auth/renew", headers=headers)
+        assert (renewed.status_code, renewed.json()["expires_in"]) == (200, 1800)
+        new = {"Authorization": f"Bearer {renewed.json()['access_token']}"}
+        assert (await product.http.get("/api/v1/auth/me", headers=new)).json()["role"] == "agent"
+        async with product.owner.connection(tenant.id) as connection:
+            await connection.execute(
+                "update users set token_epoch = token_epoch + 1 where tenant_id = %s", (tenant.id,)
+            )
+        assert (await product.http.post("/api/v1/auth/renew", headers=new)).status_code == 401
+
+    async def test_what_is_no_sign_in_is_not_renewed(self, product: Product) -> None:
+        tenant = await product.tenant()
+        assert (await product.http.post("/api/v1/auth/renew")).status_code == 401
+        visitor = await product.visitor(tenant)
+        server = await server_of(product, tenant)
+        for headers in (visitor.headers, server):
+            assert (await product.http.post("/api/v1/auth/renew", headers=headers)).status_code == 403
 
     async def test_a_suspended_tenant_lets_nobody_in(self, product: Product) -> None:
         from tools.provisioning import set_tenant_status

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.tokens import LEEWAY_S, Kind, Tokens
+from api.tokens import LEEWAY_S, SIGNED_IN_HOURS, Kind, Tokens
 from memory.errors import NotAuthenticated
 from memory.models import new_id
 
@@ -38,6 +38,25 @@ def test_one_that_was_good_ends_when_it_says(tokens: Tokens, monkeypatch: pytest
     monkeypatch.setattr(time, "time", lambda: later + LEEWAY_S + 2)
     with pytest.raises(NotAuthenticated):
         tokens.check(token, "access")
+
+
+def test_renewing_ends_half_a_day_after_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, began = Tokens(SECRET, access_minutes=60), time.time()
+
+    def issued_before(hours: float) -> str:
+        since = began - hours * 3600
+        return tokens.issue("access", tenant_id=new_id(), subject=new_id(), epoch=3, signed_in=since)
+
+    renewed = tokens.renew(issued_before(SIGNED_IN_HOURS - 0.1))
+    assert tokens.check(renewed, "access").epoch == 3
+    tokens.renew(renewed)
+    with pytest.raises(NotAuthenticated):  # the clock does not begin anew with each
+        tokens.renew(issued_before(SIGNED_IN_HOURS + 0.1))
+    monkeypatch.setattr(time, "time", lambda: began + 0.2 * 3600)
+    with pytest.raises(NotAuthenticated):
+        tokens.renew(renewed)
+    with pytest.raises(NotAuthenticated):
+        tokens.renew(issued(tokens, "visitor"))
 
 
 @pytest.mark.parametrize("kind", ["access", "visitor"])

@@ -189,6 +189,18 @@ class TestSignIn:
         await expect(ada.find(".signin")).to_be_visible()
         await expect(ada.find(".shell")).to_have_count(0)
 
+    async def test_an_open_page_stays_signed_in(self, hire: Hire) -> None:
+        ada = await hire()
+        await ada.page.clock.install()
+        await ada.begin()
+        for _ in range(2):  # the second time with the token that the first one gave
+            async with ada.page.expect_response("**/auth/renew") as renewed:
+                await ada.page.clock.fast_forward("16:00")
+            assert (await renewed.value).status == 200
+        await ada.look_again()
+        await expect(ada.find(".signin")).to_be_hidden()
+        assert ada.ran == []
+
     async def test_the_page_may_run_its_own_files_and_nothing_else(self, product: Product) -> None:
         page = await product.http.get("/console")
         assert page.headers["content-security-policy"] == (

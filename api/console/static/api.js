@@ -13,6 +13,7 @@ export class Away extends Error {
 
 export class Api {
   #token = null;
+  #renewal = null;
   #going = new Map(); // what is on its way, by what it says: a second click joins the first
   #keys = new Map(); // of changes of which nobody knows whether they arrived: sent again, they happen once
 
@@ -28,7 +29,9 @@ export class Api {
     const before = this.#token;
     this.#token = made.access_token;
     try {
-      return await this.#fetch("GET", "/auth/me");
+      const who = await this.#fetch("GET", "/auth/me");
+      this.#hold(made);
+      return who;
     } catch (error) {
       this.#token = before;
       throw error;
@@ -36,6 +39,7 @@ export class Api {
   }
 
   signOut() {
+    clearTimeout(this.#renewal);
     this.#token = null;
     this.#going.clear();
     this.#keys.clear();
@@ -108,6 +112,22 @@ export class Api {
     })();
     this.#going.set(name, going);
     return going;
+  }
+
+  /** Keep a token, and have it renewed well before it ends. Where that fails, the next question asks for the password. */
+  #hold({ access_token: token, expires_in: seconds }) {
+    clearTimeout(this.#renewal);
+    this.#token = token;
+    this.#renewal = setTimeout(() => this.#renew(token, seconds / 6), (seconds / 2) * 1000);
+  }
+
+  async #renew(token, again) {
+    try {
+      const made = await this.#fetch("POST", "/auth/renew");
+      if (this.#token === token) this.#hold(made);
+    } catch (error) {
+      if (this.#token === token && error.status !== 401) this.#renewal = setTimeout(() => this.#renew(token, again), again * 1000);
+    }
   }
 
   async #fetch(method, path, { body, form, key, anonymous } = {}) {

@@ -120,6 +120,8 @@ export class DraftPanel {
     if (warnings.open_questions) warn("Questions that it may leave open", list(warnings.open_questions));
     if (warnings.placeholders) warn("To be filled in before it can be sent", list(warnings.placeholders));
     if (warnings.guard) warn("The guard", h("p", { dir: "auto" }, warnings.guard.reason || name(warnings.guard.category)));
+    if (warnings.files_unread) warn("Files that could not be read", h("p", {}, "Look at them yourself before you send this."), list(warnings.files_unread));
+    if (warnings.files_refused) warn("The guard left a file out", list(warnings.files_refused.map(name)));
     if (warnings.not_looked_up) warn("Could not be looked up", list(warnings.not_looked_up.map(({ tool, error }) => `${name(tool)}: ${error}`)));
     if (warnings.cut_off) warn("Cut off", h("p", {}, "The answer was longer than it may be."));
     if (lookups?.length) made.push(h("details", {}, h("summary", {}, `${plural(lookups.length, "look-up")} before it was written`), list(lookups.map((each) => `${name(each.tool)}: ${each.query}${each.ok ? "" : ` (${each.error})`}`))));
