@@ -58,6 +58,7 @@ TABLE: dict[tuple[str, str], Row] = {
     # With a widget key it is a customer's account that is looked for; the body names a colleague's.
     ("post", "/api/v1/auth/login"): {**OPEN, "widget": 401},
     ("post", "/api/v1/auth/register"): ANONYMOUS_ONLY,
+    ("post", "/api/v1/auth/renew"): STAFF,  # and customers with an account
     ("get", "/api/v1/auth/me"): SELF,
     ("patch", "/api/v1/auth/me"): STAFF,
     ("get", "/api/v1/users"): ADMIN_LIST,
