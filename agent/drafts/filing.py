@@ -10,7 +10,7 @@ from agent.prompting import Turn
 from tools.drafts.asking import Asked
 from tools.drafts.writing import NewDraft
 
-TOO_FEW = "{outcomes} decisions about drafts are too few to tell; it takes {fewest}"
+TOO_FEW = "{outcomes} decisions about drafts are too few to tell how likely an approval is; it takes {fewest}"
 
 
 def request_of(tenant_id: UUID, asked: Asked, instruction: str = "") -> DraftRequest:
