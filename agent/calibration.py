@@ -27,6 +27,8 @@ ENOUGH: Final = 100
 """Outcomes from which on the curve need not be a logistic one."""
 NEWEST: Final = 2000
 """Decisions that count: older ones are about an older knowledge base."""
+WAITING: Final = 200
+"""Drafts without a decision that are looked at: each asks for what was said on its ticket."""
 PER_STEP: Final = 25
 MOST_STEPS: Final = 20
 SLOPE_WORTH: Final = 4.0
@@ -99,7 +101,9 @@ async def load_answer_calibration(connection: Connection, tenant_id: UUID) -> Ca
 
 
 async def _learned(connection: Connection, query: str, tenant_id: UUID) -> Calibration:
-    rows = await (await connection.execute(query, {"tenant": tenant_id, "newest": NEWEST})).fetchall()
+    rows = await (
+        await connection.execute(query, {"tenant": tenant_id, "newest": NEWEST, "waiting": WAITING})
+    ).fetchall()
     return calibrate([Outcome(score=row["score"], approved=row["approved"]) for row in rows])
 
 
@@ -183,22 +187,23 @@ where d.tenant_id = %(tenant)s and d.status in ('approved', 'rejected')
 order by d.decided_at desc nulls last limit %(newest)s
 """
 PASSED_BY = """
-select d.score, said.text = d.content as approved, said.created_at as at
+select d.score, bool_or(said.text = d.content) as approved, min(said.created_at) as at
 from (select * from drafts where tenant_id = %(tenant)s and status in ('pending', 'superseded')
-      order by id desc limit %(newest)s) d
+      order by id desc limit %(waiting)s) d
 join tickets t on t.id = d.ticket_id and t.tenant_id = d.tenant_id
 cross join lateral (
     select e.data ->> 'text' as text, e.created_at from ticket_events e
     where e.ticket_id = t.id and e.tenant_id = t.tenant_id and e.type = 'reply' and e.data ->> 'author' = 'agent'
-          and e.created_at between d.created_at and coalesce(d.decided_at, 'infinity')
     union all
     select m.content, m.created_at from chat_messages m
     where m.session_id = t.session_id and m.tenant_id = t.tenant_id and m.author = 'agent'
-          and m.created_at between d.created_at and coalesce(d.decided_at, 'infinity')
-    order by created_at limit 1
 ) said
+where said.created_at between d.created_at and coalesce(d.decided_at, 'infinity')
+      and length(said.text) * 3 >= length(d.content)
+group by d.id, d.score
 """
-"""A colleague answered the customer while the draft waited: in their own words, or with a copy of it."""
+"""A colleague answered the customer while the draft waited: in their own words, or with a copy of it. A greeting, or any
+words much shorter than the draft, are no answer in its place."""
 DECISIONS = f"""
 select score, approved from (({DECIDED}) union all ({PASSED_BY})) outcomes order by at desc nulls last limit %(newest)s
 """

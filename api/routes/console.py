@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.assets import Assets, files_in
 from api.routes import widget
@@ -34,6 +34,11 @@ ASSETS = Assets(_files)
 async def page() -> HTMLResponse:
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(ASSETS.filled("page.html"), headers=headers)
+
+
+@router.get("/console/")
+async def page_with_a_slash() -> RedirectResponse:
+    return RedirectResponse("/console", 308)
 
 
 @router.get("/console/assets/{digest}/{name:path}")

@@ -339,12 +339,13 @@ class TestChances:
         for number in range(FEWEST + 1):
             ticket = await opened(product, customer.headers, f"{SUBJECT} {number}", content=QUESTION)
             await placed(product, tenant, ticket["id"], score=60, content=FIXED)
-            if number:  # nobody has said a word past the first one
-                words = FIXED if copied else "It is done."
-                answer = await product.http.post(
-                    f"/api/v1/tickets/{ticket['id']}/reply", headers=ada, json={"message": words}
-                )
-                assert answer.status_code == 201, answer.text
+            if number:  # nobody has answered past the first one
+                own = "We have ordered a new certificate for your shop, and it is there already. Please look again."
+                for words in ("One moment, please.", FIXED if copied else own, own):
+                    answer = await product.http.post(
+                        f"/api/v1/tickets/{ticket['id']}/reply", headers=ada, json={"message": words}
+                    )
+                    assert answer.status_code == 201, answer.text
         async with product.resources.database.connection(tenant.id) as connection:
             known = (await load_calibration(connection, tenant.id)).at(60)
         assert (known.outcomes, known.basis) == (FEWEST, "slope")

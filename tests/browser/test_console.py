@@ -1,5 +1,6 @@
 """The staff console in a real Chromium: a day's work from the sign-in to an approved draft, and hostile words everywhere."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -321,8 +322,16 @@ class TestAHandoff:
         await ada.find(".composer .button.primary").click()
         await expect(text).to_have_value("")
         await expect(ada.find(".message.agent .bubble")).to_have_text(["Only once"])
+        await ada.page.route("**/messages", lose, times=1)  # and the same words said again on purpose are sent again
+        await text.fill("One moment")
+        await ada.find(".composer .button.primary").click()
+        await expect(ada.find(".composer [role=alert]")).to_be_visible()
+        for words in ("Here it is", "One moment"):
+            await text.fill(words)
+            await ada.find(".composer .button.primary").click()
+            await expect(text).to_have_value("")
         said = [message["content"] for message in await visitor.history() if message["author"] == "agent"]
-        assert said == ["Only once"]
+        assert said == ["Only once", "One moment", "Here it is", "One moment"]
 
     async def test_a_sign_in_that_runs_out_loses_nothing(self, hire: Hire) -> None:
         ada = await hire()
@@ -412,20 +421,59 @@ class TestADraft:
         ada = await hire()
         ben = await hire(ada.tenant, Role.AGENT, "Ben")
         ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        other = await ticket_of(ada, "Another", "Where are you?")
         await ada.begin(f"#/tickets/{ticket['id']}")
-        text = ada.find(".draft").get_by_label("The reply as it will be sent")
-        await text.fill("My own words")
+        await ada.find(".composer textarea").fill("Begun before.")
+        await ada.find(".draft").get_by_label("The reply as it will be sent").fill("My own words")
+        await ada.go(f"tickets/{other['id']}")
+        await expect(ada.find(".title h2")).to_contain_text("Another")
         approved = await ada.product.http.post(
             "/api/v1/replies/approve",
             json={"draft_id": ticket["draft"]["id"], "version": ticket["draft"]["version"]},
             headers=await ben.headers(),
         )
         assert approved.status_code == 200, approved.text
+        await ada.go(f"tickets/{ticket['id']}")
+        await ada.button("Use it as my own reply").click()
+        await expect(ada.find(".composer textarea")).to_have_value("Begun before.\n\nMy own words")
+        assert ada.ran == []
+
+    async def test_who_approves_second_at_once_is_told_so(self, hire: Hire) -> None:
+        ada = await hire()
+        ben = await hire(ada.tenant, Role.AGENT, "Ben")
+        ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        await ada.begin(f"#/tickets/{ticket['id']}")
+        await ada.find(".draft").get_by_label("The reply as it will be sent").fill("My own words")
+        body = {"draft_id": ticket["draft"]["id"], "version": ticket["draft"]["version"]}
+        answer = await ada.product.http.post("/api/v1/replies/approve", json=body, headers=await ben.headers())
+        assert answer.status_code == 200, answer.text
         await ada.button("Approve with your edits and send").click()
         await expect(ada.find(".draft [role=alert]")).to_contain_text("Ben has approved this draft already")
-        await ada.button("Use it as my own reply").click()
-        await expect(ada.find(".composer textarea")).to_have_value("My own words")
+        await expect(ada.find(".draft").get_by_label("What you had written")).to_have_value("My own words")
         assert len(await ada.product.rows(ada.tenant, "select 1 from approved_replies")) == 1
+
+    async def test_what_was_approved_is_not_offered_again(self, hire: Hire) -> None:
+        """Although the page sees the decision before its own answer is there."""
+        ada = await hire()
+        ticket = await ticket_of(ada, "Invoice", "How do I pay an invoice?", draft=True)
+        await ada.begin(f"#/tickets/{ticket['id']}")
+        await ada.find(".draft").get_by_label("The reply as it will be sent").fill("My own words")
+        decided, seen = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            answer = await route.fetch()
+            decided.set()
+            await seen.wait()
+            await route.fulfill(response=answer)
+
+        await ada.page.route("**/replies/approve", late)
+        await ada.button("Approve with your edits and send").click()
+        await decided.wait()
+        await ada.look_again()
+        await expect(ada.find(".message.agent .bubble")).to_have_text("My own words")
+        seen.set()
+        await expect(ada.find(".draft .notice.good")).to_contain_text("Approved")
+        await expect(ada.button("Use it as my own reply")).to_have_count(0)
         assert ada.ran == []
 
 

@@ -4,6 +4,10 @@ import { ApiError, newKey } from "./shared/api.js";
 
 export { ApiError };
 
+const PATIENCE_MS = { GET: 20_000, POST: 60_000, PATCH: 20_000, DELETE: 20_000 };
+const UPLOAD_MS = 180_000;
+const UNSURE_MS = 120_000; // that a change which may have arrived is taken for the same one when it is made again
+
 /** There is no way to the server. */
 export class Away extends Error {
   constructor() {
@@ -93,10 +97,16 @@ export class Api {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
+  /** Whoever makes a change again from now on means another one. */
+  forget() {
+    for (const name of this.#keys.keys()) if (!this.#going.has(name)) this.#keys.delete(name);
+  }
+
   #once(name, run) {
     if (this.#going.has(name)) return this.#going.get(name);
-    const key = this.#keys.get(name) ?? newKey();
-    this.#keys.set(name, key);
+    const kept = this.#keys.get(name);
+    const key = kept && Date.now() - kept.since < UNSURE_MS ? kept.key : newKey();
+    this.#keys.set(name, { key, since: Date.now() });
     const going = (async () => {
       try {
         const answer = await run(key);
@@ -135,9 +145,10 @@ export class Api {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const answer = await reach(path, {
       method, headers, body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      signal: AbortSignal.timeout(form ? UPLOAD_MS : PATIENCE_MS[method]),
     });
     if (!answer.ok) throw await problemOf(answer);
-    return answer.status === 204 ? null : answer.json();
+    return answer.status === 204 ? null : answer.json().catch(() => Promise.reject(new Away()));
   }
 }
 

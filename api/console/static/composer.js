@@ -6,12 +6,14 @@ import { h, icon } from "./shared/dom.js";
 let made = 0;
 
 export class Composer {
+  #failed = false;
+
   /** `kinds`: {id, label, button, keptAs, files, send(text, fileIds)} each; the first is shown first. */
   constructor(desk, kinds, { extra = null } = {}) {
     Object.assign(this, { desk, kinds });
     const group = `composer-${(made += 1)}`;
     this.notice = new Notice();
-    this.text = h("textarea", { rows: "3", maxLength: 8000, onkeydown: (event) => this.#key(event), oninput: () => this.#keep() });
+    this.text = h("textarea", { rows: "3", maxLength: 8000, onkeydown: (event) => this.#key(event), oninput: () => this.#written() });
     this.button = h("button", { type: "submit", class: "button primary" });
     this.file = h("input", { type: "file", multiple: true, hidden: true, tabIndex: -1, "aria-label": "Files", onchange: () => this.#attach([...this.file.files]) });
     this.clip = h("button", { type: "button", class: "button", onclick: () => this.file.click() }, "Attach files");
@@ -85,8 +87,10 @@ export class Composer {
     this.attached.hidden = !this.attached.children.length;
   }
 
-  #keep() {
+  #written() {
     this.desk.kept.set(this.chosen.keptAs, this.text.value);
+    if (this.#failed) this.desk.api.forget(); // these are other words than those that may have arrived
+    this.#failed = false;
   }
 
   async #submit(event) {
@@ -94,12 +98,14 @@ export class Composer {
     const { keptAs, send, open } = this.chosen;
     const text = this.text.value.trim();
     if (!open) return;
+    const files = this.#files(keptAs).map(({ id }) => id);
     if (!text) {
+      if (files.length) this.notice.error("Write a few words that go with the file.");
       this.text.focus();
       return;
     }
-    const files = this.#files(keptAs).map(({ id }) => id);
-    if (!(await busy(this.button, () => send(text, files), this.notice))) return;
+    this.#failed = !(await busy(this.button, () => send(text, files), this.notice));
+    if (this.#failed) return;
     this.#keepFiles(keptAs, this.#files(keptAs).filter(({ id }) => !files.includes(id)));
     if (this.desk.kept.get(keptAs).trim() === text) this.desk.kept.set(keptAs, ""); // what was written since stays
     if (this.chosen.keptAs === keptAs) this.text.value = this.desk.kept.get(keptAs);

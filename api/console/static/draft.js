@@ -12,9 +12,13 @@ const THEN = [["", "Leave it as it is"], ["in_progress", "In progress"], ["waiti
 const WITHHELD = { unsupported: "no source says it", mistake: "a colleague took it out in a matter like this", done_elsewhere: "it was done for another customer" };
 const SENDING = { pending: "on its way", sending: "on its way", sent: "sent", failed: "failed", unknown: "nobody knows whether it arrived" };
 
+/** The name under which the edits of a draft are kept. */
+const edits = ({ id, version }) => `draft:${id}:${version}`;
+
 export class DraftPanel {
   #shown = "";
-  #editing = null; // {id, keptAs} of the draft in the editor
+  #now = ""; // the name under which the edits are kept of the draft that is shown
+  #deciding = null; // the name under which they are kept of the one that is being decided
 
   /** `useAsReply(text)` takes a text that has no draft any more. */
   constructor(desk, { onChange, useAsReply }) {
@@ -33,7 +37,9 @@ export class DraftPanel {
     const shown = JSON.stringify([pending && [pending.id, pending.version, pending.outdated], ticket.status, ticket.merged_into]);
     if (shown !== this.#shown) {
       const draft = pending && (await this.desk.api.read(`/replies/${pending.id}`));
-      this.#rescue(pending);
+      this.desk.api.forget(); // what nobody knew to have arrived is seen now
+      this.#now = pending ? edits(pending) : "";
+      this.#rescue();
       this.#showRescued();
       const writing = this.body.contains(document.activeElement) && document.activeElement.matches("textarea") ? document.activeElement.selectionStart : null;
       this.body.replaceChildren(...(draft ? this.#open(draft) : this.#none()));
@@ -46,7 +52,6 @@ export class DraftPanel {
   }
 
   #none() {
-    this.#editing = null;
     const over = this.ticket.merged_into || this.ticket.status === "resolved" || this.ticket.status === "closed";
     if (over) return [h("p", { class: "soft" }, "No draft waits. This ticket has ended; open it again to have one written.")];
     const wish = this.desk.kept.bind(h("input", { type: "text", maxLength: 1000 }), `wish:${this.ticket.id}`);
@@ -59,8 +64,7 @@ export class DraftPanel {
   }
 
   #open(draft) {
-    const keptAs = `draft:${draft.id}:${draft.version}`;
-    this.#editing = { id: draft.id, keptAs };
+    const keptAs = edits(draft);
     this.draft = draft;
     const { kept } = this.desk;
     const text = kept.bind(h("textarea", { rows: "10", maxLength: 8000, dir: "auto" }), keptAs, draft.content);
@@ -75,7 +79,10 @@ export class DraftPanel {
       approve.textContent = changed() ? "Approve with your edits and send" : "Approve as it is and send";
       why.hidden = !changed();
     };
-    text.addEventListener("input", label);
+    text.addEventListener("input", () => {
+      kept.set(this.#editedAs, kept.get(keptAs) && keptAs);
+      label();
+    });
     label();
     approve.addEventListener("click", () => busy(approve, () => this.#decide(async () => {
       if (!text.value.trim()) throw new Error("There is nothing to send: the reply is empty.");
@@ -143,22 +150,33 @@ export class DraftPanel {
 
   /** A decision; who was faster is named, and what was written stays where it can be read, also where a new draft comes. */
   async #decide(run, done, { keep = false } = {}) {
+    const decided = this.#now;
+    this.#deciding = decided; // a look at the ticket may see the decision before its answer is here
     try {
       await run();
+      if (!keep) this.#forget(decided);
     } catch (error) {
       if (error.status === 409 || error.status === 404) this.onChange();
       throw error;
+    } finally {
+      this.#deciding = null;
+      this.#rescue();
+      this.#showRescued();
     }
-    if (!keep) this.#forget();
     await this.onChange();
     this.notice.done(done);
     this.desk.shell.say(done);
   }
 
-  #forget() {
-    if (!this.#editing) return;
-    this.desk.kept.set(this.#editing.keptAs, "");
-    this.desk.kept.set(`${this.#editing.keptAs}:notes`, "");
+  get #editedAs() {
+    return `editing:${this.ticket.id}`;
+  }
+
+  #forget(keptAs) {
+    const { kept } = this.desk;
+    kept.set(keptAs, "");
+    kept.set(`${keptAs}:notes`, "");
+    if (kept.get(this.#editedAs) === keptAs) kept.set(this.#editedAs, "");
   }
 
   #reject() {
@@ -178,12 +196,13 @@ export class DraftPanel {
   }
 
   /** Edits of a draft that somebody else decided about: they are no draft any more, but nobody's to throw away. */
-  #rescue(pending) {
-    const before = this.#editing;
-    if (!before || before.id === pending?.id) return;
-    const text = this.desk.kept.get(before.keptAs);
-    this.#forget();
-    if (text) this.desk.kept.set(`rescued:${this.ticket.id}`, text);
+  #rescue() {
+    const { kept } = this.desk;
+    const before = kept.get(this.#editedAs);
+    if (!before || before === this.#now || before === this.#deciding) return;
+    const text = kept.get(before);
+    this.#forget(before);
+    if (text) kept.add(`rescued:${this.ticket.id}`, text);
   }
 
   #showRescued() {

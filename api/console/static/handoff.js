@@ -213,7 +213,10 @@ export class HandoffView {
       throw error;
     }
     this.log.toEnd();
-    if (this.handoff.status === "requested" || this.handoff.waiting_since) await this.#refresh();
+    if (this.handoff.status === "requested" || this.handoff.waiting_since) {
+      await this.#refresh();
+      this.log.toEnd(); // there is less room for it now
+    }
   }
 
   async #note(text) {

@@ -12,6 +12,12 @@ export class Kept {
     else this.#texts.delete(name);
   }
 
+  /** Behind what stands there already. */
+  add(name, text) {
+    const before = this.get(name).trim();
+    this.set(name, before ? `${before}\n\n${text}` : text);
+  }
+
   get any() {
     return this.#texts.size > 0;
   }

@@ -91,8 +91,10 @@ export class TicketView {
     ]));
     const opened = { type: "reply", author: ticket.opened_by === "agent" ? "agent" : "customer", text: ticket.content, created_at: ticket.created_at, attachments: events.find(({ type }) => type === "created")?.attachments ?? [] };
     this.history.replaceChildren(...[opened, ...events].map((event) => this.#event(event)).filter(Boolean));
-    const over = ticket.merged_into ? "This ticket was merged into another; go on there." : "";
-    this.composer.allow("reply", !over, over);
+    const why = ticket.merged_into ? "This ticket was merged into another; go on there."
+      : ticket.status === "closed" ? "This ticket is closed. Open it again to answer."
+        : ticket.source === "whmcs" && ticket.external_number ? "Its customer reads this ticket in WHMCS: what reaches them there is a draft that is approved." : "";
+    this.composer.allow("reply", !why, why);
   }
 
   #event(event) {
@@ -144,7 +146,7 @@ export class TicketView {
   }
 
   #useAsReply(text) {
-    this.desk.kept.set(`ticket-reply:${this.id}`, text);
+    this.desk.kept.add(`ticket-reply:${this.id}`, text);
     this.composer.choose("reply");
     this.composer.text.focus();
   }

@@ -104,17 +104,17 @@ export class Tickets {
   /** The first page anew; what was added below it by hand stays. */
   #showTickets({ items, next_cursor: next }) {
     const first = new Set(items.map((item) => item.id));
-    const below = this.found && this.further ? this.found.filter((item) => !first.has(item.id)).slice(-this.further) : [];
+    const below = this.found && this.further ? this.found.filter((item) => !first.has(item.id)) : [];
     this.found = [...items, ...below];
-    if (!below.length) {
-      this.next = next;
-      this.further = 0;
-    }
+    this.further = below.length;
+    if (!below.length) this.next = next;
     this.#drawTickets();
   }
 
   async #more() {
+    const turn = this.#turn;
     const page = await this.desk.api.read(this.#path(this.next));
+    if (turn !== this.#turn) return; // another list was asked for meanwhile
     this.found = [...this.found, ...page.items];
     this.further = (this.further ?? 0) + page.items.length;
     this.next = page.next_cursor;
