@@ -15,7 +15,7 @@ from agent.state import Before
 from memory import chats
 from memory.database import Connection
 from memory.errors import Conflict, NotFound
-from memory.models import ChatMessage, ChatSession, Ticket
+from memory.models import Attachment, ChatMessage, ChatSession, Ticket
 from tools.drafts.asking import Asked, asked_of
 from tools.drafts.reading import read_draft
 from tools.tickets.reading import get_ticket
@@ -84,7 +84,7 @@ async def past_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
     then = _asked_then(asked, draft["answers_event_id"])
     request = replace(
         request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"], ticket_id=None,
-        files=tuple(file for file in asked.files if file.created_at <= draft["created_at"]),
+        files=_files_then(asked, then or asked, draft["created_at"]),
     )  # fmt: skip
     since: list[Since] = [] if then else ["memory"]
     if any(each["tool"] in {tool.name for tool in ACCOUNT_TOOLS} for each in draft["lookups"]):
@@ -131,6 +131,15 @@ def _asked_then(asked: Asked, event_id: UUID | None) -> Asked | None:
     words = (*asked.before, asked.last)
     place = next((n for n, word in enumerate(words) if word.id == event_id), None)
     return None if place is None else replace(asked, last=words[place], before=words[:place])
+
+
+def _files_then(asked: Asked, then: Asked, at: datetime) -> tuple[Attachment, ...]:
+    """Without what was uploaded later, or sent later with words that nobody had said then."""
+    known = {word.id for word in (*then.before, then.last)}
+    later = {word.id for word in (*asked.before, asked.last)} - known
+    return tuple(
+        file for file in asked.files if file.created_at <= at and (file.message_id or file.event_id) not in later
+    )
 
 
 async def _ticket(connection: Connection, ticket_id: str | None) -> Ticket | None:

@@ -195,8 +195,13 @@ class TestWithoutAModel:
 
 async def test_a_replay_leaves_out_what_came_later(product: Product, tenant: Tenant, customer: Headers) -> None:
     ticket = await sent(product, customer, "See my file.", ("first.txt", b"one"))
+    file = {"file": ("waiting.txt", b"uploaded before, sent after")}
+    waiting = (await product.http.post("/api/v1/attachments", files=file, headers=customer)).json()["id"]
     draft = await placed(product, tenant, str(ticket))
     await sent(product, customer, "And this one.", ("second.txt", b"two"), path=f"/{ticket}/reply")
+    body = {"message": "And what I had ready.", "attachment_ids": [waiting]}
+    said = await product.http.post(f"/api/v1/tickets/{ticket}/reply", headers=customer, json=body)
+    assert said.status_code == 201, said.text
     async with product.resources.database.connection(tenant.id) as connection:
         past = await past_draft(connection, tenant.id, draft)
     assert [file.name for file in past.request.files] == ["first.txt"]
