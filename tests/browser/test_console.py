@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +27,7 @@ from tools.passwords import hash_password
 
 expect.set_options(timeout=30_000)
 QUESTION = "How do I reset my mailbox password?"
-CONTRAST = {"runOnly": ["color-contrast", "target-size"]}
+CONTRAST = {"runOnly": ["color-contrast", "target-size"], "resultTypes": ["violations"]}
 HOSTILE = (*SCRIPTS, *LEAKS)
 FOREIGN = "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action], a:not([href^='#/'])"
 """Nodes that none of our own views makes below its body, but for the link that skips to the content."""
@@ -83,7 +84,9 @@ class Colleague:
             await connection.execute("update users set token_epoch = token_epoch + 1 where id = %s", (self.user.id,))
 
     async def shot(self, name: str) -> None:
-        await self.page.screenshot(path=SHOTS / f"console-{name}.png")
+        """To be looked at, where a folder for it is named."""
+        if "SCREENSHOTS" in os.environ:
+            await self.page.screenshot(path=SHOTS / f"console-{name}.png")
 
 
 Hire = Callable[..., Awaitable[Colleague]]
