@@ -79,7 +79,8 @@ class TestLapsed:
             [question] = await turns.questions(connection, lease.turn_id)
         sent = Sent(message_id=question["id"], n=question["n"], turn_id=lease.turn_id)
         waiting = product.resources.conversations.answer_of(tenant.id, UUID(visitor.session_id), sent)
-        answer, _ = await asyncio.gather(waiting, product.resources.turns.recover())
+        async with asyncio.timeout(20):
+            answer, _ = await asyncio.gather(waiting, product.resources.turns.recover())
         assert answer["status"] == "failed"
         assert answer["message"].startswith("A mailbox password is reset \n\nSomething went wrong")
         assert "#1" in answer["message"]
