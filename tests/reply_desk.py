@@ -1,11 +1,17 @@
 """What tests of drafts say to the API, and do in place of a worker."""
 
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from agent.drafts.sending import send_reply
+from agent.llm import ModelConfig, build_models
+from agent.resources import Resources
 from memory.models import ApprovedReply, Draft, LearnedReply, Tenant, new_id
+from tests.model_server import ModelServer
 from tests.product import Product
 from tests.ticket_desk import Headers, Json
 from tools.drafts.asking import asked_of
@@ -14,6 +20,16 @@ from tools.learning.indexing import index_lesson
 from tools.learning.texts import text_of
 
 URL = "/api/v1/replies"
+
+
+@asynccontextmanager
+async def with_a_model(product: Product, provider: ModelServer) -> AsyncIterator[Resources]:
+    """The product's own parts, with a model that answers from a script."""
+    parts = copy.copy(product.resources)
+    config = ModelConfig(chat_model="stub", draft_model="stub-draft", base_url=provider.base_url, api_key="sk-test")
+    parts.models = build_models(config)
+    yield parts
+    await parts.models.aclose()
 
 
 async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:

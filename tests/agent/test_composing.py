@@ -1,6 +1,5 @@
 """A draft composed with a model: what it is asked, what of its words is kept, and what a colleague is told."""
 
-import copy
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -11,14 +10,13 @@ import pytest_asyncio
 from agent import breaker
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
-from agent.llm import ModelConfig, build_models
 from agent.prompting import Turn
 from agent.resources import Resources
 from memory.errors import Unavailable
 from memory.models import Tenant
 from tests.model_server import ModelServer, Reply, model_server
 from tests.product import Product
-from tests.reply_desk import taught, work
+from tests.reply_desk import taught, with_a_model, work
 
 QUESTION = "How do I reset the password of my mailbox?"
 GOOD = "A mailbox password is reset in cPanel under Email Accounts > Manage. [1]"
@@ -32,12 +30,8 @@ async def provider() -> AsyncIterator[ModelServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Resources]:
-    """The product's own, with a model that answers from a script."""
-    parts = copy.copy(product.resources)
-    config = ModelConfig(chat_model="stub", draft_model="stub-draft", base_url=provider.base_url, api_key="sk-test")
-    parts.models = build_models(config)
-    yield parts
-    await parts.models.aclose()
+    async with with_a_model(product, provider) as parts:
+        yield parts
 
 
 @pytest.fixture

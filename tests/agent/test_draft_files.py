@@ -1,6 +1,5 @@
 """A draft reads what came with its ticket: quoted by number, searched for, or left out and named."""
 
-import copy
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from agent import breaker
 from agent.drafts.composing import compose
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import ComposedDraft
-from agent.llm import ModelConfig, build_models
 from agent.replays.past import past_draft
 from agent.resources import Resources
 from memory.models import Tenant
@@ -19,7 +17,7 @@ from memory.tenancy import Role
 from tests.hostile_files import pdf
 from tests.model_server import ModelServer, model_server
 from tests.product import Product
-from tests.reply_desk import approved, placed
+from tests.reply_desk import approved, placed, with_a_model
 from tests.ticket_desk import Headers
 from tools.drafts.asking import asked_of
 
@@ -40,12 +38,8 @@ async def provider() -> AsyncIterator[ModelServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Resources]:
-    """The product's own parts with a model that answers from a script."""
-    parts = copy.copy(product.resources)
-    config = ModelConfig(chat_model="stub", draft_model="stub-draft", base_url=provider.base_url, api_key="sk-canary")
-    parts.models = build_models(config)
-    yield parts
-    await parts.models.aclose()
+    async with with_a_model(product, provider) as parts:
+        yield parts
 
 
 @pytest.fixture
