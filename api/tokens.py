@@ -5,7 +5,7 @@
     identity    signed by the tenant's site   aud helpdesk           at most an hour, under the tenant's own secret
 
 Each audience has its own key, derived from SECRET_KEY, so that one kind can never pass for another. Role and active
-flag are not in a token: they are read on each request.
+flag are not in a token, nor whether its user signed out: they are read on each request.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from api.schemas.common import CleanText, Line
 from api.schemas.people import AudienceName
 from memory.errors import NotAuthenticated
+from memory.models import new_id
 from tools.principals import Identity
 
 Kind = Literal["access", "visitor"]
@@ -44,6 +45,8 @@ class Claims:
     epoch: int
     signed_in: float
     """When the password was given, on the clock of the process that took it; seconds."""
+    sign_in: str
+    """What was begun with the password, the same in each renewed token; empty in tokens of before there was one."""
 
 
 class Tokens:
@@ -62,12 +65,21 @@ class Tokens:
         self._named = lru_cache(MOST_KEPT)(_named)
         self._signed = lru_cache(MOST_KEPT)(self._verified)
 
-    def issue(self, kind: Kind, *, tenant_id: UUID, subject: UUID, epoch: int, signed_in: float | None = None) -> str:
+    def issue(
+        self,
+        kind: Kind,
+        *,
+        tenant_id: UUID,
+        subject: UUID,
+        epoch: int,
+        signed_in: float | None = None,
+        sign_in: str = "",
+    ) -> str:
         now = datetime.now(UTC)
         claims = {
             "iss": ISSUER, "aud": f"{ISSUER}:{kind}", "sub": str(subject), "tenant_id": str(tenant_id),
             "epoch": epoch, "iat": now, "exp": now + self._life[kind],
-            "auth_time": int(now.timestamp() if signed_in is None else signed_in),
+            "auth_time": int(now.timestamp() if signed_in is None else signed_in), "sid": sign_in or new_id().hex,
         }  # fmt: skip
         return jwt.encode(claims, self._keys[kind], self._algorithm, headers={"kid": kind})
 
@@ -77,8 +89,13 @@ class Tokens:
         if time.time() > held.signed_in + SIGNED_IN_HOURS * 3600:
             raise NotAuthenticated("sign in again")
         return self.issue(
-            "access", tenant_id=held.tenant_id, subject=held.subject, epoch=held.epoch, signed_in=held.signed_in
+            "access", tenant_id=held.tenant_id, subject=held.subject, epoch=held.epoch, signed_in=held.signed_in,
+            sign_in=held.sign_in,
         )  # fmt: skip
+
+    def last_end(self, held: Claims) -> float:
+        """When the last token that may come of this one by renewing has ended for certain; seconds."""
+        return held.signed_in + SIGNED_IN_HOURS * 3600 + self.lifetime_s("access") + 2 * LEEWAY_S
 
     def lifetime_s(self, kind: Kind) -> int:
         return int(self._life[kind].total_seconds())
@@ -101,7 +118,7 @@ class Tokens:
         try:
             said = Claims(
                 kind=kind, tenant_id=UUID(claims["tenant_id"]), subject=UUID(claims["sub"]), epoch=int(claims["epoch"]),
-                signed_in=float(claims.get("auth_time", claims["iat"])),
+                signed_in=float(claims.get("auth_time", claims["iat"])), sign_in=str(claims.get("sid", "")),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError):
             raise NotAuthenticated("this token can't be read") from None

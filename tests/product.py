@@ -146,10 +146,9 @@ class Product:
         token = self.app.state.tokens.issue("access", tenant_id=tenant.id, subject=user.id, epoch=0)
         return {"Authorization": f"Bearer {token}"}
 
-    async def sign_in(self, email: str, **headers: str) -> dict[str, str]:
-        answer = await self.http.post(
-            "/api/v1/auth/login", json={"email": email, "password": PASSWORD}, headers=headers
-        )
+    async def sign_in(self, email: str, *, password: str = PASSWORD, **headers: str) -> dict[str, str]:
+        body = {"email": email, "password": password}
+        answer = await self.http.post("/api/v1/auth/login", json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

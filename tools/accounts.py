@@ -1,6 +1,7 @@
-"""People with a password: signing in, registering, and what admins do with users."""
+"""People with a password: signing in and out, registering, and what admins do with users."""
 
-from typing import Any
+import time
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -9,12 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from memory import audit
 from memory.database import Database
-from memory.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
+from memory.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, NotFound
 from memory.models import Customer, User
 from memory.tenancy import Principal, Role
 from tools.passwords import check_password, hash_password
 from tools.principals import tenant_is_active
 from tools.tenants import load_options
+
+MOST_SIGNED_OUT = 100
+"""Of one user within half a day; at the next one all their sign-ins end."""
 
 
 async def sign_in(database: Database, email: str, password: str, *, tenant_id: UUID | None) -> User:
@@ -80,8 +84,12 @@ async def add_user(
 async def change_user(
     database: Database, principal: Principal, user_id: UUID, changes: dict[str, Any], **who: Any
 ) -> User:
-    """Role, active flag, name, audience, and a colleague's teams and availability. A change of the first two ends the
-    user's tokens; the last admin stays one."""
+    """Role, active flag, password, name, audience, and a colleague's teams and availability. A change of the first three
+    ends the user's tokens; the last admin stays one. One's own password is changed with `change_password`."""
+    password = changes.pop("password", None)
+    if password is not None and user_id == principal.user_id:
+        raise Conflict("change your own password with the one that you have")
+    hashed = await hash_password(password) if password is not None else None
     async with database.transaction(principal.tenant_id) as session:
         user = (await session.exec(select(User).where(User.id == user_id).with_for_update())).one_or_none()
         if user is None:
@@ -95,15 +103,53 @@ async def change_user(
         if demoted and await _is_last_admin(session, user):
             raise Conflict("a tenant keeps at least one active admin")
         if {"role", "is_active"} & changes.keys():
-            user.token_epoch += 1
+            user.end_sign_ins()
+        if hashed is not None:
+            user.password_hash = hashed
+            user.end_sign_ins()
         user.sqlmodel_update(changes)
         session.add(user)
         if "audience" in changes:
             for customer in await session.exec(select(Customer).where(Customer.user_id == user_id)):
                 customer.audience = changes["audience"]
                 session.add(customer)
+        if hashed is not None:
+            changes = {**changes, "password": "set"}
         audit.record(session, principal, "user.changed", "user", user.id, changes=changes, **who)
         return user
+
+
+async def change_password(database: Database, principal: Principal, *, current: str, new: str, **who: Any) -> User:
+    """A user's own, with the one before; every sign-in ends. Raises Invalid."""
+    assert principal.user_id is not None  # the route asks for an account
+    user = await get_user(database, principal.tenant_id, principal.user_id)
+    if not await check_password(current, user.password_hash):
+        raise Invalid("the current password is wrong")
+    hashed = await hash_password(new)
+    async with database.transaction(principal.tenant_id) as session:
+        now = (await session.exec(select(User).where(User.id == user.id).with_for_update())).one()
+        if now.password_hash != user.password_hash:
+            raise Conflict("the password was changed a moment ago")
+        now.password_hash = hashed
+        now.end_sign_ins()
+        session.add(now)
+        audit.record(session, principal, "user.password_changed", "user", now.id, **who)
+        return now
+
+
+async def sign_out(database: Database, principal: Principal, sign_in: str, *, until: float, **who: Any) -> None:
+    """End one sign-in of a user, whose tokens would end by themselves at `until` (seconds since 1970); all of them where it
+    has no name."""
+    async with database.transaction(principal.tenant_id) as session:
+        user = (await session.exec(select(User).where(User.id == principal.user_id).with_for_update())).one()
+        ended = {name: end for name, end in user.signed_out.items() if end > time.time()}
+        everywhere = not sign_in or len(ended) >= MOST_SIGNED_OUT
+        if everywhere:
+            user.end_sign_ins()
+        else:
+            user.signed_out = {**ended, sign_in: until}
+        session.add(user)
+        audit.record(session, principal, "user.signed_out", "user", user.id, changes={"everywhere": everywhere}, **who)
 
 
 async def set_available(database: Database, principal: Principal, is_available: bool, **who: Any) -> User:
@@ -130,11 +176,22 @@ async def _is_last_admin(session: AsyncSession, user: User) -> bool:
     return [admin.id for admin in admins] == [user.id]
 
 
-async def list_users(database: Database, principal: Principal, *, before: UUID | None, limit: int) -> list[User]:
+async def list_users(
+    database: Database,
+    principal: Principal,
+    *,
+    kind: Literal["staff", "customers"] | None,
+    before: UUID | None,
+    limit: int,
+) -> list[User]:
+    """The newest first; with a kind only those with a password who work here, or who ask here."""
     async with database.transaction(principal.tenant_id) as session:
         query = select(User).order_by(col(User.id).desc()).limit(limit)
         if before:
             query = query.where(col(User.id) < before)
+        if kind:
+            customers = col(User.role) == Role.CUSTOMER
+            query = query.where(customers if kind == "customers" else ~customers)
         return list(await session.exec(query))
 
 

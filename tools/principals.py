@@ -37,9 +37,10 @@ async def tenant_is_active(database: Database, tenant_id: UUID) -> bool:
     return bool(row and row["active"])
 
 
-async def principal_of_user(connection: Connection, user_id: UUID, epoch: int) -> Principal:
-    """Role and active flag as they are now, not as they were when the token was made. Raises NotAuthenticated."""
-    row = await (await connection.execute(USER, (user_id, epoch))).fetchone()
+async def principal_of_user(connection: Connection, user_id: UUID, epoch: int, sign_in: str) -> Principal:
+    """Role and active flag as they are now, not as they were when the token was made; nobody once they signed out. Raises
+    NotAuthenticated."""
+    row = await (await connection.execute(USER, (user_id, epoch, sign_in))).fetchone()
     if row is None:
         raise NotAuthenticated("this token no longer holds")
     return Principal(
@@ -108,7 +109,7 @@ def _customer_principal(row: dict[str, Any]) -> Principal:
 
 USER = """
 select u.tenant_id, u.role, u.audience, c.id as customer_id from users u left join customers c on c.user_id = u.id
-where u.id = %s and u.token_epoch = %s and u.is_active and tenant_is_active(u.tenant_id)
+where u.id = %s and u.token_epoch = %s and not u.signed_out ? %s and u.is_active and tenant_is_active(u.tenant_id)
 """
 VISITOR = "select * from visitor_of_token(%s, %s, %s)"
 IDENTIFIED = """

@@ -70,6 +70,21 @@ async def add_first_user(owner: Database, slug: str, *, email: str, password: st
     return user
 
 
+async def set_password(owner: Database, slug: str, *, email: str, password: str) -> None:
+    """A new password for who can't sign in any more; every sign-in of theirs ends. An address that has a colleague's and a
+    customer's account is the colleague's here. Raises NotFound."""
+    tenant = await find_tenant(owner, slug)
+    hashed = await hash_password(password)
+    async with owner.transaction(tenant.id) as session:
+        of_address = list(await session.exec(select(User).where(User.email == email.lower()).with_for_update()))
+        if not of_address:
+            raise NotFound(f"{slug} has no user {email}")
+        user = min(of_address, key=lambda user: user.role == Role.CUSTOMER)
+        user.password_hash = hashed
+        user.end_sign_ins()
+        session.add(user)
+
+
 async def lend_account(owner: Database, slug: str, *, email: str, password: str, name: str) -> None:
     """A colleague's account for a while: made where it is missing, opened with this password where it is not."""
     tenant = await find_tenant(owner, slug)
@@ -87,7 +102,8 @@ async def take_back_account(owner: Database, slug: str, *, email: str) -> None:
     tenant = await find_tenant(owner, slug)
     async with owner.transaction(tenant.id) as session:
         user = (await session.exec(select(User).where(User.email == email))).one()
-        user.is_active, user.token_epoch = False, user.token_epoch + 1
+        user.is_active = False
+        user.end_sign_ins()
         session.add(user)
 
 

@@ -122,6 +122,16 @@ def add_user(
     typer.echo(f"{known[role]} {email} added to {tenant}")
 
 
+@users.command("password")
+def set_password(
+    email: str, tenant: Annotated[str, typer.Option(help="Slug of the tenant.")] = provisioning.DEMO
+) -> None:  # fmt: skip
+    """Give a user another password, and end what they are signed in to; asks for it, or reads it from standard input."""
+    password = _password()
+    run(as_owner(lambda owner: provisioning.set_password(owner, tenant, email=email, password=password)))
+    typer.echo(f"{email} has a new password")
+
+
 def _password() -> str:
     if sys.stdin.isatty():
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)

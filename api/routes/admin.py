@@ -1,5 +1,6 @@
 """What admins manage: users and their roles, API keys, and the tenant's settings. Every change is in the audit log."""
 
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, status
@@ -18,8 +19,12 @@ router = APIRouter(prefix=PREFIX, tags=["admin"], route_class=IdempotentRoute)
 
 
 @router.get("/users", responses=responses(401, 403))
-async def list_users(principal: Admin, resources: Res, limit: Limit = 50, cursor: Cursor = None) -> Page[UserOut]:
-    users = await accounts.list_users(resources.database, principal, before=cursor, limit=limit)
+async def list_users(
+    principal: Admin, resources: Res, kind: Literal["staff", "customers"] | None = None, limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[UserOut]:  # fmt: skip
+    """Who has a password: colleagues, customers with an account, or both."""
+    users = await accounts.list_users(resources.database, principal, kind=kind, before=cursor, limit=limit)
     return page_of([UserOut.model_validate(user) for user in users], limit, users[-1].id if users else None)
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out of nothing: tokens are short, and end when a role or the active flag changes."""
+"""Signing in and out. Tokens are short, and end at once when their user signs out or gets another role or password."""
 
 from typing import Annotated
 from uuid import UUID
@@ -19,7 +19,8 @@ from api.dependencies import (
     trace,
 )
 from api.errors import responses
-from api.schemas.people import LoginIn, MeChange, MeOut, RegisterIn, TokenOut, UserOut
+from api.schemas.people import LoginIn, LogoutIn, MeChange, MeOut, PasswordChange, RegisterIn, TokenOut, UserOut
+from api.tokens import Claims, Tokens
 from memory.errors import NotAllowed
 from memory.models import User
 from memory.tenancy import Principal
@@ -45,9 +46,33 @@ async def login(
 async def renew(principal: AnyOne, request: Request, tokens: TokenMaker) -> TokenOut:
     """Another token in the place of one that still holds, without the password, for half a day after it was given. A changed
     role ends it as it ends the one before."""
-    if principal.user_id is None or tokens.kind_of(token := bearer_of(request)) != "access":
-        raise NotAllowed("only who signed in has a token to renew")
-    return TokenOut(access_token=tokens.renew(token), expires_in=tokens.lifetime_s("access"))
+    _sign_in_of(principal, request, tokens)
+    return TokenOut(access_token=tokens.renew(bearer_of(request)), expires_in=tokens.lifetime_s("access"))
+
+
+@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 403))
+async def logout(
+    principal: AnyOne, request: Request, resources: Res, tokens: TokenMaker, body: LogoutIn | None = None
+) -> None:
+    """End the sign-in that the token came of, with every token renewed from it, or all sign-ins of its user."""
+    held = _sign_in_of(principal, request, tokens)
+    everywhere = body is not None and body.everywhere
+    await accounts.sign_out(
+        resources.database, principal, "" if everywhere else held.sign_in, until=tokens.last_end(held), **trace(request)
+    )
+
+
+@router.put("/password", responses=responses(401, 403, 409))
+async def change_password(
+    body: PasswordChange, principal: AnyOne, request: Request, resources: Res, tokens: TokenMaker, limits: Limits
+) -> TokenOut:
+    """Change one's own password. Every sign-in of this user ends; the answer begins a new one."""
+    _sign_in_of(principal, request, tokens)
+    await limits.check("login", str(principal.user_id), LOGINS_PER_MINUTE)
+    user = await accounts.change_password(
+        resources.database, principal, current=body.current_password, new=body.new_password, **trace(request)
+    )
+    return _token(tokens, user)
 
 
 @router.post("/register", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 409))
@@ -79,6 +104,13 @@ async def change_me(body: MeChange, principal: Colleague, resources: Res, reques
     """Go on or off duty: who is not available gets no turn of a team's tickets."""
     user = await accounts.set_available(resources.database, principal, body.is_available, **trace(request))
     return _me(principal, UserOut.model_validate(user))
+
+
+def _sign_in_of(principal: Principal, request: Request, tokens: Tokens) -> Claims:
+    """What the token of somebody who signed in says. Raises NotAllowed for every other credential."""
+    if principal.user_id is None or tokens.kind_of(token := bearer_of(request)) != "access":
+        raise NotAllowed("this is for who signed in with a password")
+    return tokens.check(token, "access")
 
 
 def _me(principal: Principal, user: UserOut | None) -> MeOut:

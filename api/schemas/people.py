@@ -67,6 +67,15 @@ class MeOut(Out):
     audience: list[str]
 
 
+class LogoutIn(Body):
+    everywhere: StrictBool = Field(default=False, description="end every sign-in of this user, not only this one")
+
+
+class PasswordChange(Body):
+    current_password: Annotated[CleanText, StringConstraints(min_length=1, max_length=200)]
+    new_password: Password
+
+
 class MeChange(Body):
     is_available: StrictBool
 
@@ -79,6 +88,7 @@ class UserIn(Body):
 
 
 class UserChange(Body):
+    password: Password | None = Field(default=None, description="for somebody who has forgotten theirs")
     name: Annotated[CleanText, StringConstraints(max_length=200)] | None = None
     role: RoleName | None = None
     is_active: StrictBool | None = None

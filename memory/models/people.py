@@ -55,10 +55,16 @@ class User(Row, TenantOwned, table=True):
     password_hash: str
     is_active: bool = True
     token_epoch: int = Field(default=0, description="raised to end every token given out before")
+    signed_out: dict[str, float] = json_object()
+    """Sign-ins that were ended, and when their last token would have ended by itself; seconds since 1970."""
     audience: list[str] = text_list()
     teams: list[str] = text_list()
     is_available: bool = Field(default=True, sa_column_kwargs={"server_default": "true"}, description="on duty")
     last_assigned_at: datetime | None = optional_time()
+
+    def end_sign_ins(self) -> None:
+        """Every token that was given out before ends."""
+        self.token_epoch, self.signed_out = self.token_epoch + 1, {}
 
 
 class Customer(Row, TenantOwned, table=True):

@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 
@@ -11,6 +12,7 @@ from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import PASSWORD, Product
 from tests.ticket_desk import server_of
+from tools import accounts
 
 IDENTITY_SECRET = "the site's own identity secret, long enough"
 
@@ -24,6 +26,22 @@ def identity(
 ) -> str:
     now = datetime.now(UTC)
     return jwt.encode({"sub": subject, "aud": "helpdesk", "iat": now, "exp": now + life, **claims}, secret, "HS256")
+
+
+async def colleague(product: Product) -> tuple[dict[str, Any], dict[str, str]]:
+    """One with a password, and the headers of the admin who added them."""
+    admin = await product.staff(await product.tenant(), Role.ADMIN)
+    body = {"email": email(), "password": PASSWORD, "role": "agent"}
+    return (await product.http.post("/api/v1/users", json=body, headers=admin)).json(), admin
+
+
+async def statuses(product: Product, *each: dict[str, str]) -> list[int]:
+    return [(await product.http.get("/api/v1/auth/me", headers=headers)).status_code for headers in each]
+
+
+async def signs_in(product: Product, address: str, password: str) -> int:
+    body = {"email": address, "password": password}
+    return (await product.http.post("/api/v1/auth/login", json=body)).status_code
 
 
 class TestSignIn:
@@ -67,6 +85,41 @@ class TestSignIn:
         for headers in (visitor.headers, server):
             assert (await product.http.post("/api/v1/auth/renew", headers=headers)).status_code == 403
 
+    async def test_signing_out_ends_one_sign_in_with_what_it_was_renewed_to(self, product: Product) -> None:
+        user, _ = await colleague(product)
+        laptop, phone = await product.sign_in(user["email"]), await product.sign_in(user["email"])
+        renewed = await product.http.post("/api/v1/auth/renew", headers=laptop)
+        second = {"Authorization": f"Bearer {renewed.json()['access_token']}"}
+        for _ in range(2):  # who is out already is told so
+            left = await product.http.post("/api/v1/auth/logout", headers=second)
+        assert left.status_code == 401
+        assert await statuses(product, laptop, second, phone) == [401, 401, 200]
+        assert (await product.http.post("/api/v1/auth/renew", headers=laptop)).status_code == 401
+        left = await product.http.post("/api/v1/auth/logout", json={"everywhere": False}, headers=phone)
+        assert left.status_code == 204
+        assert await statuses(product, phone, await product.sign_in(user["email"])) == [401, 200]
+
+    async def test_signing_out_everywhere_ends_all_of_them(self, product: Product) -> None:
+        user, admin = await colleague(product)
+        first, second = await product.sign_in(user["email"]), await product.sign_in(user["email"])
+        left = await product.http.post("/api/v1/auth/logout", json={"everywhere": True}, headers=first)
+        assert left.status_code == 204
+        assert await statuses(product, first, second, await product.sign_in(user["email"])) == [401, 401, 200]
+        entries = (await product.http.get("/api/v1/audit", params={"action": "user.signed_out"}, headers=admin)).json()
+        assert [entry["changes"] for entry in entries["items"]] == [{"everywhere": True}]
+
+    async def test_who_signs_out_all_day_long_fills_no_row(
+        self, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(accounts, "MOST_SIGNED_OUT", 2)
+        user, _ = await colleague(product)
+        kept = [await product.sign_in(user["email"]) for _ in range(4)]
+        for headers in kept[:2]:
+            await product.http.post("/api/v1/auth/logout", headers=headers)
+        assert await statuses(product, *kept) == [401, 401, 200, 200]
+        await product.http.post("/api/v1/auth/logout", headers=kept[2])
+        assert await statuses(product, *kept) == [401] * 4
+
     async def test_a_suspended_tenant_lets_nobody_in(self, product: Product) -> None:
         from tools.provisioning import set_tenant_status
 
@@ -104,6 +157,51 @@ class TestSignIn:
             ("customer", True): "customer", ("customer", False): "nobody",
             ("agent", True): "nobody", ("agent", False): "agent",
         }  # fmt: skip
+
+
+class TestPasswords:
+    NEW = f"{PASSWORD}, and newer"
+
+    async def test_ones_own_is_changed_with_the_one_before_and_ends_every_other_sign_in(self, product: Product) -> None:
+        user, _ = await colleague(product)
+        here, elsewhere = await product.sign_in(user["email"]), await product.sign_in(user["email"])
+        wrong = await self.change(product, here, "not what it is")
+        assert (wrong.status_code, wrong.json()["detail"]) == (422, "the current password is wrong")
+        assert await statuses(product, here, elsewhere) == [200, 200]
+        changed = await self.change(product, here, PASSWORD)
+        new = {"Authorization": f"Bearer {changed.json()['access_token']}"}
+        assert await statuses(product, here, elsewhere, new) == [401, 401, 200]
+        assert await signs_in(product, user["email"], PASSWORD) == 401
+        assert await signs_in(product, user["email"], self.NEW) == 200
+
+    async def test_the_one_before_can_not_be_guessed_with_a_stolen_token(self, product: Product) -> None:
+        user, _ = await colleague(product)
+        headers = await product.sign_in(user["email"])
+        assert [(await self.change(product, headers, "a guess")).status_code for _ in range(12)][-1] == 429
+
+    async def test_an_admin_gives_another_to_who_forgot_theirs(self, product: Product) -> None:
+        user, admin = await colleague(product)
+        before = await product.sign_in(user["email"])
+        url = f"/api/v1/users/{user['id']}"
+        assert (await product.http.patch(url, json={"password": "short"}, headers=admin)).status_code == 422
+        given = await product.http.patch(url, json={"password": self.NEW, "name": "Ada"}, headers=admin)
+        assert (given.status_code, given.json()["name"]) == (200, "Ada")
+        assert "password" not in given.json()
+        assert await statuses(product, before) == [401]
+        assert await signs_in(product, user["email"], self.NEW) == 200
+        entries = (await product.http.get("/api/v1/audit", params={"action": "user.changed"}, headers=admin)).json()
+        assert entries["items"][0]["changes"] == {"name": "Ada", "password": "set"}
+
+    async def test_an_admins_own_needs_the_one_before(self, product: Product) -> None:
+        admin = await product.staff(await product.tenant(), Role.ADMIN)
+        me = (await product.http.get("/api/v1/auth/me", headers=admin)).json()["user"]
+        given = await product.http.patch(f"/api/v1/users/{me['id']}", json={"password": self.NEW}, headers=admin)
+        assert given.status_code == 409
+        assert await statuses(product, admin) == [200]
+
+    async def change(self, product: Product, headers: dict[str, str], current: str) -> httpx.Response:
+        body = {"current_password": current, "new_password": self.NEW}
+        return await product.http.put("/api/v1/auth/password", json=body, headers=headers)
 
 
 class TestRegister:

@@ -173,6 +173,13 @@ class TestWithServer:
         answer = httpx.post(f"http://127.0.0.1:{installation.port}/api/v1/auth/login", json=body)
         assert answer.status_code == 200
         assert "at least 10" in installation.run("user", "add", "b@example.com", given="short\n", code=1)
+        held = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        installation.run("user", "password", "Ada@example.com", given="another long password\n")
+        again = [httpx.post(f"http://127.0.0.1:{installation.port}/api/v1/auth/login", json={**body, "password": given})
+                 for given in ("a long password", "another long password")]  # fmt: skip
+        assert [each.status_code for each in again] == [401, 200]
+        assert httpx.get(f"http://127.0.0.1:{installation.port}/api/v1/auth/me", headers=held).status_code == 401
+        assert "no user" in installation.run("user", "password", "b@example.com", given="another one, long\n", code=1)
         assert "taken" in installation.run("user", "add", "ada@example.com", given="a long password\n", code=1)
 
     def test_a_tenant_is_added_suspended_and_let_in_again(

@@ -48,7 +48,9 @@ def test_renewing_ends_half_a_day_after_the_password(monkeypatch: pytest.MonkeyP
         return tokens.issue("access", tenant_id=new_id(), subject=new_id(), epoch=3, signed_in=since)
 
     renewed = tokens.renew(issued_before(SIGNED_IN_HOURS - 0.1))
-    assert tokens.check(renewed, "access").epoch == 3
+    first, second = tokens.check(issued_before(1), "access"), tokens.check(renewed, "access")
+    assert (second.epoch, len({first.sign_in, second.sign_in})) == (3, 2)
+    assert tokens.check(tokens.renew(renewed), "access").sign_in == second.sign_in
     tokens.renew(renewed)
     with pytest.raises(NotAuthenticated):  # the clock does not begin anew with each
         tokens.renew(issued_before(SIGNED_IN_HOURS + 0.1))

@@ -4,7 +4,7 @@ import { ApiError, newKey } from "./shared/api.js";
 
 export { ApiError };
 
-const PATIENCE_MS = { GET: 20_000, POST: 60_000, PATCH: 20_000, DELETE: 20_000 };
+const PATIENCE_MS = { GET: 20_000, POST: 60_000, PUT: 20_000, PATCH: 20_000, DELETE: 20_000 };
 const UPLOAD_MS = 180_000;
 const UNSURE_MS = 120_000; // that a change which may have arrived is taken for the same one when it is made again
 
@@ -18,6 +18,7 @@ export class Away extends Error {
 export class Api {
   #token = null;
   #renewal = null;
+  #changing = Promise.resolve(); // a new password is on its way
   #going = new Map(); // what is on its way, by what it says: a second click joins the first
   #keys = new Map(); // of changes of which nobody knows whether they arrived: sent again, they happen once
 
@@ -42,11 +43,27 @@ export class Api {
     }
   }
 
+  /** Forget the token, and have the server end it, which works as long as the server can be reached. */
   signOut() {
+    if (this.#token) reach("/auth/logout", { method: "POST", headers: this.headers(), keepalive: true }).catch(() => {});
     clearTimeout(this.#renewal);
     this.#token = null;
     this.#going.clear();
     this.#keys.clear();
+  }
+
+  /** Every other sign-in of this colleague ends; what is asked for meanwhile waits for the token of the new one. */
+  changePassword(current, fresh) {
+    const body = { current_password: current, new_password: fresh };
+    const made = this.#once("PUT /auth/password", () => this.#fetch("PUT", "/auth/password", { body })).then((held) => this.#hold(held));
+    this.#changing = made.catch(() => {});
+    return made;
+  }
+
+  /** On every device, this one included. */
+  async signOutEverywhere() {
+    await this.post("/auth/logout", { everywhere: true });
+    this.#token = null;
   }
 
   /** A question. When the sign-in has run out it waits for a new one and asks again. */
@@ -56,6 +73,7 @@ export class Api {
       return await this.#fetch("GET", path);
     } catch (error) {
       if (error.status !== 401) throw error;
+      await this.#changing;
       if (token === this.#token) await this.askAgain();
       return this.#fetch("GET", path);
     }

@@ -1,5 +1,6 @@
 /* Puts the parts together: who is signed in, what they may see, and what happens when the sign-in runs out. */
 
+import { openAccount } from "./account.js";
 import { Api } from "./api.js";
 import { Inbox } from "./inbox.js";
 import { Kept } from "./kept.js";
@@ -10,6 +11,7 @@ import { Prompts } from "./prompts.js";
 import { Router } from "./router.js";
 import { Shell } from "./shell.js";
 import { SignIn } from "./signin.js";
+import { Team } from "./team.js";
 import { Tickets } from "./tickets.js";
 
 const VIEWS = [
@@ -18,6 +20,7 @@ const VIEWS = [
   { id: "overview", title: "Overview", make: (desk) => new Overview(desk) },
   { id: "knowledge", title: "Knowledge", make: (desk) => new Knowledge(desk) },
   { id: "prompts", title: "Prompts", admins: true, make: (desk) => new Prompts(desk) },
+  { id: "team", title: "Team", admins: true, make: (desk) => new Team(desk) },
   { id: "playground", title: "Playground", make: (desk) => new Playground(desk) },
 ];
 
@@ -32,7 +35,10 @@ api.askAgain = () => signIn.ask();
 function begin(who) {
   end();
   const mine = VIEWS.filter(({ admins }) => !admins || who.role === "admin");
-  const shell = new Shell(api, who, mine, { onSignOut: () => mayLeave() && signOut() });
+  const shell = new Shell(api, who, mine, {
+    onSignOut: () => mayLeave() && signOut(),
+    onAccount: async () => (await openAccount({ api, who, onOut: () => signOut() })) && shell.notice.done("Your password is changed."),
+  });
   desk = { api, who, kept: new Kept(), shell, isAdmin: who.role === "admin" };
   const own = desk;
   router = new Router(mine.map((view) => ({ id: view.id, make: () => view.make(own) })), shell.main, (id) => shell.go(id));

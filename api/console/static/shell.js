@@ -11,7 +11,7 @@ export class Shell {
   #away = new Map(); // who finds it -> what is said
 
   /** `views` is a list of {id, title}; those that this person may use. */
-  constructor(api, who, views, { onSignOut }) {
+  constructor(api, who, views, { onSignOut, onAccount }) {
     Object.assign(this, { api, who, views });
     this.links = new Map(views.map(({ id, title }) => {
       const count = h("span", { class: "count", hidden: true });
@@ -22,7 +22,8 @@ export class Shell {
     this.speech = h("div", { class: "unseen", "aria-live": "polite", role: "status" });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
     this.duty = h("button", { type: "button", class: "duty", role: "switch", onclick: () => busy(this.duty, () => this.#switchDuty(), this.notice) });
-    this.#showDuty();
+    this.called = h("span", { class: "strong", dir: "auto" });
+    this.isNow(who.user);
     this.heading = h("h1", { class: "unseen" });
     this.node = h("div", { class: "shell" },
       h("a", { class: "skip", href: "#main", onclick: (event) => {
@@ -33,8 +34,9 @@ export class Shell {
         h("p", { class: "brand" }, "Helpdesk"),
         h("nav", { "aria-label": "Views" }, ...[...this.links.values()].map(({ link }) => link)),
         h("div", { class: "me" },
-          h("p", { class: "whoami" }, h("span", { class: "strong", dir: "auto" }, who.user.name || who.user.email), h("span", { class: "soft" }, name(who.role))),
-          this.duty, h("button", { type: "button", class: "button quiet", onclick: onSignOut }, "Sign out"))),
+          h("p", { class: "whoami" }, this.called, h("span", { class: "soft" }, name(who.role))),
+          this.duty, h("button", { type: "button", class: "button quiet", onclick: onAccount }, "Account"),
+          h("button", { type: "button", class: "button quiet", onclick: onSignOut }, "Sign out"))),
       h("div", { class: "room" }, this.banner, this.notice.node, this.main), this.speech);
     this.main.append(this.heading);
     document.body.append(this.node);
@@ -77,6 +79,13 @@ export class Shell {
     this.banner.hidden = !text;
   }
 
+  /** Who is signed in, after a change of theirs. */
+  isNow(user) {
+    this.who.user = user;
+    this.called.textContent = user.name || user.email;
+    this.#showDuty();
+  }
+
   remove() {
     this.node.remove();
     document.title = "Sign in · Helpdesk";
@@ -84,8 +93,7 @@ export class Shell {
 
   async #switchDuty() {
     const changed = await this.api.change("PATCH", "/auth/me", { is_available: !this.who.user.is_available });
-    this.who.user = changed.user;
-    this.#showDuty();
+    this.isNow(changed.user);
     this.say(changed.user.is_available ? "You are on duty." : "You are off duty.");
   }
 
