@@ -13,12 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from memory.database import Database
 from memory.errors import HelpdeskError
 
-METHODS = ("GET", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_HEADERS = (
-    "Authorization", "Content-Type", "Idempotency-Key", "If-Busy", "Last-Event-ID", "Prefer", "X-Widget-Key",
-    "X-Request-ID",
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Busy", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer",
+    "X-Widget-Key", "X-Request-ID",
 )  # fmt: skip
-ANSWER_HEADERS = ("X-Request-ID", "Retry-After", "Idempotency-Replayed")
+ANSWER_HEADERS = (
+    "ETag", "Idempotency-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
+)  # fmt: skip
 REMEMBER_S = 30.0
 MOST_ORIGINS = 2_000
 

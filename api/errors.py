@@ -118,6 +118,10 @@ async def as_problem(request: Request, error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     if status in (429, 503) or error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after or 1)))
+    if isinstance(error, errors.TooMany) and error.policy:
+        name, per_minute = error.policy
+        headers["RateLimit-Policy"] = f'"{name}";q={per_minute};w=60'
+        headers["RateLimit"] = f'"{name}";r=0;t={headers["Retry-After"]}'
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return problem(request, status, error.code, error.detail, headers=headers)

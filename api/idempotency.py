@@ -11,14 +11,16 @@ from fastapi.routing import APIRoute
 
 from agent.resources import Resources
 from api.dependencies import authenticate, limiter_of, resources_of
+from api.errors import as_problem
 from api.forms import raw_of
 from memory import idempotency
-from memory.errors import Invalid, Unavailable
+from memory.errors import Conflict, Invalid, NotFound, Unavailable
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
 WAIT_S = 30.0
 POLL_S = 0.05
+KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 SCHEMA = {"type": "string", "pattern": "^[!#-~]{1,255}$"}
 DECLARED = {
     "name": HEADER, "in": "header", "required": False, "schema": SCHEMA,
@@ -87,7 +89,8 @@ async def _once(
             break
         if earlier.status_code is not None:
             body = resources.cipher.decrypt(earlier.body["sealed"])
-            return Response(body, earlier.status_code, {"Idempotency-Replayed": "true"}, "application/json")
+            headers = {"Content-Type": "application/json", **earlier.body.get("headers", {})}
+            return Response(body, earlier.status_code, {**headers, "Idempotency-Replayed": "true"})
         if time.monotonic() > until:
             raise Unavailable("the first request under this key is still running", retry_after=2)
         await asyncio.sleep(POLL_S)
@@ -97,14 +100,26 @@ async def _once(
 async def _run(
     resources: Resources, key: idempotency.Key, request: Request, handle: Callable[..., Coroutine[Any, Any, Response]]
 ) -> Response:
-    """Run the request and keep its answer, encrypted: that of a new API key holds its secret."""
+    """Run the request and keep its answer, encrypted: that of a new API key holds its secret.
+
+    What the state did not allow is an answer, too, and not tried again under the same key when the state has changed. Who
+    is refused at the door, or told to come back, has no answer yet.
+    """
     database = resources.database
     kept = False
     try:
-        response = await handle(request)
+        try:
+            response = await handle(request)
+        except (NotFound, Conflict) as error:
+            if error.retry_after is not None:
+                raise
+            response = await as_problem(request, error)
         if response.status_code < 500:
             async with database.connection(key.tenant_id) as connection:
-                body = {"sealed": resources.cipher.encrypt(bytes(response.body).decode())}
+                body = {
+                    "sealed": resources.cipher.encrypt(bytes(response.body).decode()),
+                    "headers": {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
+                }
                 await idempotency.finish(connection, key, status_code=response.status_code, body=body)
             kept = True
         return response

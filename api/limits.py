@@ -50,13 +50,11 @@ class Limiter:
 
     async def check(self, name: str, caller: str, per_minute: int) -> None:
         if not await self._shared(name, caller, per_minute):
-            raise TooMany("you are asking too often; please wait a moment", retry_after=60 - time.time() % 60)
+            raise _too_many(name, per_minute, 60 - time.time() % 60)
         item = RateLimitItemPerMinute(per_minute)
         if not await self._local.hit(item, name, caller):
             window = await self._local.get_window_stats(item, name, caller)
-            raise TooMany(
-                "you are asking too often; please wait a moment", retry_after=max(1.0, window.reset_time - time.time())
-            )
+            raise _too_many(name, per_minute, window.reset_time - time.time())
 
     def refuse_early(self, caller: str) -> None:
         """Raises TooMany for a caller who was told to wait and does not: to look them up would cost the others' answers
@@ -86,3 +84,9 @@ class Limiter:
         pipe.expire(key, 120)
         counted = await self.redis.ask(pipe.execute(), [0, False])
         return int(counted[0]) <= per_minute
+
+
+def _too_many(name: str, per_minute: int, wait_s: float) -> TooMany:
+    error = TooMany("you are asking too often; please wait a moment", retry_after=max(1.0, wait_s))
+    error.policy = (name, per_minute)
+    return error

@@ -91,6 +91,8 @@ class Unavailable(HelpdeskError):
 
 class TooMany(HelpdeskError):
     code = "too_many_requests"
+    policy: tuple[str, int] | None = None
+    """The name of the limit that was reached, and how many it allows a minute."""
 
 
 class NoTenant(HelpdeskError):

@@ -1,7 +1,8 @@
 """A request happens once: a row per (tenant, principal, route, key) holds its body's digest and its result for a day.
 
 Retries, also concurrent ones, come to the same row. A message's row names the message, whose result its turn holds;
-any other route's row holds the answer itself. An answer of 5xx is not kept.
+any other route's row holds the answer itself, also one that says what the state does not allow. An answer of 5xx is not
+kept.
 """
 
 import hashlib

@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from typing import Any
 
+import httpx
 import jwt
 import orjson
 import pytest
@@ -137,6 +138,37 @@ class TestIdempotencyKeys:
         second = await product.http.post(TICKETS, json=body, headers={**other.headers, **key})
         assert (refused.status_code, first.status_code, second.status_code) == (422, 201, 201)
         assert first.json()["id"] != second.json()["id"]
+
+    async def test_what_the_state_did_not_allow_does_not_happen_later(self, product: Product) -> None:
+        """A retry that arrives late must not do what its sender was told is not done."""
+        tenant = await product.tenant()
+        visitor, agent = await product.visitor(tenant), await product.staff(tenant, Role.AGENT)
+        opened = await product.http.post(TICKETS, json={"subject": "Help", "content": "x"}, headers=visitor.headers)
+        url = f"{TICKETS}/{opened.json()['id']}"
+
+        async def escalated(key: str) -> httpx.Response:
+            return await product.http.post(
+                f"{url}/escalate", json={"reason": "too hard"}, headers={**agent, "Idempotency-Key": key}
+            )
+
+        async def set_status(status: str) -> None:
+            assert (await product.http.patch(url, json={"status": status}, headers=agent)).status_code == 200
+
+        await set_status("closed")
+        first = await escalated("one")
+        await set_status("open")
+        again, other = await escalated("one"), await escalated("another")
+        assert (first.status_code, again.status_code, other.status_code) == (409, 409, 200)
+        assert again.content == first.content
+        assert again.headers["content-type"] == "application/problem+json"
+        assert again.headers["idempotency-replayed"] == "true"
+
+    async def test_an_answer_is_repeated_with_its_etag(self, product: Product) -> None:
+        visitor = await product.visitor(await product.tenant())
+        headers, body = {**visitor.headers, "Idempotency-Key": "tagged"}, {"subject": "Help", "content": "x"}
+        answers = [await product.http.post(TICKETS, json=body, headers=headers) for _ in range(2)]
+        assert [answer.headers["etag"] for answer in answers] == ['"1"', '"1"']
+        assert [answer.headers["content-type"] for answer in answers] == ["application/json"] * 2
 
     async def test_a_colleagues_first_ticket_is_opened_once(self, product: Product) -> None:
         """It makes them a customer; the retry comes from the same person all the same."""

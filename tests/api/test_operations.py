@@ -81,6 +81,21 @@ class TestCors:
         )
         assert opened.headers["access-control-allow-origin"] == site
 
+    async def test_a_page_may_ask_whatever_the_document_declares(self, product: Product) -> None:
+        """A method or header that a preflight refuses is one that no page can use."""
+        tenant = await product.tenant()
+        admin = await product.staff(tenant, Role.ADMIN)
+        site = f"https://{tenant.slug}.example"
+        await product.http.patch("/api/v1/settings", json={"allowed_origins": [site]}, headers=admin)
+        for path, found in product.app.openapi()["paths"].items():
+            for method, operation in found.items():
+                named = [each["name"] for each in operation.get("parameters", []) if each["in"] == "header"]
+                asked = {"Access-Control-Request-Method": method.upper()}
+                if named:
+                    asked["Access-Control-Request-Headers"] = ", ".join(named).lower()
+                preflight = await product.http.options(path, headers={"Origin": site, **asked})
+                assert preflight.status_code == 200, (method, path, preflight.text)
+
 
 class TestOpenApi:
     async def test_every_operation_declares_its_errors(self, product: Product) -> None:
@@ -148,6 +163,9 @@ class TestLimits:
             await first.ask("thanks")
         refused = await product.http.post(f"{first.url}/messages", json={"message": "thanks"}, headers=first.headers)
         assert refused.status_code == 429
+        wait = refused.headers["retry-after"]
+        assert refused.headers["ratelimit-policy"] == '"messages";q=2;w=60'
+        assert refused.headers["ratelimit"] == f'"messages";r=0;t={wait}'
         await second.ask("thanks")
 
     async def test_many_idle_streams_leave_room_for_others(self, product: Product) -> None:
