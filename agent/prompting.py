@@ -1,6 +1,6 @@
 """The messages that go to the model, and the way back from them to passages and question.
 
-    system      persona of the prompt version + RULES            the same on every turn, so that providers can cache it
+    system      persona of the prompt version + RULES            the same on every turn of an audience: providers cache it
     history     customer -> human; bot and colleague -> ai        strictly alternating, begins with human
     human       facts, summary, notes, numbered passages, the customer's message: all as delimited data
 
@@ -18,6 +18,7 @@ from typing import Literal
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from kbs.passages import Passage
+from tools.prompts.audiences import heard_by
 from tools.prompts.checking import TAGS
 
 
@@ -136,11 +137,12 @@ def build_messages(
     subject: str = "",
     department: str = "",
     language: str | None = None,
+    audience: frozenset[str] | None = frozenset(),
 ) -> list[BaseMessage]:
     """The whole conversation for the model. A passage's number is its place in `passages`, counted from 1.
 
     Passages that may not be quoted (examples, corrections) keep their number but are not shown; what they teach comes
-    as `notes`.
+    as `notes`. Of the system prompt `audience` hears its sections.
     """
     values = {
         "subject": _escape(subject),
@@ -155,7 +157,8 @@ def build_messages(
         _fill(prompt.task_template, values, needs="content"),
     ]
     last = "\n\n".join(part for part in parts if part)
-    return [SystemMessage(f"{prompt.system_prompt.strip()}\n\n{RULES}"), *_alternate(history, last)]
+    persona = heard_by(prompt.system_prompt, audience).strip()
+    return [SystemMessage(f"{persona}\n\n{RULES}"), *_alternate(history, last)]
 
 
 def render_passages(passages: Sequence[Passage], *, start: int = 1) -> str:

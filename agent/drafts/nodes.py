@@ -172,7 +172,7 @@ def _messages(state: DraftState, context: DraftContext, *, account: bool) -> lis
         as_letter(context.prompt, request.instruction, account=account), passages=state["passages"], history=request.history,
         question=request.asked, facts=(), summary=None,
         notes=[*notes_of(state["lessons"]), *([files.UNREAD] if state["files"].unread else [])], subject=request.subject,
-        department=request.department, language=state["classification"].language,
+        department=request.department, language=state["classification"].language, audience=request.audience,
     )  # fmt: skip
 
 

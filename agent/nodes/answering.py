@@ -117,6 +117,7 @@ def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
         context.prompt, passages=state["passages"], history=history, question=context.question,
         facts=context.facts, summary=context.session.summary or None,
         notes=[*notes, *([UNREAD] if state["files"].unread else [])], language=state["classification"].language,
+        audience=context.turn.principal.audience,
     )  # fmt: skip
     seen = (context.question, *(turn.text for turn in history if turn.author != "system"), *context.facts)
     context.answer.unspoken = Unspoken(texts=(str(messages[0].content), *notes), known=seen)

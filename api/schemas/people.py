@@ -8,10 +8,11 @@ from pydantic import EmailStr, Field, StrictBool, StringConstraints
 from api.schemas.common import Body, CleanText, Line, Out, Password, Time
 from memory.tenancy import Role
 from tools.api_keys import SCOPES
+from tools.prompts.audiences import AUDIENCE
 from tools.ticket_rules import Team
 
 RoleName = Literal["customer", "agent", "support_agent", "admin"]
-AudienceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
+AudienceName = Annotated[str, StringConstraints(pattern=f"^{AUDIENCE.pattern}$")]
 
 
 def role_of(name: RoleName) -> Role:

@@ -181,6 +181,18 @@ class TestOverrides:
         assert "Zebra" not in str(plain["prompt"])
         assert len(plain["passages"]) == 6
 
+    @pytest.mark.parametrize("asked", [{"message": QUESTION}, {"ticket": {"subject": "Mailbox", "content": QUESTION}}])
+    async def test_an_audience_has_its_own_part_of_the_prompt(
+        self, product: Product, agent: Headers, asked: Json
+    ) -> None:
+        prompt = "Be kind.\n[for trainee]\nZebra."
+        told = {
+            who: await play(product, agent, **asked, audience=[who], system_prompt=prompt)
+            for who in ("trainee", "operator")
+        }
+        said = {who: found["prompt"][0]["content"] for who, found in told.items()}
+        assert {who: "Zebra" in text for who, text in said.items()} == {"trainee": True, "operator": False}
+
     async def test_what_does_not_fit_is_refused(self, product: Product, agent: Headers) -> None:
         ticket = {"subject": "a", "content": "b"}
         for bad in ({}, {"message": "a", "ticket": ticket}, {"message": "a", "system_prompt": "{x}"}, {"message": " "}):

@@ -6,6 +6,7 @@ import pytest
 
 from agent.prompting import DEFAULT_PROMPT, TAGS, build_messages
 from memory.errors import Invalid
+from tools.prompts.audiences import heard_by
 from tools.prompts.checking import PARTS, PromptTexts, check
 from tools.prompts.diffing import diff
 from tools.prompts.library import templates
@@ -20,6 +21,44 @@ def objection(**parts: str) -> str:
     with pytest.raises(Invalid) as refused:
         check(replace(GOOD, **parts))
     return refused.value.detail
+
+
+class TestAudiences:
+    PROMPT = (
+        "Be kind.\n\n[for trainee, instructor]\nNo hosts.\n  [FOR everyone]  \nBe brief.\n[for instructor]\nShow why.\n"
+    )
+
+    @pytest.mark.parametrize(
+        ("audience", "heard"),
+        [
+            ((), "Be kind.\n\nBe brief."),
+            (("operator",), "Be kind.\n\nBe brief."),
+            (("trainee",), "Be kind.\n\nNo hosts.\n\nBe brief."),
+            (("instructor", "operator"), "Be kind.\n\nNo hosts.\n\nBe brief.\n\nShow why."),
+            (None, "Be kind.\n\nNo hosts.\n\nBe brief.\n\nShow why."),
+        ],
+    )
+    def test_each_hears_what_is_for_them_and_for_all(self, audience: tuple[str, ...] | None, heard: str) -> None:
+        assert heard_by(self.PROMPT, None if audience is None else frozenset(audience)) == heard
+
+    @pytest.mark.parametrize(
+        "text", ["Write [1] after it.", "[for example] is just text [for x] here.", "  Be kind. \n"]
+    )
+    def test_other_brackets_are_just_text(self, text: str) -> None:
+        check(replace(GOOD, system_prompt=text))
+        assert heard_by(text, frozenset()) == text
+
+    def test_a_line_that_names_nobody_is_refused_by_its_number(self) -> None:
+        for line in ("[for]", "[for Trainees!]", "[for trainee,]", "[for: trainee]"):
+            assert objection(system_prompt=f"Be kind.\n{line}\nNo hosts.").startswith("system_prompt, line 2:")
+        assert "must be for everyone" in objection(system_prompt="[for trainee]\nNo hosts.")
+
+    def test_the_model_is_given_them(self) -> None:
+        prompt = replace(DEFAULT_PROMPT, system_prompt=self.PROMPT)
+        told = {audience: str(build_messages(
+            prompt, passages=(), history=(), question="Q?", facts=(), summary=None, notes=(), audience=frozenset({audience})
+        )[0].content) for audience in ("trainee", "operator")}  # fmt: skip
+        assert ["No hosts." in text and "[for" not in text for text in told.values()] == [True, False]
 
 
 class TestPlaceholders:

@@ -1,6 +1,6 @@
 """What the parts of a prompt may hold: which placeholders, how much text, and no tag that the system itself writes.
 
-    system_prompt      no placeholder: it is the same on every turn
+    system_prompt      no placeholder: it is the same on every turn; sections for some audiences (`audiences.py`)
     context_template   {context} once: the passages
     task_template      {content} once: the customer's words; {subject} and {department} where they are wanted
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memory.errors import Invalid
+from tools.prompts.audiences import heard_by, wrong_lines
 
 TAGS = ("passages", "passage", "customer_message", "customer_facts", "conversation_summary", "staff_notes")
 """Stand around everything that staff did not write; text that holds one could be taken for such data."""
@@ -69,6 +70,11 @@ def _wrong(name: str, text: str, rule: Rule) -> Iterator[str]:
     for needed in rule.needed:
         if (count := text.count(f"{{{needed}}}")) != 1:
             yield f"{name} needs {{{needed}}} {'once, not more often' if count else 'once'}."
+    if name == "system_prompt":
+        for line in wrong_lines(text):
+            yield f"{name}, line {line}: a section begins with [for everyone] or with audiences, as in [for trainee]."
+        if not heard_by(text, frozenset()).strip():
+            yield f"{name} says nothing to customers of no audience: a part of it must be for everyone."
     if tag := _TAG.search(text):
         yield f"{name}, line {_line(text, tag)}: this tag is written by the system itself."
 

@@ -5,7 +5,7 @@ import { h } from "./shared/dom.js";
 import { when } from "./words.js";
 
 const PARTS = [
-  ["system_prompt", "System prompt", "Persona and manner; no placeholders.", 10, 8000],
+  ["system_prompt", "System prompt", "Persona and manner; no placeholders. Below a line like [for trainee] it is for that audience alone, below [for everyone] for all again.", 10, 8000],
   ["context_template", "Context template", "Holds {context} once.", 4, 2000],
   ["task_template", "Task template", "Holds {content} once; {subject} and {department} where they are wanted.", 4, 4000],
 ];
