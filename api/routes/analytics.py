@@ -16,6 +16,7 @@ from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.analytics import (
     AlertOut,
+    AnalyticsSummaryOut,
     CalibrationOut,
     CurveOut,
     DashboardOut,
@@ -23,7 +24,6 @@ from api.schemas.analytics import (
     HistoryOut,
     RangeOut,
     SourcesOut,
-    SummaryOut,
 )
 from api.schemas.common import Cursor, Limit, Page, page_of
 from memory.tenancy import Principal
@@ -62,9 +62,11 @@ async def dashboard(principal: Colleague, resources: Res, days: Range) -> Dashbo
 
 
 @router.get("/metrics", responses=responses(401, 403))
-async def metrics(principal: Colleague, resources: Res, days: Range) -> SummaryOut:
+async def metrics(principal: Colleague, resources: Res, days: Range) -> AnalyticsSummaryOut:
     figures, before = await _figures(resources, principal, days)
-    return SummaryOut(range=days, **summary(Sums.of(figures), Sums.of(before), resources.settings.models.prices))
+    return AnalyticsSummaryOut(
+        range=days, **summary(Sums.of(figures), Sums.of(before), resources.settings.models.prices)
+    )
 
 
 @router.get(

@@ -12,7 +12,7 @@ from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.routes.kb import read_detail
 from api.schemas.common import CleanText, Limit, Page
-from api.schemas.kb import ArticleDetail, DismissIn, GapOut, ResolveIn
+from api.schemas.kb import ArticleDetail, DismissIn, GapOut, GapResolveIn
 from tools.articles import finding
 from tools.gaps import drafting, listing
 from tools.gaps.drafting import Material
@@ -61,10 +61,10 @@ async def dismiss(
 
 @router.post("/{gap_id}/resolve", responses=responses(401, 403, 404))
 async def resolve(
-    gap_id: UUID, principal: Admin, resources: Res, request: Request, body: ResolveIn | None = None
+    gap_id: UUID, principal: Admin, resources: Res, request: Request, body: GapResolveIn | None = None
 ) -> GapOut:
     """It is answered now. Where the question comes up without an answer later, the gap opens again."""
-    wish = body or ResolveIn()
+    wish = body or GapResolveIn()
     if wish.article_id:
         enabled = await finding.enabled_collections(resources.database, principal)
         async with resources.knowledge.connection(principal.tenant_id) as connection:

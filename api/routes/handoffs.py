@@ -12,12 +12,12 @@ from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.handoffs import (
     HandoffDetail,
+    HandoffMessageOut,
     HandoffNoteIn,
+    HandoffReplyIn,
+    HandoffResolveIn,
     QueuedOut,
     ReassignIn,
-    ReplyIn,
-    ResolveIn,
-    SaidOut,
     Status,
 )
 from api.schemas.people import ColleagueOut
@@ -70,12 +70,12 @@ async def claim(handoff_id: UUID, principal: Colleague, resources: Res, request:
 
 
 @router.post("/{handoff_id}/messages", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
-async def say(handoff_id: UUID, body: ReplyIn, principal: Colleague, resources: Res) -> SaidOut:
+async def say(handoff_id: UUID, body: HandoffReplyIn, principal: Colleague, resources: Res) -> HandoffMessageOut:
     """Speak to the customer; the first words also claim the conversation."""
     files = few_enough(resources, body.attachment_ids)
     change = await resources.handoffs.say(principal, handoff_id, body.message, files)
     assert change.message_id is not None  # saying stores a message
-    return SaidOut(message_id=change.message_id, handoff_id=handoff_id, status=change.handoff.status)
+    return HandoffMessageOut(message_id=change.message_id, handoff_id=handoff_id, status=change.handoff.status)
 
 
 @router.post("/{handoff_id}/notes", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409))
@@ -103,7 +103,7 @@ async def release(handoff_id: UUID, principal: Colleague, resources: Res, reques
 
 @router.post("/{handoff_id}/resolve", responses=responses(401, 403, 404, 409))
 async def resolve(
-    handoff_id: UUID, principal: Colleague, resources: Res, request: Request, body: ResolveIn | None = None
+    handoff_id: UUID, principal: Colleague, resources: Res, request: Request, body: HandoffResolveIn | None = None
 ) -> HandoffDetail:
     """End the matter; a conversation that a person had ends with it."""
     await resources.handoffs.resolve(principal, handoff_id, outcome=body.outcome if body else "", **trace(request))

@@ -16,9 +16,9 @@ from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
 from api.schemas.kb import (
     ArticleChange,
     ArticleDetail,
+    ArticleDiffOut,
     ArticleIn,
     ArticleOut,
-    DiffOut,
     PublishIn,
     RelianceCount,
     RelianceOut,
@@ -176,12 +176,12 @@ async def compare_versions(
     article_id: UUID, principal: Colleague, resources: Res,
     older: Annotated[VersionNumber | None, Query(alias="from")] = None,
     newer: Annotated[VersionNumber | None, Query(alias="to")] = None,
-) -> DiffOut:  # fmt: skip
+) -> ArticleDiffOut:  # fmt: skip
     """What changed between two versions: by default from the published one to the newest."""
     enabled = await finding.enabled_collections(resources.database, principal)
     async with resources.knowledge.connection(principal.tenant_id) as connection:
         await finding.must_be_readable(connection, enabled, article_id)
-        return DiffOut.model_validate(await versions.compare(connection, article_id, older=older, newer=newer))
+        return ArticleDiffOut.model_validate(await versions.compare(connection, article_id, older=older, newer=newer))
 
 
 @router.get(f"{ARTICLE}/relied-on", responses=responses(401, 403, 404))

@@ -10,7 +10,7 @@ from api.dependencies import Admin, Colleague, Res, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
-from api.schemas.prompts import ActivateIn, DiffOut, DuplicateIn, PromptEdit, PromptIn, PromptOut
+from api.schemas.prompts import ActivateIn, DuplicateIn, PromptDiffOut, PromptEdit, PromptIn, PromptOut
 from memory.errors import NotFound
 from tools.prompts import choosing, versions
 from tools.prompts.diffing import diff
@@ -83,7 +83,7 @@ async def edit_prompt(
 async def read_diff(
     version_id: UUID, principal: Colleague, resources: Res,
     against: Annotated[UUID | None, Query(description="default: the version that it was made from")] = None,
-) -> DiffOut:  # fmt: skip
+) -> PromptDiffOut:  # fmt: skip
     """What this version changed against another one, of this prompt or of any."""
     async with resources.database.connection(principal.tenant_id) as connection:
         after = await versions.get_version(connection, version_id)
@@ -91,7 +91,7 @@ async def read_diff(
         before = await versions.get_version(connection, other)
     names = [f"{row['name']} {row['version']}" for row in (before, after)]
     found = diff(texts_of(before), texts_of(after), old_name=names[0], new_name=names[1])
-    return DiffOut(
+    return PromptDiffOut(
         before=before["id"], after=after["id"], parts=found.parts, unified=found.unified, added=found.added,
         removed=found.removed,
     )  # fmt: skip

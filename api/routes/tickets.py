@@ -17,17 +17,17 @@ from api.forms import B, read_body, taken_as
 from api.idempotency import IdempotentRoute
 from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
 from api.schemas.tickets import (
-    EscalateIn,
     EventOut,
     MergeIn,
     NoteIn,
-    ReplyIn,
-    SaidOut,
     StaffEventOut,
     StaffTicketOut,
     TicketChange,
+    TicketEscalateIn,
     TicketIn,
     TicketOut,
+    TicketReplyIn,
+    TicketReplyOut,
 )
 from memory.database import Connection
 from memory.errors import Invalid, NotAllowed
@@ -140,21 +140,23 @@ async def change(
 
 @router.post(
     "/{ticket_id}/reply", status_code=status.HTTP_201_CREATED, responses=responses(401, 403, 404, 409, 415),
-    openapi_extra=taken_as(ReplyIn),
+    openapi_extra=taken_as(TicketReplyIn),
 )  # fmt: skip
 async def reply(
     ticket_id: UUID, principal: TicketUser, resources: Res, request: Request, response: Response
-) -> SaidOut:
+) -> TicketReplyOut:
     """Answer. A customer's reply opens again what was resolved, or closed less than seven days ago."""
     async with (
-        _with_files(request, resources, principal, ReplyIn, ticket_id) as (body, files),
+        _with_files(request, resources, principal, TicketReplyIn, ticket_id) as (body, files),
         resources.database.connection(principal.tenant_id) as connection,
     ):
         event = await talking.reply(
             connection, principal, ticket_id, body.message, status=body.status, version=body.version,
             attachment_ids=files, **trace(request),
         )  # fmt: skip
-        return SaidOut(event=_told(principal, event), ticket=await _read(connection, principal, ticket_id, response))
+        return TicketReplyOut(
+            event=_told(principal, event), ticket=await _read(connection, principal, ticket_id, response)
+        )
 
 
 @router.post(
@@ -175,7 +177,7 @@ async def note(ticket_id: UUID, principal: Colleague, resources: Res, request: R
 
 @router.post("/{ticket_id}/escalate", responses=responses(401, 403, 404, 409))
 async def escalate(
-    ticket_id: UUID, body: EscalateIn, principal: Colleague, resources: Res, request: Request, response: Response
+    ticket_id: UUID, body: TicketEscalateIn, principal: Colleague, resources: Res, request: Request, response: Response
 ) -> Ticket:
     """Hand it up to the next tier, with the reason."""
     async with resources.database.connection(principal.tenant_id) as connection:

@@ -18,8 +18,8 @@ from api.schemas.webhooks import (
     EndpointIn,
     EndpointOut,
     NewEndpointOut,
-    ReplayIn,
-    ReplayOut,
+    RedeliverIn,
+    RedeliverOut,
 )
 from tools.webhooks import endpoints, log
 
@@ -117,11 +117,11 @@ async def replay(
 
 @router.post("/{endpoint_id}/replay", status_code=status.HTTP_202_ACCEPTED, responses=responses(401, 403, 404, 409))
 async def replay_failed(
-    endpoint_id: UUID, body: ReplayIn, principal: Admin, resources: Res, request: Request
-) -> ReplayOut:
+    endpoint_id: UUID, body: RedeliverIn, principal: Admin, resources: Res, request: Request
+) -> RedeliverOut:
     """Send everything again that failed since a time, such as the one at which the receiver went down."""
     count = await log.replay_failed(resources.database, principal, endpoint_id, body.since, **trace(request))
-    return ReplayOut(deliveries=count)
+    return RedeliverOut(deliveries=count)
 
 
 def _with_secret(row: dict[str, Any], secret: str) -> NewEndpointOut:

@@ -27,7 +27,7 @@ class AlertOut(Out):
     ended_at: Time | None
 
 
-class SummaryOut(Out):
+class AnalyticsSummaryOut(Out):
     """A range, and what its figures come to."""
 
     range: RangeOut
@@ -43,7 +43,7 @@ class SummaryOut(Out):
     cost: dict[str, Any]
 
 
-class DashboardOut(SummaryOut):
+class DashboardOut(AnalyticsSummaryOut):
     """The same with the days one by one, and what somebody should look at."""
 
     daily: list[dict[str, Any]]

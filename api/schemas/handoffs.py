@@ -47,7 +47,7 @@ class HandoffDetail(QueuedOut):
     notes: list[NoteOut]
 
 
-class ReplyIn(Body):
+class HandoffReplyIn(Body):
     message: MessageText
     attachment_ids: list[UUID] = Field(
         default=[], max_length=20, description="your uploads by `POST attachments` that go with it"
@@ -58,7 +58,7 @@ class HandoffNoteIn(Body):
     message: MessageText
 
 
-class SaidOut(Out):
+class HandoffMessageOut(Out):
     message_id: UUID
     handoff_id: UUID
     status: Status
@@ -68,5 +68,5 @@ class ReassignIn(Body):
     user_id: UUID
 
 
-class ResolveIn(Body):
+class HandoffResolveIn(Body):
     outcome: Annotated[CleanText, StringConstraints(max_length=500)] = ""

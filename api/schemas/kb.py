@@ -173,7 +173,7 @@ class FieldChange(Out):
     to: Any
 
 
-class DiffOut(Out):
+class ArticleDiffOut(Out):
     from_version: int
     to_version: int
     fields: dict[str, FieldChange]
@@ -303,7 +303,7 @@ class DismissIn(Body):
     note: Note = ""
 
 
-class ResolveIn(Body):
+class GapResolveIn(Body):
     note: Note = ""
     article_id: UUID | None = Field(default=None, description="that answers it now")
 

@@ -96,7 +96,7 @@ class PromptOut(Out):
         return shown.model_copy(update={"created_by": None}) if row["tenant_id"] == GLOBAL_TENANT else shown
 
 
-class DiffOut(Out):
+class PromptDiffOut(Out):
     """From `before` to `after`; empty where nothing differs."""
 
     before: UUID

@@ -36,7 +36,7 @@ class BothOut(Out):
     after: float
 
 
-class SummaryOut(Out):
+class ReplaySummaryOut(Out):
     """Over all cases that were replayed; `before` is today's answer, or the stored one where that is the same."""
 
     done: int
@@ -52,7 +52,7 @@ class SummaryOut(Out):
     cost: BothOut | None = Field(description="of all tokens, by `TOKEN_PRICE_INPUT` and `TOKEN_PRICE_OUTPUT`")
 
     @classmethod
-    def of(cls, summary: dict[str, Any], prices: Prices) -> "SummaryOut":
+    def of(cls, summary: dict[str, Any], prices: Prices) -> "ReplaySummaryOut":
         read, written = summary.get("input_tokens"), summary.get("output_tokens")
         cost = {side: prices.of(read[side], written[side]) for side in read} if read and written else None
         return cls.model_validate({**summary, "cost": cost})
@@ -73,7 +73,7 @@ class ReplayOut(Out):
     baseline: BaselineOut = Field(description="what was in force when it was asked for")
     total: int
     finished: int
-    summary: SummaryOut | None
+    summary: ReplaySummaryOut | None
     error: str | None
     requested_by: UUID | None
     created_at: Time
@@ -81,7 +81,9 @@ class ReplayOut(Out):
 
     @classmethod
     def of(cls, row: dict[str, Any], prices: Prices) -> "ReplayOut":
-        return cls.model_validate({**row, "summary": SummaryOut.of(row["summary"], prices) if row["summary"] else None})
+        return cls.model_validate(
+            {**row, "summary": ReplaySummaryOut.of(row["summary"], prices) if row["summary"] else None}
+        )
 
 
 class CitedOut(Out):

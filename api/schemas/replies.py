@@ -123,7 +123,7 @@ class DraftOut(Out):
         return cls.model_validate(_parts(row))
 
 
-class SourceOut(Out):
+class DraftSourceOut(Out):
     """What the draft rests on; `number` is that of its marks."""
 
     number: int = Field(validation_alias="rank")
@@ -152,7 +152,7 @@ class DraftDetail(DraftOut):
 
     marked: str = Field(description="the text with `[n]` where it rests on the n-th of its sources")
     question: str = Field(description="the words that it answers")
-    sources: list[SourceOut]
+    sources: list[DraftSourceOut]
     model: str
     prompt_version_id: UUID | None
     prompt_name: str | None

@@ -103,7 +103,7 @@ class TicketChange(Body):
         return self.model_dump(exclude_unset=True, exclude={"version"})
 
 
-class ReplyIn(Body):
+class TicketReplyIn(Body):
     message: MessageText
     attachment_ids: Uploads = []
     status: Literal["in_progress", "waiting_customer", "resolved"] | None = Field(
@@ -117,7 +117,7 @@ class NoteIn(Body):
     attachment_ids: Uploads = []
 
 
-class EscalateIn(Body):
+class TicketEscalateIn(Body):
     reason: Line
     version: Version | None = None
 
@@ -172,7 +172,7 @@ def _event_fields(event: TicketEvent, shown: frozenset[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class SaidOut(Out):
+class TicketReplyOut(Out):
     """What was written, and the ticket after it."""
 
     event: StaffEventOut | EventOut

@@ -81,9 +81,9 @@ class DeliveryDetail(DeliveryOut):
     payload: dict[str, Any]
 
 
-class ReplayIn(Body):
+class RedeliverIn(Body):
     since: AwareDatetime = Field(description="of the events whose delivery failed, those since then")
 
 
-class ReplayOut(Out):
+class RedeliverOut(Out):
     deliveries: int = Field(description="how many are sent again; 10000 at most, so ask again where it is as many")
