@@ -1,7 +1,6 @@
 """What is counted and looked for in the background: yesterday's figures every hour, alerts every five minutes."""
 
 from contextlib import AsyncExitStack
-from uuid import UUID
 
 import structlog
 from procrastinate import App
@@ -11,6 +10,7 @@ from memory.errors import HelpdeskError
 from memory.jobs import RETRY
 from tools.analytics import alerts
 from tools.analytics.counting import count_days
+from tools.tenants import active_tenants
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ def define_analytics_jobs(app: App, parts: Parts) -> None:
     @app.task(name="count_days", queue="agent", retry=RETRY)
     async def count(timestamp: int) -> None:
         """Count the days that are over, tenant by tenant; one that fails leaves the others theirs."""
-        for tenant_id in await _tenants(parts):
+        for tenant_id in await active_tenants(parts.database):
             try:
                 await count_days(parts.database, tenant_id)
             except HelpdeskError as error:
@@ -31,16 +31,10 @@ def define_analytics_jobs(app: App, parts: Parts) -> None:
     @app.periodic(cron="*/5 * * * *")
     @app.task(name="look_for_alerts", queue="agent", retry=RETRY)
     async def look(timestamp: int) -> None:
-        for tenant_id in await _tenants(parts):
+        for tenant_id in await active_tenants(parts.database):
             async with AsyncExitStack() as stack:
                 connection = await stack.enter_async_context(parts.database.connection(tenant_id))
                 knowledge = connection
                 if parts.knowledge is not parts.database:
                     knowledge = await stack.enter_async_context(parts.knowledge.connection(tenant_id))
                 await alerts.look(connection, tenant_id, knowledge)
-
-
-async def _tenants(parts: Parts) -> list[UUID]:
-    async with parts.database.lookup() as connection:
-        rows = await (await connection.execute("select * from active_tenants() as id")).fetchall()
-    return [row["id"] for row in rows]

@@ -88,7 +88,7 @@ class Conversations:
         """Wait for the end of a message's turn and return its answer."""
         assert sent.turn_id is not None  # without a turn there is nothing to wait for
         events = self.parts.streams.watch(tenant_id, session_id, Cursor(sent.n - 1), sent.inbox)
-        async with aclosing(events) as stream:  # type: ignore[type-var]
+        async with aclosing(events) as stream:
             async for event in stream:
                 if event.ends_turn and event.data["turn_id"] == str(sent.turn_id):
                     break

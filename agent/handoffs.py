@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -179,5 +180,5 @@ class Handoffs:
             entry.connection, principal, f"handoff.{what}", "handoff", change.handoff.id, changes=data, **trace
         )
 
-    def _journal(self, principal: Principal):  # type: ignore[no-untyped-def]
+    def _journal(self, principal: Principal) -> AbstractAsyncContextManager[Journal]:
         return journal(self.parts.database, self.parts.streams, principal.tenant_id)

@@ -12,13 +12,14 @@ from agent.analytics_jobs import define_analytics_jobs
 from agent.knowledge_jobs import KnowledgeJobs, define_knowledge_jobs
 from agent.parts import Parts
 from kbs.ingest import ingest_folder
-from memory import chats, checkpoints
+from memory import chats, checkpoints, idempotency
 from memory.database import Database, open_owner
 from memory.errors import Invalid
 from memory.jobs import RETRY, forget_old
 from memory.models import GLOBAL_TENANT
 from tools.attachments.forgetting import forget_unsent
 from tools.recall import keep_summary
+from tools.tenants import active_tenants
 from tools.tickets import mark_late
 from tools.webhooks import log as log_of_deliveries
 
@@ -87,13 +88,11 @@ def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
     async def sweep(timestamp: int) -> None:
         """Forget old jobs, and tenant by tenant yesterday's keys, uploads that were never sent, and old deliveries."""
         await forget_old(app)
-        async with parts.database.lookup() as connection:
-            tenants = await (await connection.execute("select * from active_tenants() as id")).fetchall()
-        for row in tenants:
-            async with parts.database.connection(row["id"]) as connection:
-                await connection.execute("delete from idempotency_keys where created_at < now() - interval '1 day'")
+        for tenant_id in await active_tenants(parts.database):
+            async with parts.database.connection(tenant_id) as connection:
+                await idempotency.forget_old(connection)
                 await log_of_deliveries.forget_old(connection)
-            await forget_unsent(parts.database, parts.files, row["id"])
+            await forget_unsent(parts.database, parts.files, tenant_id)
 
     define_analytics_jobs(app, parts)
     return Jobs(app=app, knowledge=define_knowledge_jobs(app, parts), tidy_session=tidy_session, sweep=sweep)

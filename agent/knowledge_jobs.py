@@ -10,6 +10,7 @@ from agent.parts import Parts
 from memory.jobs import RETRY
 from tools.articles import upkeep
 from tools.gaps.looking import AT_ONCE, look
+from tools.tenants import active_tenants
 
 MOST_LOOKS = 20
 """At one tenant's conversations in a row: 20,000 questions; the others wait meanwhile."""
@@ -39,13 +40,11 @@ def define_knowledge_jobs(app: App, parts: Parts) -> KnowledgeJobs:
     @app.task(name="look_after_knowledge", queue="agent", retry=RETRY)
     async def look_after_knowledge(timestamp: int) -> None:
         """Queue again what lost its process, and look through the conversations since the last time for gaps."""
-        async with parts.database.lookup() as connection:
-            tenants = await (await connection.execute("select * from active_tenants() as id")).fetchall()
-        for row in tenants:
-            for import_id in await upkeep.unfinished(parts.shelf, row["id"]):
-                await work_on_knowledge.defer_async(tenant_id=str(row["id"]), import_id=str(import_id))
+        for tenant_id in await active_tenants(parts.database):
+            for import_id in await upkeep.unfinished(parts.shelf, tenant_id):
+                await work_on_knowledge.defer_async(tenant_id=str(tenant_id), import_id=str(import_id))
             for _ in range(MOST_LOOKS):
-                if await look(parts.database, parts.embedder, row["id"]) < AT_ONCE:
+                if await look(parts.database, parts.embedder, tenant_id) < AT_ONCE:
                     break
 
     return KnowledgeJobs(work_on_knowledge, look_after_knowledge)

@@ -8,7 +8,7 @@ it ends, the messages that came in meanwhile become the next turn.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
@@ -214,10 +214,7 @@ class Turns:
         """Let another process take the turn at once instead of after the lease."""
         with suppress(HelpdeskError):
             async with self.parts.database.connection(lease.tenant_id) as connection:
-                await connection.execute(
-                    "update turns set lease_until = clock_timestamp() where id = %s and fence = %s",
-                    (lease.turn_id, lease.fence),
-                )
+                await turns.give_back(connection, lease)
 
     async def _next(self, tenant_id: UUID, session_id: UUID) -> None:
         """Start the turn that waits in this session, if there is one."""
@@ -290,7 +287,7 @@ class Turns:
         if self._background:
             await asyncio.wait(self._background, timeout=END_S)
 
-    def _journal(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
+    def _journal(self, tenant_id: UUID) -> AbstractAsyncContextManager[Journal]:
         return journal(self.parts.database, self.parts.streams, tenant_id)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -60,7 +60,7 @@ def encode(event: Event) -> bytes:
 
 
 def stream_response(
-    events: AsyncIterator[list[Event]],
+    events: AsyncGenerator[list[Event]],
     *,
     until: Callable[[Event], bool],
     farewell: bool,
@@ -76,7 +76,7 @@ def stream_response(
         metrics.sse_clients.inc()
         try:
             with READERS.counted(reader) if reader else nullcontext():
-                async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:  # type: ignore[type-var]
+                async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:
                     async for batch in source:
                         if batch is None:
                             yield ServerSentEvent(event="ping", data="{}", retry=RETRY_MS)
@@ -98,10 +98,10 @@ def stream_response(
 
 
 async def _or_closing(
-    events: AsyncIterator[list[Event]], closing: anyio.Event | None, allowed: Callable[[], Awaitable[bool]] | None
-) -> AsyncIterator[list[Event] | None]:
+    events: AsyncGenerator[list[Event]], closing: anyio.Event | None, allowed: Callable[[], Awaitable[bool]] | None
+) -> AsyncGenerator[list[Event] | None]:
     """The batches, and None once the process is asked to end or the reader's credential has ended."""
-    async with aclosing(events):  # type: ignore[type-var]
+    async with aclosing(events):
         if closing is None:
             async for batch in events:
                 yield batch

@@ -105,8 +105,3 @@ def risk_coverage(confidence: Sequence[float], right: Sequence[bool]) -> list[tu
     wrong = 1 - np.asarray(right, dtype=float)[order]
     counts = np.arange(1, len(wrong) + 1)
     return [(float(n / len(wrong)), float(risk)) for n, risk in zip(counts, np.cumsum(wrong) / counts, strict=True)]
-
-
-def area_under_risk(confidence: Sequence[float], right: Sequence[bool]) -> float:
-    """Mean risk over all coverages; less is better."""
-    return mean([risk for _, risk in risk_coverage(confidence, right)])

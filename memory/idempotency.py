@@ -81,6 +81,11 @@ async def forget(connection: Connection, key: Key) -> None:
     await connection.execute(FORGET, key._values)
 
 
+async def forget_old(connection: Connection) -> None:
+    """Whatever is older than a key holds."""
+    await connection.execute(FORGET_OLD, (KEPT,))
+
+
 _ROW = "tenant_id = %(tenant)s and principal = %(principal)s and route = %(route)s and key = %(key)s"
 CLAIM = """
 insert into idempotency_keys (tenant_id, principal, route, key, body_hash, body, locked_until)
@@ -97,3 +102,4 @@ READ = f"select body_hash, status_code, body, resource_id from idempotency_keys 
 FINISH = f"update idempotency_keys set status_code = %(status)s, body = %(body)s where {_ROW}"
 ATTACH = f"update idempotency_keys set resource_id = %(resource)s where {_ROW}"
 FORGET = f"delete from idempotency_keys where {_ROW} and status_code is null"
+FORGET_OLD = "delete from idempotency_keys where tenant_id = current_tenant() and created_at < now() - %s::interval"

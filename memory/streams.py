@@ -7,9 +7,10 @@ deltas and steps (`memory/live.py`). A gap in either is closed from the rows.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from typing import Literal
 from uuid import UUID
 
 import psycopg
@@ -26,6 +27,8 @@ WAKE = "wake"
 QUEUE = 512
 PAGE = 500
 """Rows that are read at once."""
+Step = Literal["next", "seen", "gap"]
+"""What an event is to a watcher."""
 POLL_S = 20.0
 """How long a watcher trusts silence while notifications work; without them `BLIND_POLL_S` holds."""
 BLIND_POLL_S = 1.0
@@ -145,17 +148,17 @@ class Streams:
 
     async def watch(
         self, tenant_id: UUID, session_id: UUID, after: Cursor, inbox: "Inbox | None" = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """Every event after the cursor, without gap or repeat, for as long as somebody iterates. An `inbox` that has been
         open since before the first of them saves a look at the rows; nothing may run that began before the cursor."""
-        async with aclosing(self.batches(tenant_id, session_id, after, inbox)) as batches:  # type: ignore[type-var]
+        async with aclosing(self.batches(tenant_id, session_id, after, inbox)) as batches:
             async for batch in batches:
                 for event in batch:
                     yield event
 
     async def batches(
         self, tenant_id: UUID, session_id: UUID, after: Cursor, inbox: "Inbox | None" = None
-    ) -> AsyncIterator[list[Event]]:
+    ) -> AsyncGenerator[list[Event]]:
         """The same, with those together that are there together."""
         known = inbox is not None and inbox in self._inboxes.get(session_id, ())
         inbox = inbox if inbox is not None and known else self._open(session_id)
@@ -265,7 +268,7 @@ class Place:
         if state.started_n is None or state.started_n > self.n:
             self.k = 0
 
-    def of(self, event: Event) -> str:
+    def of(self, event: Event) -> Step:
         """Whether an event that was pushed here comes next, was seen already, or shows a gap."""
         if event.type == "message.delta":
             return self._of_delta(event)
@@ -275,7 +278,7 @@ class Place:
             return "next"
         return "seen" if event.n <= self.n else "gap"
 
-    def _of_delta(self, event: Event) -> str:
+    def _of_delta(self, event: Event) -> Step:
         if event.n is None or event.n > self.n:
             return "gap"  # its `turn.started` has not come by yet
         if event.n != self.turn_n:

@@ -60,6 +60,10 @@ RENEW = """
 update turns set lease_until = clock_timestamp() + make_interval(secs => %s)
 where id = %s and tenant_id = current_tenant() and fence = %s and status = 'running'
 """
+GIVE_BACK = """
+update turns set lease_until = clock_timestamp()
+where id = %s and tenant_id = current_tenant() and fence = %s and status = 'running'
+"""
 HOLD = """
 with s as materialized (
     select id, mode, epoch from chat_sessions where id = %s and tenant_id = current_tenant() for update)

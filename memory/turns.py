@@ -159,6 +159,11 @@ async def renew(connection: Connection, lease: Lease) -> None:
     _held(await connection.execute(sql.RENEW, (LEASE_S, lease.turn_id, lease.fence)))
 
 
+async def give_back(connection: Connection, lease: Lease) -> None:
+    """Let another process take the turn at once instead of after the lease."""
+    await connection.execute(sql.GIVE_BACK, (lease.turn_id, lease.fence))
+
+
 async def hold(connection: Connection, lease: Lease) -> None:
     """Make sure, inside the transaction of a write, that it is still ours to make; keeps others out until commit."""
     _held(await connection.execute(sql.HOLD, (lease.session_id, lease.turn_id, lease.fence, lease.epoch)))

@@ -79,4 +79,7 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-KEY_USED = "update api_keys set last_used_at = now() where id = %s and revoked_at is null returning scopes"
+KEY_USED = """
+update api_keys set last_used_at = now()
+where id = %s and tenant_id = current_tenant() and revoked_at is null returning scopes
+"""

@@ -1,9 +1,12 @@
 """Draft replies to tickets: composed by a second drawing of the graph, kept as rows, sent by a person's approval only.
 
 shapes      what is asked for, and what a composed draft is
+state       what one run of the graph finds out, and its surroundings
 graph       embed, retrieve, classify, assess, respond, verify, and stop
 nodes       the boxes
 prompt      the tenant's prompt, asked for a written reply
+files       what it learns from the files of the ticket
+lookups     what the model may look up before it writes
 lessons     what approved replies and corrections near a ticket contribute
 lesson_vectors  what lessons are compared by, remembered
 letter      greeting, closing and an honest gap around what was found

@@ -4,6 +4,7 @@ What a decision leaves to do (the lesson's way into the index, the reply's way t
 over after the commit; where a crash lies between the two, a look every minute finds what was left.
 """
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from agent.drafts.filing import new_draft, request_of
 from agent.drafts.jobs import AT_ONCE, DraftJobs
 from agent.parts import Parts
 from memory import audit
+from memory.database import Connection
 from memory.errors import Conflict
 from memory.tenancy import Principal
 from tools.drafts import deciding, outbox
@@ -117,7 +119,7 @@ class Desk:
         metrics.count_draft("person", composed.steps_ms)
         return draft_id
 
-    def _connection(self, tenant_id: UUID):  # type: ignore[no-untyped-def]
+    def _connection(self, tenant_id: UUID) -> AbstractAsyncContextManager[Connection]:
         return self.parts.database.connection(tenant_id)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from rapidfuzz.distance import Levenshtein
 
 Aspect = Literal["answer", "sources", "confidence", "escalation", "cost"]
-ASPECTS: tuple[Aspect, ...] = ("answer", "sources", "confidence", "escalation", "cost")
 Cause = Literal["candidate", "knowledge", "setting", "other"]
 Since = Literal["knowledge", "prompt", "ranking", "memory", "inputs", "account"]
 """What is not any more as it was: articles or what was learned; the prompt in force; the ranking; the summary of the

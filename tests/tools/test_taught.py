@@ -1,14 +1,11 @@
 """Intents taught by examples: told, doubted and refused."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from memory.errors import Invalid
-from tools.classification.taught import LANDMARKS, Example, learn, read_examples
+from tools.classification.taught import LANDMARKS, Example, learn
 
 DIMENSIONS = 64
 Floats = NDArray[np.float32]
@@ -71,11 +68,3 @@ class TestTeaching:
         told = [Example(text="x", intent=intent) for intent in intents]
         with pytest.raises(Invalid):
             learn(told, near(0, len(told), 0) if told else np.zeros((0, DIMENSIONS), np.float32))
-
-    def test_examples_come_from_a_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "intents.jsonl"
-        path.write_text(json.dumps({"text": "hi", "intent": "greeting"}) + "\n\n")
-        assert read_examples(path) == (Example(text="hi", intent="greeting"),)
-        path.write_text('{"text": "hi"}\n')
-        with pytest.raises(Invalid, match=r"intents\.jsonl:1"):
-            read_examples(path)

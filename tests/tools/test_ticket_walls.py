@@ -19,7 +19,7 @@ from tools.tickets.finding import Wanted, find_tickets
 from tools.tickets.links import merge_ticket
 from tools.tickets.reading import read_ticket
 from tools.tickets.routing import Facts, route
-from tools.tickets.talking import answered_elsewhere, note, open_again
+from tools.tickets.talking import note, open_again
 
 NewTenant = Callable[..., Awaitable[UUID]]
 FACTS = Facts(intent=None, tier=1, severity="LOW", language=None, department="", priority="low")
@@ -62,7 +62,6 @@ async def test_no_statement_reaches_another_tenants_ticket(owner: Database, tena
         lambda c: get_ticket(c, foreign.id),
         lambda c: read_ticket(c, foreign.id),
         lambda c: note(c, principal, foreign.id, "x"),
-        lambda c: answered_elsewhere(c, foreign.id, actor="x"),
         lambda c: open_again(c, foreign.id, actor="x"),
         lambda c: merge_ticket(c, principal, mine.id, into=foreign.id),
         lambda c: change_ticket(c, principal, mine.id, {"duplicate_of": foreign.id}),
@@ -97,20 +96,6 @@ async def test_turns_and_colleagues_are_the_tenants_own(owner: Database, tenant:
 
 class TestTheConversationOfATicket:
     """What the handoff of a conversation does to its ticket."""
-
-    async def test_an_answer_in_the_conversation_meets_the_first_clock(
-        self, database: Database, tenant: NewTenant
-    ) -> None:
-        home = await tenant()
-        ticket = await ticket_of(database, home)
-        async with database.connection(home) as connection:
-            await answered_elsewhere(connection, ticket.id, actor="user:1")
-            first = await get_ticket(connection, ticket.id)
-            await answered_elsewhere(connection, ticket.id, actor="user:1")
-            second = await get_ticket(connection, ticket.id)
-        assert (first.status, first.version) == ("in_progress", 2)
-        assert first.first_responded_at
-        assert second == first
 
     async def test_a_conversation_that_goes_on_opens_its_ticket_however_old(
         self, database: Database, tenant: NewTenant

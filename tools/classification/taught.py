@@ -6,14 +6,12 @@ the other rejects better. Both are made honest on the examples themselves, each 
 squares is a formula and no second run. With k examples of each intent the figures are in `docs/evals.md`.
 """
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -110,19 +108,6 @@ class Taught:
                 places, weights = self.postings[word]
                 found[places] += weight * weights
         return found
-
-
-def read_examples(path: Path) -> tuple[Example, ...]:
-    """Lines of `{"text": ..., "intent": ...}`. Raises Invalid, naming the line."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-                found.append(Example(text=str(row["text"]), intent=str(row["intent"])))
-            except (ValueError, KeyError, TypeError) as error:
-                raise Invalid(f"{path.name}:{number}: a line is an object with text and intent") from error
-    return tuple(found)
 
 
 async def teach(embedder: Embeds, examples: Sequence[Example]) -> Taught:

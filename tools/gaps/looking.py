@@ -33,7 +33,7 @@ EXAMPLES = 20
 
 
 async def look(database: Database, embedder: Embedder, tenant_id: UUID, *, most: int = AT_ONCE) -> int:
-    """One look at what is new; how many questions were put into gaps. None while another process looks."""
+    """One look at what is new; how many questions it read, 0 while another process looks."""
     async with database.connection(tenant_id) as connection:
         since = await _looked_until(connection)
         found = await unanswered(connection, since, most)

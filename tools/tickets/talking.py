@@ -61,14 +61,6 @@ async def note(
     return await _event(connection, edit, "note", files)
 
 
-async def answered_elsewhere(connection: Connection, ticket_id: UUID, *, actor: str) -> None:
-    """A colleague has answered in the ticket's conversation: that meets the first clock, and the work has begun."""
-    async with editing(connection, ticket_id, actor=actor) as edit:
-        edit.answered()
-        if edit.ticket.status == "open":
-            edit.move("in_progress")
-
-
 async def open_again(connection: Connection, ticket_id: UUID, *, actor: str) -> None:
     """The matter goes on in the ticket's conversation: what had ended is open again, however long ago it did."""
     async with editing(connection, ticket_id, actor=actor) as edit:
