@@ -13,6 +13,7 @@ from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
+from agent.second_opinion import second_opinion
 from agent.sent_files import asks_only_what_files_say, read_files
 from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
@@ -43,6 +44,7 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
             rules=context.judges.rules,
             vector=await guardrails.local_vector(context.embedder, context.question),
         )
+        verdict = await second_opinion(context, verdict)
         if verdict.action != "allow":
             await record_verdict(context.turn, verdict)
             if context.turn.rehearsal is None:

@@ -7,7 +7,7 @@ What no rule forbids is compared with what was learned from attacks and from har
 A check that can't be carried out ends in `escalate`, never in `allow`.
 """
 
-from tools.guardrails.check import Verdict, check_document, check_message
+from tools.guardrails.check import Verdict, check_document, check_message, is_unsure, overruled
 from tools.guardrails.learned import local_vector
 from tools.guardrails.rules import Action, GuardRules
 from tools.guardrails.rules_file import GuardRulesError, load_rules
@@ -19,6 +19,8 @@ __all__ = [
     "Verdict",
     "check_document",
     "check_message",
+    "is_unsure",
     "load_rules",
     "local_vector",
+    "overruled",
 ]

@@ -23,6 +23,11 @@ LEARNED_REASON = (
     "I can't change how I work or share my instructions. I am glad to help with a question about your service."
 )
 
+OVERRULED = "second-opinion"
+"""Name of the verdict that a model gave, where the local check was not sure."""
+UNSURE = 0.1
+"""Likeness to manipulation from which an allowed message is shown to a model that judges fast: one in fifty everyday
+messages, and two of three attacks that the local check lets through (most are in other languages than English)."""
 PHRASED = "injection"
 """Name of the rule that knows attempts at manipulation by their phrases."""
 DOUBT = 0.2
@@ -69,6 +74,16 @@ def check_message(
     except Exception:
         log.exception("guard check of a message failed")
         return _failed("guard-failed")
+
+
+def is_unsure(verdict: Verdict) -> bool:
+    """Whether an allowed message is worth a second opinion."""
+    return verdict.action == "allow" and verdict.score >= UNSURE
+
+
+def overruled(verdict: Verdict) -> Verdict:
+    """What becomes of an allowed message that somebody else takes for an attempt at manipulation."""
+    return replace(verdict, action="refuse", category="injection", reason=LEARNED_REASON, rule=OVERRULED)
 
 
 def check_document(text: str, *, rules: GuardRules | None = None) -> Verdict:
