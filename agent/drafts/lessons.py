@@ -85,7 +85,8 @@ async def near_lessons(
         return ()
     nearest = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])[:WEIGHED_AT_MOST]
     asked, replies = np.split(await vectors.of(nearest), 2)
-    same = np.array([asks_the_same(lesson, request) for lesson in nearest])
+    words = _plain(redact(request.content, names=[request.customer_name]))
+    same = np.array([asks_the_same(lesson, request, words) for lesson in nearest])
     asked = np.where(same[:, None], vector, asked)
     near = [
         NearLesson(lesson=lesson, match=best[lesson.id], alike=float(alike))
@@ -94,13 +95,13 @@ async def near_lessons(
     return tuple(sorted(near, key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
 
 
-def asks_the_same(lesson: Lesson, request: DraftRequest) -> bool:
+def asks_the_same(lesson: Lesson, request: DraftRequest, words: str) -> bool:
     """Whether a ticket has the very words of a lesson's, and no two subjects that tell them apart: then these made their
-    vectors unlike for nothing."""
+    vectors unlike for nothing. `words` are the ticket's, redacted."""
     if says_something(lesson.subject) and says_something(request.subject):
         return False
-    said = _plain(lesson.issue)
-    return len(said.split()) >= WORDS_ENOUGH and said == _plain(redact(request.content, names=[request.customer_name]))
+    said = _plain(redact(lesson.issue))  # once more: what is public of the team stayed in it, and is gone from `words`
+    return len(said.split()) >= WORDS_ENOUGH and said == words
 
 
 def likeness(asked: Vectors, replies: Vectors, ticket: Vectors) -> Vectors:
