@@ -16,6 +16,7 @@ from api.schemas.learning import ExampleOut, LessonStatus, RebuildOut
 from memory.models import LearnedReply
 from memory.tenancy import Principal
 from tools.learning import managing
+from tools.learning.contacts import NOTHING_PUBLIC
 from tools.learning.lessons import LessonKind
 
 Filters = dict[str, Any]
@@ -75,9 +76,11 @@ async def changed(
     resources: Resources, request: Request, principal: Principal, kind: LessonKind, lesson_id: UUID,
     changes: dict[str, Any], version: int | None = None,
 ) -> LearnedReply:  # fmt: skip
+    written = not changes.keys().isdisjoint(managing.PARTS)
+    public = await resources.desk.public(principal.tenant_id) if written else NOTHING_PUBLIC
     async with resources.database.connection(principal.tenant_id) as connection:
         lesson = await managing.change_lesson(
-            connection, principal, kind, lesson_id, changes, version=version, **trace(request)
+            connection, principal, kind, lesson_id, changes, version=version, public=public, **trace(request)
         )
     await resources.desk.changed(principal.tenant_id, lesson_id)
     return lesson
@@ -87,9 +90,18 @@ async def converted(
     resources: Resources, request: Request, principal: Principal, kind: LessonKind, lesson_id: UUID, *, reply: str = "",
     notes: str = "", version: int | None = None,
 ) -> LearnedReply:  # fmt: skip
+    public = await resources.desk.public(principal.tenant_id)
     async with resources.database.connection(principal.tenant_id) as connection:
         lesson = await managing.convert(
-            connection, principal, kind, lesson_id, reply=reply, notes=notes, version=version, **trace(request)
+            connection,
+            principal,
+            kind,
+            lesson_id,
+            reply=reply,
+            notes=notes,
+            version=version,
+            public=public,
+            **trace(request),
         )
     await resources.desk.changed(principal.tenant_id, lesson_id)
     return lesson

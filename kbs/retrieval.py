@@ -178,11 +178,15 @@ def _cosines(candidates: Sequence[Candidate], vector: Vectors | None) -> list[fl
 def _similarities(
     candidates: Sequence[Candidate], cosines: Sequence[float] | None
 ) -> Mapping[Source, tuple[float, ...]]:
-    """The five best raw cosines of each source, best first: what confidence is made of."""
-    found: dict[Source, list[float]] = {}
-    for each, cosine in zip(candidates, cosines or (), strict=False):
-        found.setdefault(each.passage.source, []).append(cosine)
-    return {source: tuple(sorted(values, reverse=True)[:5]) for source, values in found.items()}
+    """The five best raw cosines of each source, best first: what confidence is made of. A learned reply counts once,
+    however many passages it was cut into: two good examples are two replies."""
+    found: dict[Source, dict[int | str, float]] = {}
+    for n, (each, cosine) in enumerate(zip(candidates, cosines or (), strict=False)):
+        passage = each.passage
+        best, key = found.setdefault(passage.source, {}), n if passage.source.quotable else passage.ref
+        if cosine > best.get(key, -1.0):
+            best[key] = cosine
+    return {source: tuple(sorted(values.values(), reverse=True)[:5]) for source, values in found.items()}
 
 
 class _Clock:

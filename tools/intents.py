@@ -55,7 +55,8 @@ Packs = Mapping[str, Pack] | Sequence[Pack]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentMatch:
-    """An intent that a text's keywords point to; `keywords` as they stand in the file, first alternatives only."""
+    """An intent that a text's keywords point to; `keywords` as they stand in the file, first alternatives only, without
+    those that are no more than a piece of longer ones."""
 
     intent: str | None
     certainty: float
@@ -136,16 +137,29 @@ def _matches(pack: Pack, reading: Reading) -> Iterator[tuple[int, float, IntentM
     for intent in pack.intents:
         hits = [keyword for keyword in reading.possible(intent.keywords) if reading.ends_of(keyword)]
         if hits:
-            match = _match(intent, hits)
+            match = _match(intent, hits, reading)
             yield match.words, intent.base, match
 
 
-def _match(intent: Intent, hits: Sequence[Phrase]) -> IntentMatch:
-    certainty = min(1.0, intent.base + PER_FURTHER_KEYWORD * (len(hits) - 1))
+def _match(intent: Intent, hits: Sequence[Phrase], reading: Reading) -> IntentMatch:
+    distinct = _distinct(hits, reading)
+    certainty = min(1.0, intent.base + PER_FURTHER_KEYWORD * (len(distinct) - 1))
     words = sum(len(hit.steps) for hit in hits)
     return IntentMatch(
-        intent=intent.name, certainty=round(certainty, 4), keywords=tuple(map(_label, hits)), words=words
+        intent=intent.name, certainty=round(certainty, 4), keywords=tuple(map(_label, distinct)), words=words
     )
+
+
+def _distinct(hits: Sequence[Phrase], reading: Reading) -> list[Phrase]:
+    """Those that say something of their own: each has a word of the text that no longer one has, nor one of equal length
+    before it."""
+    covered, kept = 0, set()
+    for place in sorted(range(len(hits)), key=lambda place: (-len(hits[place].steps), place)):
+        words = reading.words_of(hits[place])
+        if words & ~covered:
+            kept.add(place)
+        covered |= words
+    return [hit for place, hit in enumerate(hits) if place in kept]
 
 
 def _label(keyword: Phrase) -> str:

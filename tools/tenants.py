@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from memory import audit
 from memory.database import Connection, Database
@@ -12,11 +12,13 @@ from memory.models import TenantSettings
 from memory.tenancy import Principal
 from tools.business_hours import BusinessHours
 from tools.classification.own import MOST_INTENTS, OwnIntent
+from tools.learning.contacts import LONGEST, public_contact
 from tools.numbers import whole
 from tools.ticket_rules import RoutingRule, Sla
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?$", max_length=200)]
 Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d{1,5})?$", max_length=200)]
+Contact = Annotated[str, StringConstraints(min_length=4, max_length=LONGEST), AfterValidator(public_contact)]
 Pack = Literal["hosting", "cyber-training"]
 
 
@@ -38,6 +40,12 @@ class TenantOptions(BaseModel):
         default=[],
         max_length=50,
         description="hosts that answers may link to, over https; other addresses are plain text",
+    )
+    public_contacts: list[Contact] = Field(
+        default=[],
+        max_length=200,
+        description="of the team itself, and so not taken out of what is learned: mail addresses, domains at which every "
+        "mailbox is the team's, IP addresses, numbers of phones and accounts",
     )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")

@@ -24,8 +24,10 @@ from tools.drafts.asking import Asked, asked_of, may_be_answered
 from tools.drafts.deciding import Approval
 from tools.drafts.reading import read_draft, waiting_draft
 from tools.drafts.writing import Waiting, put_draft
+from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.indexing import want_indexed_again
 from tools.learning.lessons import LessonKind
+from tools.learning.public import public_contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ class Desk:
         return await self._write(principal, asked, instruction, waiting, trace)
 
     async def approve(self, principal: Principal, approval: Approval, **trace: Any) -> deciding.Approved:
+        public = await self.public(principal.tenant_id) if approval.teach else NOTHING_PUBLIC
         async with self._connection(principal.tenant_id) as connection:
-            approved = await deciding.approve(connection, principal, approval, **trace)
+            approved = await deciding.approve(connection, principal, approval, public=public, **trace)
         metrics.count_approval(approved.distance)
         if approved.channel != deciding.OWN:
             await self.jobs.send(principal.tenant_id, approved.reply_id)
@@ -84,6 +87,10 @@ class Desk:
         async with self._connection(principal.tenant_id) as connection:
             reply_id = await outbox.send_again(connection, principal, draft_id, **trace)
         await self.jobs.send(principal.tenant_id, reply_id)
+
+    async def public(self, tenant_id: UUID) -> Contacts:
+        """What is public of the tenant's team, for whoever keeps what people wrote."""
+        return await public_contacts(self.parts.database, self.parts.knowledge, tenant_id)
 
     async def changed(self, tenant_id: UUID, lesson_id: UUID) -> None:
         """A lesson was changed by hand: have the index follow it."""

@@ -32,7 +32,10 @@ from tools.subjects import says_something
 
 LEARNED = frozenset({Source.EXAMPLE, Source.CORRECTION})
 FOUND_AT_MOST = 12
+"""Passages of each kind: a long lesson has several."""
 NEAR_AT_MOST = 4
+NOTED_MISTAKES = 2
+"""Of the notes, those that are kept for corrections, however many examples are nearer."""
 WARN_ABOVE = 0.5
 """Similarity of a correction above which a colleague is warned: the specification's."""
 NOTED_FROM = 0.45
@@ -47,8 +50,9 @@ WORDS_ENOUGH = 6
 """Of a ticket: fewer, such as "it does not work", are said of every matter."""
 REPLY_WEIGHT = 0.7
 """What the reply says about the question tells as much about the matter as how another customer asked."""
-WEIGHED_AT_MOST = 8
-"""Lessons whose parts are compared with the ticket."""
+WEIGHED_AT_MOST = {"example": 8, "correction": 4}
+"""Lessons of each kind whose parts are compared with the ticket: a mistake is warned of, however often replies to such
+tickets have been approved since."""
 SIMILAR_MATTER = 0.45
 """`alike` from which a correction's mistake is not repeated, where it is near enough for a warning, too."""
 REPEATS = 86
@@ -70,12 +74,22 @@ async def near_lessons(
     retrieved: Retrieved, vector: Vectors,
 ) -> tuple[NearLesson, ...]:  # fmt: skip
     """The lessons nearest to the ticket, whatever the tenant's ranking made of them, those of the same matter first."""
-    if max(retrieved.best(source) for source in LEARNED) < NOTED_FROM:
+    kinds = [source for source in sorted(LEARNED) if retrieved.best(source) >= NOTED_FROM]
+    if not kinds:
         return ()
-    only = replace(scope, sources=LEARNED)
-    found = await retriever.search(request.asked, only, _EVEN, mode="dense", k=FOUND_AT_MOST, vector=vector)
+    found = [
+        await retriever.search(
+            request.asked,
+            replace(scope, sources=frozenset({kind})),
+            _EVEN,
+            mode="dense",
+            k=FOUND_AT_MOST,
+            vector=vector,
+        )
+        for kind in kinds
+    ]
     best: dict[UUID, float] = {}
-    for passage in (*found.passages, *retrieved.passages):
+    for passage in (passage for each in (*found, retrieved) for passage in each.passages):
         if passage.source in LEARNED and passage.similarity >= NOTED_FROM:
             ref = UUID(passage.ref)
             best[ref] = max(best.get(ref, 0.0), passage.similarity)
@@ -83,9 +97,15 @@ async def near_lessons(
         lessons = await lessons_by_id(connection, best)
     if not lessons:
         return ()
-    nearest = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])[:WEIGHED_AT_MOST]
+    ordered = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])
+    nearest = [
+        lesson
+        for kind, most in WEIGHED_AT_MOST.items()
+        for lesson in [each for each in ordered if each.kind == kind][:most]
+    ]
     asked, replies = np.split(await vectors.of(nearest), 2)
-    same = np.array([asks_the_same(lesson, request) for lesson in nearest])
+    words = _plain(redact(request.content, names=[request.customer_name]))
+    same = np.array([asks_the_same(lesson, request, words) for lesson in nearest])
     asked = np.where(same[:, None], vector, asked)
     near = [
         NearLesson(lesson=lesson, match=best[lesson.id], alike=float(alike))
@@ -94,13 +114,13 @@ async def near_lessons(
     return tuple(sorted(near, key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
 
 
-def asks_the_same(lesson: Lesson, request: DraftRequest) -> bool:
+def asks_the_same(lesson: Lesson, request: DraftRequest, words: str) -> bool:
     """Whether a ticket has the very words of a lesson's, and no two subjects that tell them apart: then these made their
-    vectors unlike for nothing."""
+    vectors unlike for nothing. `words` are the ticket's, redacted."""
     if says_something(lesson.subject) and says_something(request.subject):
         return False
-    said = _plain(lesson.issue)
-    return len(said.split()) >= WORDS_ENOUGH and said == _plain(redact(request.content, names=[request.customer_name]))
+    said = _plain(redact(lesson.issue))  # once more: what is public of the team stayed in it, and is gone from `words`
+    return len(said.split()) >= WORDS_ENOUGH and said == words
 
 
 def likeness(asked: Vectors, replies: Vectors, ticket: Vectors) -> Vectors:
@@ -116,7 +136,9 @@ def corrections_near(near: Sequence[NearLesson]) -> tuple[NearLesson, ...]:
 
 def notes_of(near: Sequence[NearLesson]) -> list[str]:
     """For the prompt: what colleagues wrote about tickets like this one."""
-    return [_note(each)[:LONGEST_NOTE] for each in near[:NEAR_AT_MOST]]
+    mistakes = corrections_near(near)[:NOTED_MISTAKES]
+    others = [each for each in near if each not in mistakes][: NEAR_AT_MOST - len(mistakes)]
+    return [_note(each)[:LONGEST_NOTE] for each in near if each in mistakes or each in others]
 
 
 def evidence_of(near: Sequence[NearLesson], language: str) -> tuple[Passage, ...]:

@@ -157,6 +157,26 @@ class TestLessons:
         assert "panel of Acme" in draft.text
         assert draft.warnings.corrections[0].match > 0.5
 
+    async def test_a_mistake_is_warned_of_however_many_nearer_replies_were_approved_since(
+        self, parts: Resources, product: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        await self._teach(
+            product, tenant, "correction", issue="I need a new password for my mailbox, how?",
+            wrong=f"Hello,\n\n{GOOD.removesuffix(' [1]')}\n\nKind regards", reply="Please use the panel of Acme for that.",
+        )  # fmt: skip
+        for n in range(13):
+            await self._teach(
+                product, tenant, "example", subject="", issue=QUESTION, reply=f"Use the panel of Acme {n}."
+            )
+        provider.script(Reply(text=f"{GOOD}\n\nPlease use the panel of Acme for that. [2]"))
+        draft = await written(parts, tenant)
+        [warned] = draft.warnings.corrections
+        assert min(near.match for near in draft.lessons if near.lesson.kind == "example") > warned.match > 0.5
+        assert draft.confidence.parts.safety < 1
+        assert [each.reason for each in draft.warnings.withheld] == ["mistake"]
+        assert "Wrong, do not say" in prompt_of(provider)
+        assert len(draft.lessons) <= 12
+
     async def test_what_was_done_for_one_customer_is_not_told_another(self, product: Product, tenant: Tenant) -> None:
         await self._teach(
             product, tenant, "example", issue=QUESTION,

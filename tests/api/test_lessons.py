@@ -11,6 +11,7 @@ from agent.drafts.shapes import ComposedDraft, DraftRequest
 from kbs.reindex import reindex
 from memory.models import Tenant
 from memory.tenancy import Role
+from tests.knowledge_desk import written
 from tests.product import Product
 from tests.reply_desk import approved, drafted, taught, work
 from tests.ticket_desk import Headers, opened
@@ -182,6 +183,56 @@ class TestLearning:
             assert secret not in f"{row} {passages}", secret
         assert row["customer_id"] is not None
         await call(product, "DELETE", f"corrections/{row['id']}", admin, 204)
+
+
+PUBLIC = "Forward it to abuse@acme.example, call +44 20 7946 0958, or point the A record to 192.0.2.10."
+
+
+class TestWhatIsPublic:
+    """A team's own addresses and numbers are the answer, and no personal data."""
+
+    async def test_a_reply_with_the_teams_own_contacts_is_used_again_round_after_round(self, product: Product) -> None:
+        tenant = await product.tenant(public_contacts=["staff-mail.example"])
+        admin = await product.staff(tenant, Role.ADMIN)
+        await written(product, admin, "Reach us", PUBLIC.replace("+44 20", "+44 (0)20"))
+        colleague: str = (await product.http.get("/api/v1/auth/me", headers=admin)).json()["user"]["email"]
+        content = f"{PUBLIC} {colleague} or team@staff-mail.example helps; not ada@mail.example, not 203.0.113.77."
+        customer = await product.visitor(tenant)
+        for wanted in ("correction", "example", "example"):
+            ticket = await opened(
+                product, customer.headers, "Spam in my name", content="Who takes reports of spam mails?"
+            )
+            draft = await drafted(product, admin, ticket)
+            marks = draft["warnings"].get("placeholders", [])
+            assert marks == ([] if wanted == "correction" else ["[removed: email address]", "[removed: ip address]"])
+            await approved(product, admin, draft, content=f"Hello,\n\n{content}\n\nKind regards")
+            await work(product, tenant)
+            [row] = await product.rows(
+                tenant, "select kind, reply from learned_replies where ticket_id = %s", ticket["id"]
+            )
+            assert row["kind"] == wanted
+            assert f"{PUBLIC} {colleague} or team@staff-mail.example helps; not [removed" in row["reply"]
+            assert "ada@" not in row["reply"]
+
+    async def test_an_admins_edit_keeps_what_the_settings_name_and_no_address_of_a_customer(
+        self, product: Product, tenant: Tenant, admin: Headers, example: str
+    ) -> None:
+        customer = await product.visitor(tenant)
+        await product.rows(
+            tenant, "update customers set email = 'Zoe@own.example' where id = (select customer_id from chat_sessions"
+            " where id = %s) returning 1", customer.session_id,
+        )  # fmt: skip
+        reply = "Write to help@own.example, zoe@own.example or help@other.example, or call 0800 123 4567."
+        await call(product, "PATCH", "settings", admin, 422, public_contacts=["gmail.com"])
+        await call(product, "PATCH", "settings", admin, public_contacts=["own.example", "0800 123 4567"])
+        changed = await call(product, "PATCH", f"examples/{example}", admin, reply=reply)
+        gone = "[removed: email address]"
+        assert changed["reply"] == reply.replace("zoe@own.example", gone).replace("help@other.example", gone)
+        turned = await call(
+            product, "POST", f"examples/{example}/convert", admin, reply="Call 0800 123 4567.", notes=reply
+        )
+        assert (turned["reply"], turned["notes"]) == ("Call 0800 123 4567.", changed["reply"])
+        await call(product, "DELETE", f"corrections/{example}", admin, 204)
 
 
 class TestReindexing:

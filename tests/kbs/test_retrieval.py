@@ -94,6 +94,16 @@ class TestSearch:
         assert len(similarities[Source.EXAMPLE]) == 5
         assert list(similarities[Source.EXAMPLE]) == sorted(similarities[Source.EXAMPLE], reverse=True)
 
+    async def test_one_long_example_is_one_match_and_two_are_two(self, library: Library) -> None:
+        long = "\n\n".join("Reset the mailbox password in the panel, once more. " * 12 for _ in range(4))
+        await library.put("long", long, kind="example")
+        await library.put("faq", long)
+        found = (await library.search("reset the mailbox password")).similarities
+        assert (len(found[Source.EXAMPLE]), len(found[Source.TENANT_KB]) > 2) == (1, True)
+        assert found[Source.EXAMPLE][0] == pytest.approx(max(found[Source.TENANT_KB]), abs=0.01)
+        await library.put("short", "Reset the password of the mailbox.", kind="example")
+        assert len((await library.search("reset the mailbox password")).similarities[Source.EXAMPLE]) == 2
+
     async def test_each_half_alone(self, library: Library) -> None:
         await library.put("mail", "Reset the mailbox password.")
         await library.put("dns", "Edit the zone.")

@@ -59,6 +59,24 @@ class TestCertainty:
     def test_the_same_keyword_again_adds_nothing(self) -> None:
         assert detect_intent("invoice invoices invoice", HOSTING).certainty == 0.75
 
+    @pytest.mark.parametrize(
+        ("text", "certainty", "keywords"),
+        [
+            ("sql dump", 0.75, ("sql dump",)),
+            ("restore the sql dump and more sql", 0.8, ("sql", "sql dump")),
+            ("sql dump of mysql", 0.8, ("mysql", "sql dump")),
+            ("meine datenbank", 0.75, ("datenbank",)),
+        ],
+    )
+    def test_a_piece_of_a_longer_keyword_is_no_further_one(
+        self, text: str, certainty: float, keywords: tuple[str, ...]
+    ) -> None:
+        match = detect_intent(text, HOSTING)
+        assert (match.intent, match.certainty, match.keywords) == ("database", certainty, keywords)
+
+    def test_what_stands_between_the_words_of_a_keyword_counts_for_itself(self) -> None:
+        assert detect_intent("cancel my paypal subscription", HOSTING).certainty == 0.8
+
     def test_it_never_exceeds_one(self) -> None:
         text = "invoice billing payment pay refund charged credit card paypal subscription vat receipt coupon discount"
         assert detect_intent(text, HOSTING).certainty == 1.0

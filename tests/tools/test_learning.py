@@ -1,8 +1,11 @@
 """What is learned from an approval: how far the reply is from its draft, what is kept of it, and what is taken out."""
 
+import re
+
 import pytest
 
 from tools.learning.comparing import compare
+from tools.learning.contacts import Contacts, contacts_of, public_contact, values_in
 from tools.learning.differences import summarise
 from tools.learning.redaction import marks_in, redact
 from tools.learning.texts import staff_words, text_of, without_headings
@@ -143,6 +146,26 @@ class TestRedaction:
         told = "- Invoice 70: 1234.50 USD, dated 2026-01-01, due 2026-01-08\n- Due in all: $100.00\n- Fee: 5.00"
         assert redact(text, accounts=[told]) == left.replace("#", "[removed: account data]")
 
+    @pytest.mark.parametrize(
+        ("text", "left"),
+        [
+            ("The day is busy. Will you be there? It May take a day.", None),
+            ("Open Web Mail > Domains, then Mail and Hosting settings. Call our Support desk.", None),
+            ("Mark the message as spam, or open Messages > Mark > Max. Grace ends today.", None),
+            ("Hello Will, dear Mr May, Herr May hat recht.", "Hello #, dear Mr #, Herr # hat recht."),
+            ("Please tell it to Will. Thanks,\nWill", "Please tell it to #. Thanks,\n#"),
+            ("As Mark asked, it was done.", "As # asked, it was done."),
+            ("I am Will May, of Web Mail Hosting Support.", "I am #, of #."),
+            ("Lovelace Hosting called; Hosting Lovelace wrote.", "# called; # wrote."),
+            ("Frau Kunden Sommer, hier hilft der Kunden Dienst.", "Frau #, hier hilft der Kunden Dienst."),
+            ("Dear Ada, write to Jörg or Müller.", "Dear #, write to # or #."),
+        ],
+        ids=range(10),
+    )
+    def test_everyday_words_go_only_where_they_are_said_as_a_name(self, text: str, left: str | None) -> None:
+        names = ["Will May", "Web Mail Hosting Support", "Mark Grace", "Ada Lovelace", "Jörg Müller", "Kunden Sommer"]
+        assert redact(text, names=names) == (left or text).replace("#", "[removed: name]")
+
     def test_a_private_key_goes_whole(self) -> None:
         text = "see\n-----BEGIN RSA PRIVATE KEY-----\nabc\ndef\n-----END RSA PRIVATE KEY-----\nthanks"
         assert redact(text) == "see\n[removed: secret]\nthanks"
@@ -165,5 +188,72 @@ class TestRedaction:
             ":" * 50_000,
             "password is " * 4_000,
             "+" + "1-" * 20_000,
+            "Will " * 10_000,
+            "abuse@acme.example, +44 20 7946 0958 " * 1_000,
         ):
-            redact(text, names=["x" * 60])
+            redact(text, names=["x" * 60, "Will May"], public=contacts_of(["acme.example", "+44 20 7946 0958"]))
+
+
+SAID = """
+Forward spam to abuse@acme.example. Call +44 (0)20 7946 0958 (24/7) or 555-123-4567; in Berlin 030 1234 5678.
+Point the A record to 192.0.2.10, the AAAA record to 2001:db8:0::53, and pay to DE89 3704 0044 0532 0130 00.
+"""
+
+
+class TestPublicContacts:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "forward it to Abuse@ACME.example please",
+            "call +44 20 7946 0958 - 24/7, 0044 20 7946 0958 or (020) 7946 0958",
+            "call (555) 123-4567 or +1 555 123 4567",
+            "aus dem Ausland +49 30 12345678",
+            "set 192.0.2.10 and 2001:db8::53, then DE89370400440532013000 or DE89 3704 0044 0532 0130 00",
+            "invoice to team.billing@acme-mail.example",
+        ],
+        ids=range(6),
+    )
+    def test_what_the_team_says_of_itself_stays_however_it_is_written(self, text: str) -> None:
+        public = Contacts(values=frozenset(values_in(SAID)), domains=frozenset({"acme-mail.example"}))
+        told = ["- Due in all: $20.00, 44.00, dated 2026-01-08", "192.0.2.10"]
+        assert redact(text, names=["Team Abuse"], accounts=told, public=public) == text
+        assert marks_in(redact(text))
+
+    @pytest.mark.parametrize(
+        ("text", "left"),
+        [
+            ("ada@mail.example, abuse@acme.example.org, xabuse@acme.example", "E, E, E"),
+            ("+44 20 7946 0959, +45 20 7946 09 58, +44 20 7946", "P, P, P"),
+            ("0171 1234 5678 and +1 555 123 4568", "P and P"),
+            ("192.0.2.11 and 2001:db8::54", "I and I"),
+            ("DE02 1203 0000 0000 2020 51", "[removed: account number]"),
+            ("my password is abuse@acme.example", "my password is E"),
+            ("Passwort: Hunter2@acme-mail.example!", "Passwort: E!"),
+            ("https://bob:hunter2@acme-mail.example/", "https://[removed: secret]@acme-mail.example/"),
+            ("zoe@acme-mail.example, ada.lovelace@acme-mail.example, l@sub.acme-mail.example", "E, E, E"),
+        ],
+        ids=range(9),
+    )
+    def test_what_is_somebodys_own_goes_all_the_same(self, text: str, left: str) -> None:
+        public = Contacts(
+            values=frozenset(values_in(SAID)), domains=frozenset({"acme-mail.example"}),
+            customers=frozenset({"zoe@acme-mail.example"}),
+        )  # fmt: skip
+        marks = {"E": "[removed: email address]", "P": "[removed: phone number]", "I": "[removed: ip address]"}
+        wanted = "".join(marks.get(piece, piece) for piece in re.split(r"\b([EPI])\b", left))
+        assert redact(text, names=["Ada Lovelace"], public=public) == wanted
+
+    @pytest.mark.parametrize(
+        "given",
+        ["abuse@acme.example", "acme.example", "münchen.example", "+44 20 7946 0958", "192.0.2.10", "2001:db8::1"],
+    )
+    def test_a_list_holds_addresses_domains_and_numbers(self, given: str) -> None:
+        assert contacts_of([public_contact(f" {given} ")])
+
+    @pytest.mark.parametrize(
+        "given",
+        ["gmail.com", "GMX.de", "example", "call us", "12345", "192.0.2.0/24", "999.1.1.1", "*@acme.example", "@a.b"],
+    )
+    def test_a_list_refuses_what_names_nobody_or_everybody(self, given: str) -> None:
+        with pytest.raises(ValueError, match=r"must be|customers"):
+            public_contact(given)

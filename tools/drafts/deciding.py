@@ -16,6 +16,7 @@ from memory.models import Ticket, new_id
 from memory.tenancy import Principal
 from tools.drafts.asking import ANSWERED_SINCE, WRITTEN_SINCE
 from tools.learning.comparing import Comparison, compare
+from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.differences import summarise
 from tools.learning.learning import Learned, learn
 from tools.learning.redaction import marks_in
@@ -58,10 +59,12 @@ class Approved:
     """Characters that were changed."""
 
 
-async def approve(connection: Connection, principal: Principal, wanted: Approval, **trace: Any) -> Approved:
-    """Approve a draft and have its reply sent. Raises NotFound; AlreadyTaken with the name of who was faster; OutOfDate
-    where the customer has written or a colleague has answered since; Conflict; and Invalid for a reply that still has a
-    mark of removed data."""
+async def approve(
+    connection: Connection, principal: Principal, wanted: Approval, *, public: Contacts = NOTHING_PUBLIC, **trace: Any
+) -> Approved:
+    """Approve a draft and have its reply sent; of what it teaches, what is `public` of the team stays. Raises NotFound;
+    AlreadyTaken with the name of who was faster; OutOfDate where the customer has written or a colleague has answered
+    since; Conflict; and Invalid for a reply that still has a mark of removed data."""
     ticket = await _held(connection, wanted.draft_id)
     if speaks_as_customer(principal, ticket):
         raise Conflict("this ticket is your own; a colleague must approve the reply")
@@ -74,7 +77,7 @@ async def approve(connection: Connection, principal: Principal, wanted: Approval
     reply_id = await _keep(connection, principal, wanted, draft, text, compared, channel)
     lesson_id = None
     if wanted.teach:
-        lesson_id = await _teach(connection, wanted, draft, ticket, text, compared, reply_id)
+        lesson_id = await _teach(connection, wanted, draft, ticket, text, compared, reply_id, public)
     told = {"reply_id": str(reply_id), "ticket_id": str(ticket.id), "similarity": round(compared.similarity, 4)}
     await audit.write(connection, principal, "draft.approved", "draft", wanted.draft_id, changes=told, **trace)
     if channel == OWN:
@@ -156,7 +159,7 @@ async def _keep(
 
 async def _teach(
     connection: Connection, wanted: Approval, draft: dict[str, Any], ticket: Ticket, text: str, compared: Comparison,
-    reply_id: UUID,
+    reply_id: UUID, public: Contacts,
 ) -> UUID | None:  # fmt: skip
     named = await (await connection.execute(NAMES, (ticket.customer_id,))).fetchone()
     told = await (await connection.execute(TOLD, {"draft": wanted.draft_id, "ours": OURS})).fetchall()
@@ -164,7 +167,7 @@ async def _teach(
         kind=compared.kind, approved_reply_id=reply_id, ticket_id=ticket.id, customer_id=ticket.customer_id,
         subject=ticket.subject, issue=draft["question"], draft=draft["content"], reply=text,
         notes=wanted.notes or summarise(draft["content"], text), intent=draft["intent"],
-        similarity=compared.similarity, accounts=tuple(row["quoted"] for row in told),
+        similarity=compared.similarity, public=public, accounts=tuple(row["quoted"] for row in told),
         names=(*(name for name in (named or {}).values() if name), *(n for row in told for n in names_in(row["quoted"]))),
     )  # fmt: skip
     return await learn(connection, ticket.tenant_id, learned)

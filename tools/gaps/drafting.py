@@ -7,7 +7,7 @@ and colleagues' words are material: the model is told so, and nothing is publish
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from tools.articles import removing, writing
 from tools.articles.shelf import Shelf
 from tools.gaps.clustering import Groups, assign
 from tools.gaps.listing import get_gap
+from tools.learning.contacts import Contacts
+from tools.learning.public import public_contacts
 from tools.learning.redaction import redact
 
 COLLECTION = "articles"
@@ -47,9 +49,11 @@ async def draft_article(
     async with shelf.database.connection(principal.tenant_id) as connection:
         gap = await get_gap(connection, gap_id)
     await _must_have_none(shelf, principal, gap["article_id"])
-    material = await _material(shelf, principal, gap)
+    public = await public_contacts(shelf.database, shelf.knowledge, principal.tenant_id)
+    public = replace(public, domains=frozenset())  # who of all these is a customer with a mailbox there is not asked
+    material = await _material(shelf, principal, gap, public)
     text = await write(material) if write else None
-    title, body = parted(redact(text)) if text else ("", "")
+    title, body = parted(redact(text, public=public)) if text else ("", "")
     article = ArticleFile(
         path="", ref="", title=title or title_of(material), body=tidied(body) or set_in_order(material), tags=(TAG,),
         language="",
@@ -103,13 +107,13 @@ async def _must_have_none(shelf: Shelf, principal: Principal, article_id: UUID |
             raise Conflict(ALREADY)
 
 
-async def _material(shelf: Shelf, principal: Principal, gap: dict[str, Any]) -> Material:
+async def _material(shelf: Shelf, principal: Principal, gap: dict[str, Any], public: Contacts) -> Material:
     async with shelf.database.connection(principal.tenant_id) as connection:
         rows = await (await connection.execute(REPLIES, {"gap": gap["id"], "most": MOST_REPLIES})).fetchall()
         named = await (await connection.execute(NAMES, {"gap": gap["id"]})).fetchall()
     names = sorted({row["name"] for row in named if row["name"].strip()}, key=len, reverse=True)
-    replies = [redact(row["text"][:LONGEST_REPLY].strip(), names=names) for row in rows]
-    questions = [redact(question, names=names) for question in gap["examples"]]
+    replies = [redact(row["text"][:LONGEST_REPLY].strip(), names=names, public=public) for row in rows]
+    questions = [redact(question, names=names, public=public) for question in gap["examples"]]
     return Material(
         questions=tuple(dict.fromkeys(questions))[:SHOWN_QUESTIONS], replies=await _distinct(shelf, replies)
     )

@@ -5,7 +5,9 @@ from uuid import UUID
 
 from memory.database import Connection
 from memory.models import new_id
+from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.lessons import LessonKind
+from tools.learning.public import without_customers
 from tools.learning.redaction import redact
 from tools.learning.texts import text_of, title_of, without_headings
 
@@ -31,17 +33,20 @@ class Learned:
     similarity: float
     names: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    public: Contacts = NOTHING_PUBLIC
+    """Of the team itself; this stays."""
 
 
 async def learn(connection: Connection, tenant_id: UUID, learned: Learned) -> UUID | None:
     """Keep a lesson, once for each approval; its id, or None where this approval has taught already."""
-    subject, issue, draft, reply, notes = (
-        redact(text, names=learned.names, accounts=learned.accounts)
-        for text in (
-            learned.subject, learned.issue[:LONGEST_ISSUE], learned.draft[:LONGEST_REPLY],
-            learned.reply[:LONGEST_REPLY], learned.notes,
-        )
+    texts = (
+        learned.subject, learned.issue[:LONGEST_ISSUE], learned.draft[:LONGEST_REPLY], learned.reply[:LONGEST_REPLY],
+        learned.notes,
     )  # fmt: skip
+    public = await without_customers(connection, learned.public, texts, learned.customer_id)
+    subject, issue, draft, reply, notes = (
+        redact(text, names=learned.names, accounts=learned.accounts, public=public) for text in texts
+    )
     subject, issue = without_headings(subject), without_headings(issue)
     wrong = draft if learned.kind == "correction" else ""
     lesson_id = new_id()

@@ -1,7 +1,7 @@
 """Examples and corrections in the hands of an admin: found, edited, taken out of training, turned into each other.
 
 Every change is of the row, whose version rises; the index is brought up to it afterwards. What an admin types is
-redacted as what was learned is: nobody's address gets in by hand.
+redacted as what was learned is: no customer's address gets in by hand, and what is public of the team stays.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from memory.database import Connection
 from memory.errors import Conflict, Invalid, NotFound
 from memory.models import LearnedReply
 from memory.tenancy import Principal
+from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.lessons import LessonKind
+from tools.learning.public import without_customers
 from tools.learning.redaction import redact
 from tools.learning.texts import text_of, title_of, without_headings
 
@@ -54,7 +56,7 @@ async def get_lesson(connection: Connection, kind: LessonKind, lesson_id: UUID, 
 
 async def change_lesson(
     connection: Connection, principal: Principal, kind: LessonKind, lesson_id: UUID, changes: dict[str, Any], *,
-    version: int | None = None, **trace: Any,
+    version: int | None = None, public: Contacts = NOTHING_PUBLIC, **trace: Any,
 ) -> LearnedReply:  # fmt: skip
     """Edit its parts, or take it out of training and back. Raises NotFound, Conflict, and Invalid for a part that this
     kind does not have."""
@@ -62,7 +64,9 @@ async def change_lesson(
     if kind == "example" and (changes.get("wrong") or changes.get("notes")):
         raise Invalid("an example has no wrong reply and no notes; turn it into a correction")
     before = {name: getattr(lesson, name) for name in changes}
-    lesson.sqlmodel_update({name: redact(value) if name in PARTS else value for name, value in changes.items()})
+    texts = {name: value for name, value in changes.items() if name in PARTS}
+    known = await without_customers(connection, public, texts.values(), lesson.customer_id)
+    lesson.sqlmodel_update({**changes, **{name: redact(text, public=known) for name, text in texts.items()}})
     changed = sorted(name for name in changes if getattr(lesson, name) != before[name])
     if changed:
         await _save(connection, principal, lesson)
@@ -73,16 +77,17 @@ async def change_lesson(
 
 async def convert(
     connection: Connection, principal: Principal, kind: LessonKind, lesson_id: UUID, *, reply: str, notes: str,
-    version: int | None = None, **trace: Any,
+    version: int | None = None, public: Contacts = NOTHING_PUBLIC, **trace: Any,
 ) -> LearnedReply:  # fmt: skip
     """Turn an example into a correction, where `reply` is what should have been said and its own reply was wrong; or a
     correction into an example of its correct reply, or of another one. Raises NotFound, Conflict and Invalid."""
     lesson = await _held(connection, kind, lesson_id, version)
-    given = redact(reply)
+    known = await without_customers(connection, public, (reply, notes), lesson.customer_id)
+    given, why = redact(reply, public=known), redact(notes, public=known)
     if kind == "example":
         if not given or given == lesson.reply:
             raise Invalid("a correction needs another reply than the one that was wrong")
-        lesson.sqlmodel_update({"kind": "correction", "wrong": lesson.reply, "reply": given, "notes": redact(notes)})
+        lesson.sqlmodel_update({"kind": "correction", "wrong": lesson.reply, "reply": given, "notes": why})
     else:
         lesson.sqlmodel_update({"kind": "example", "wrong": "", "reply": given or lesson.reply, "notes": ""})
     await _save(connection, principal, lesson)

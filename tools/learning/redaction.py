@@ -2,14 +2,27 @@
 
 Addresses, numbers of phones, cards and accounts, IP addresses, secrets, and the names that the caller knows. What is
 taken out leaves a mark that says what stood there, so that a colleague can fill it in; a reply with a mark in it is
-not sent. Rather one number too many: the mark of a price or a port would make an example worthless, so these stay.
+not sent. Rather one number too many: the mark of a price or a port would make an example worthless, so these stay. What
+the team says publicly of itself (see `contacts`) is nobody's, and often the answer: it stays, unless it stands as a secret.
 """
 
 import re
 from collections.abc import Callable, Collection
-from ipaddress import ip_address
 
 from tools.dates import dates_in, same_day
+from tools.learning.contacts import (
+    ACCOUNT,
+    EMAIL,
+    FEWEST_DIGITS,
+    IP,
+    MOST_DIGITS,
+    NOTHING_PUBLIC,
+    PATTERNS,
+    PHONE,
+    Contacts,
+    same_form,
+)
+from tools.learning.names import telling_parts, without_names
 
 _FIGURE = re.compile(r"\d(?:[\d.,:/-]*\d)?")
 _AMOUNT = re.compile(r"(?P<whole>\d[\d.,]*)[.,](?P<cents>\d\d)")
@@ -37,17 +50,14 @@ def _card(found: re.Match[str]) -> str:
 
 
 def _address(found: re.Match[str]) -> str:
-    try:
-        address = ip_address(found[0])
-    except ValueError:
-        return found[0]
-    return found[0] if str(address) in _KEPT_ADDRESSES else _mark("ip address")
+    address = same_form("ip address", found[0])
+    return found[0] if address is None or address in _KEPT_ADDRESSES else _mark("ip address")
 
 
 def _phone(found: re.Match[str]) -> str:
     """Enough digits, and not a date or a list of numbers."""
     digits = sum(char.isdigit() for char in found[0])
-    return _mark("phone number") if 8 <= digits <= 15 else found[0]
+    return _mark("phone number") if FEWEST_DIGITS <= digits <= MOST_DIGITS else found[0]
 
 
 def _random(found: re.Match[str]) -> str:
@@ -57,39 +67,64 @@ def _random(found: re.Match[str]) -> str:
     return _mark("secret") if kinds == 3 or (kinds == 2 and re.fullmatch(r"[0-9a-f]{32,}", text, re.I)) else text
 
 
-_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+_Rules = tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
+_FIRST: _Rules = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S),
      _mark("secret")),
     (re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"), _mark("secret")),
-    (re.compile(r"(?<![\w.+%-])[\w.+%-]{1,200}@(?:[\w-]{1,63}\.){1,8}[\w-]{1,63}"), _mark("email address")),
-    (re.compile(rf"(?i)\b(?P<word>{_NAMES_OF_SECRETS})(?P<is>\s?[=:]\s{{0,3}}|\s(?:is|ist|est|es|war|was)\s)(?!\[removed)"
-                rf"(?:(?=\S{{0,40}}[\d!#$%^&*_@])[^\s,;]{{4,200}}"
-                rf"|(?!(?:{_SAID_OF_ONE})\b)[^\W\d_]{{4,60}}(?=\s*(?:[,.;!)]|$)))", re.M),
-     lambda found: f"{found['word']}{found['is']}{_mark('secret')}"),
+)  # fmt: skip
+"""What may hold anything else."""
+_TOLD_SECRET = re.compile(
+    rf"(?i)\b(?P<word>{_NAMES_OF_SECRETS})(?P<is>\s?[=:]\s{{0,3}}|\s(?:is|ist|est|es|war|was)\s)(?!\[removed)"
+    rf"(?:(?=\S{{0,40}}[\d!#$%^&*_@])[^\s,;]{{4,200}}"
+    rf"|(?!(?:{_SAID_OF_ONE})\b)[^\W\d_]{{4,60}}(?=\s*(?:[,.;!)]|$)))",
+    re.M,
+)
+_RULES: _Rules = (
+    (EMAIL, _mark("email address")),
+    (_TOLD_SECRET, lambda found: f"{found['word']}{found['is']}{_mark('secret')}"),
     (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]{12,}"), f"Bearer {_mark('secret')}"),
     (re.compile(r"\b(?:sk|pk|rk|hk|ghp|gho|xox[abp]|AKIA|eyJ)[\w.-]{12,}"), _mark("secret")),
-    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b"), _mark("account number")),
+    (ACCOUNT, _mark("account number")),
     (re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])"), _card),
-    (re.compile(r"(?<![\w.:])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"), _address),
-    (re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"), _address),
-    (re.compile(r"(?<![\w.,/#$€£-])(?:\+|00)\d[\d ()./-]{6,18}\d(?![\w])"), _phone),
-    (re.compile(r"(?<![\w.,/#$€£-])\(?0\d{1,4}\)?[ /.-]\d[\d ./-]{4,14}\d(?![\w])"), _phone),
-    (re.compile(r"(?<![\w.,/#$€£-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w])"), _phone),
+    *((pattern, _address) for pattern in IP),
+    *((pattern, _phone) for pattern in PHONE),
     (re.compile(r"(?<![\w/.-])[A-Za-z0-9_+=-]{24,}(?![\w/.-])"), _random),
-)  # fmt: skip
+)
+_UNUSED = range(0xF0000, 0xFFFFE)
+"""Characters that mean nothing in any text."""
 
 
-def redact(text: str, *, names: Collection[str] = (), accounts: Collection[str] = ()) -> str:
+def redact(
+    text: str, *, names: Collection[str] = (), accounts: Collection[str] = (), public: Contacts = NOTHING_PUBLIC
+) -> str:
     """The text without what belongs to one person; `names` are of people who are known to the caller, and what
-    `accounts` say in figures (amounts, dates, numbers) is of one of them."""
+    `accounts` say in figures (amounts, dates, numbers) is of one of them. What is `public` stays."""
+    for pattern, replacement in _FIRST:
+        text = pattern.sub(replacement, text)
+    text, hidden = _hidden(text, public, telling_parts(names)) if public else (text, {})
     text = _without_dates(text, accounts)
     for figure in _figures(accounts):
         text = figure.sub(_mark("account data"), text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    for pattern in _name_patterns(names):
-        text = pattern.sub(_mark("name"), text)
-    return text
+    return without_names(text, names, _mark("name")).translate(hidden)
+
+
+def _hidden(text: str, public: Contacts, names: Collection[str]) -> tuple[str, dict[int, str]]:
+    """The text with a character that no rule knows in place of each public contact, and what each stands for. Whatever
+    is told as a secret is hidden from no rule."""
+    hidden: dict[int, str] = {}
+    unused = (code for code in _UNUSED if chr(code) not in text)
+    for kind, pattern in PATTERNS:
+        secrets = [found.span() for found in _TOLD_SECRET.finditer(text)]
+        for found in reversed(list(pattern.finditer(text))):
+            secret = any(start <= found.start() < end for start, end in secrets)
+            if not secret and public.has(kind, found[0], names):
+                code = next(unused)
+                hidden[code] = found[0]
+                text = f"{text[: found.start()]}{chr(code)}{text[found.end() :]}"
+    return text, hidden
 
 
 def marks_in(text: str) -> tuple[str, ...]:
@@ -129,11 +164,3 @@ def _however_written(figure: str) -> str:
 def _from_right(digits: str) -> list[tuple[int, str]]:
     """Each digit with how many follow it."""
     return [(len(digits) - 1 - place, digit) for place, digit in enumerate(digits)]
-
-
-def _name_patterns(names: Collection[str]) -> list[re.Pattern[str]]:
-    """Whole names first, then their parts; a part that is short or an everyday word would tear text apart."""
-    whole = [" ".join(name.split()) for name in names if len(name.strip()) >= 3]
-    parts = [part for name in whole for part in re.split(r"[\s.@_-]+", name) if len(part) >= 3 and part[:1].isupper()]
-    wanted = sorted({*whole, *parts}, key=len, reverse=True)
-    return [re.compile(rf"\b{re.escape(name)}\b") for name in wanted]

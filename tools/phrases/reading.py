@@ -45,13 +45,17 @@ class Reading:
             covered |= self._covered(phrase)
         return covered
 
+    def words_of(self, phrase: Phrase) -> int:
+        """Positions of the words that occurrences of one phrase consist of, without those in its gaps, as bits."""
+        return self._covered(phrase, gaps=False)
+
     def sentences(self) -> Iterator[int]:
         """The positions of each sentence in turn, as bits."""
         starts = [position for position in range(1, self.length) if self._breaks >> position & 1]
         for start, end in pairwise((0, *starts, self.length)):
             yield (1 << end) - (1 << start)
 
-    def _covered(self, phrase: Phrase) -> int:
+    def _covered(self, phrase: Phrase, *, gaps: bool = True) -> int:
         reaches = self._reaches(phrase)
         if len(reaches) < len(phrase.steps):
             return 0
@@ -61,7 +65,7 @@ class Reading:
             for width in range(step.gap + 1):
                 hop >>= 1
                 live |= hop & before
-                for inside in range(1, width + 1):
+                for inside in range(1, width + 1 if gaps else 0):
                     covered |= (hop & before) << inside
             covered |= live
         return covered
