@@ -65,6 +65,14 @@ class TenantOptions(BaseModel):
     )
 
 
+async def name_of(connection: Connection, tenant_id: UUID) -> str:
+    """What the tenant is called."""
+    row = await (await connection.execute("select name from tenants where id = %s", (tenant_id,))).fetchone()
+    assert row is not None  # its own row is the tenant's to read
+    name: str = row["name"]
+    return name
+
+
 async def active_tenants(database: Database) -> list[UUID]:
     """Whom work that nobody asked for is done for, tenant by tenant."""
     async with database.lookup() as connection:

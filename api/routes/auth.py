@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, status
 
+from agent.resources import Resources
 from api import PREFIX
 from api.dependencies import (
     AnyOne,
@@ -24,7 +25,7 @@ from api.tokens import Claims, Tokens
 from memory.errors import NotAllowed
 from memory.models import User
 from memory.tenancy import Principal
-from tools import accounts, principals
+from tools import accounts, principals, tenants
 
 router = APIRouter(prefix=f"{PREFIX}/auth", tags=["auth"])
 LOGINS_PER_MINUTE = 10
@@ -96,14 +97,14 @@ async def me(principal: AnyOne, resources: Res) -> MeOut:
         user = UserOut.model_validate(
             await accounts.get_user(resources.database, principal.tenant_id, principal.user_id)
         )
-    return _me(principal, user)
+    return await _me(resources, principal, user)
 
 
 @router.patch("/me", responses=responses(401, 403))
 async def change_me(body: MeChange, principal: Colleague, resources: Res, request: Request) -> MeOut:
     """Go on or off duty: who is not available gets no turn of a team's tickets."""
     user = await accounts.set_available(resources.database, principal, body.is_available, **trace(request))
-    return _me(principal, UserOut.model_validate(user))
+    return await _me(resources, principal, UserOut.model_validate(user))
 
 
 def _sign_in_of(principal: Principal, request: Request, tokens: Tokens) -> Claims:
@@ -113,9 +114,12 @@ def _sign_in_of(principal: Principal, request: Request, tokens: Tokens) -> Claim
     return tokens.check(token, "access")
 
 
-def _me(principal: Principal, user: UserOut | None) -> MeOut:
+async def _me(resources: Resources, principal: Principal, user: UserOut | None) -> MeOut:
+    async with resources.database.connection(principal.tenant_id) as connection:
+        tenant_name = await tenants.name_of(connection, principal.tenant_id)
     return MeOut(
-        tenant_id=principal.tenant_id, role=principal.role, user=user, customer_id=principal.customer_id,
+        tenant_id=principal.tenant_id, tenant_name=tenant_name,
+        role=principal.role, user=user, customer_id=principal.customer_id,
         audience=sorted(principal.audience),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from api.dependencies import Limits, Res, address_of
 from memory.errors import NotAuthenticated, NotFound
 from tools import principals
 from tools.provisioning import DEMO
-from tools.tenants import load_options
+from tools.tenants import load_options, name_of
 
 router = APIRouter(include_in_schema=False)
 STATIC = files("api.widget").joinpath("static")
@@ -86,12 +86,12 @@ async def _config(resources: Res, tenant_id: UUID, widget_key: str) -> tuple[dic
     settings = resources.settings
     async with resources.database.connection(tenant_id) as connection:
         options = await load_options(connection, tenant_id)
-        row = await (await connection.execute("select name from tenants where id = %s", (tenant_id,))).fetchone()
+        name = await name_of(connection, tenant_id)
     anywhere = settings.app.debug or settings.embedded
     origins = ["*"] if anywhere else [*settings.http.origins, *options.allowed_origins]
     return {
         "widgetKey": widget_key,
-        "name": row["name"] if row else "Support",
+        "name": name,
         "greeting": options.greeting,
         "allowedOrigins": origins,
         "linkHosts": options.link_hosts,

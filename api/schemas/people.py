@@ -62,6 +62,7 @@ class ColleagueOut(Out):
 
 class MeOut(Out):
     tenant_id: UUID
+    tenant_name: str
     role: Role
     user: UserOut | None = None
     customer_id: UUID | None = None

@@ -242,6 +242,7 @@ class TestSignIn:
         assert await ada.find(".signin").get_by_label("E-mail address").input_value() == ada.user.email
         await ada.sign_in()
         await expect(ada.find(".whoami")).to_contain_text("Ada")
+        await expect(ada.find(".brand")).to_have_text(ada.tenant.name)
         await expect(ada.find(".list .empty").first).to_contain_text("Nobody waits.")
         kept = await ada.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.search]")
         assert kept == [0, 0, "", ""]

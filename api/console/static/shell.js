@@ -31,7 +31,7 @@ export class Shell {
         this.main.focus();
       } }, "Skip to the content"),
       h("header", { class: "side" },
-        h("p", { class: "brand" }, "Helpdesk"),
+        h("p", { class: "brand", dir: "auto" }, who.tenant_name),
         h("nav", { "aria-label": "Views" }, ...[...this.links.values()].map(({ link }) => link)),
         h("div", { class: "me" },
           h("p", { class: "whoami" }, this.called, h("span", { class: "soft" }, name(who.role))),
