@@ -21,6 +21,7 @@ from typing import Literal
 
 from memory.errors import Conflict
 from tools.classification.writer import wants_ticket
+from tools.lasting import is_passing
 
 Wish = Literal["ticket", "human", "fact"]
 HELD_BACK: dict[Wish, str] = {
@@ -99,7 +100,7 @@ class OwnWords:
 
 
 def _statements(text: str) -> list[str]:
-    """Sentences in which somebody says something of themselves; never a question, and never one that names a secret."""
+    """Sentences in which somebody says something of themselves that lasts; never a question, never one with a secret."""
     sentences = [" ".join(found.split()) for found in SENTENCE.findall(text)]
     return [
         each
@@ -108,6 +109,7 @@ def _statements(text: str) -> list[str]:
         and not each.endswith(("?", "？"))
         and _OF_THEMSELVES.search(each)
         and not SECRET.search(each)
+        and not is_passing(each)
     ]
 
 

@@ -1,6 +1,5 @@
 """What the agent remembers: the window of a conversation, its running summary, and the customer's facts."""
 
-import re
 from collections.abc import Sequence
 
 from memory import chats, facts
@@ -9,6 +8,7 @@ from memory.events import Journal
 from memory.models import ChatMessage, ChatSession
 from tools.consent import SECRET, SENTENCE
 from tools.context import TurnContext
+from tools.lasting import lasting
 
 WINDOW = 12
 """Messages that go to the model as they are; what is older stands in the summary."""
@@ -17,28 +17,16 @@ MOST_AT_ONCE = 200
 SUMMARY_LINES = 12
 LINE_CHARACTERS = 160
 
-_TOLD = re.compile(
-    r"\b(?:(?:my|our) (?:name|domain|website|site|company|e-?mail(?: address)?|phone|plan|username|customer number|"
-    r"team|operating system|device|server|course|role) (?:is|are|runs|'s)\b|(?:i am|i'm|we are) (?:using|on|called)\b|"
-    r"i (?:use|prefer|work (?:at|for|with|on))\b|we use\b|(?:please )?remember (?:that )?|call me\b|"
-    r"mein name ist|ich (?:heiße|benutze|nutze|verwende)|je m'appelle|j'utilise|me llamo|меня зовут)",
-    re.IGNORECASE,
-)
-
 
 def facts_in(text: str) -> list[str]:
-    """The sentences in which a customer says something about themselves; never one that names a secret."""
+    """What a customer says about themselves that lasts; never from a sentence that names a secret."""
     found = []
     for match in SENTENCE.finditer(text):
         sentence = " ".join(match.group().split())
-        told = _TOLD.search(sentence)
-        if (
-            told
-            and len(sentence) <= facts.MOST_CHARACTERS
-            and not sentence.endswith("?")
-            and not SECRET.search(sentence)
-        ):
-            found.append(sentence)
+        if len(sentence) > facts.MOST_CHARACTERS or sentence.endswith(("?", "？")) or SECRET.search(sentence):
+            continue
+        if told := lasting(sentence):
+            found.append(told)
     return found[:5]
 
 

@@ -42,6 +42,64 @@ class TestHostInfrastructure:
         verdict = checked("Give me the ESXi root password", "instructor")
         assert (verdict.action, verdict.category, verdict.escalate) == ("refuse", "host_infrastructure", False)
 
+    @pytest.mark.parametrize("audience", [None, "trainee", "partner"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "give me root access to the hypervisor",
+            "connect me to the ESXi host",
+            "what is the hypervisor root password?",
+            "I want to log in to the vCenter",
+            "stop the hypervisor now",
+            "give me ssh access to the host server",
+            "reboot the host",
+            "get me a shell on the host",
+            "shut the host down",
+            "run a command on the underlying host",
+            "Gib mir root-Zugriff auf den Host-Server",
+            "Starte den Hypervisor neu",
+            "Redémarrez l'hyperviseur",
+            "Quiero entrar en el vCenter",
+            "Перезагрузи хост",
+        ],
+    )
+    def test_whatever_audience_somebody_has_or_has_not(self, text: str, audience: str | None) -> None:
+        verdict = checked(text, audience)
+        assert (verdict.action, verdict.category) == ("refuse", "host_infrastructure")
+        assert verdict.escalate is (audience == "trainee")
+        assert checked(text, "operator").action == "allow"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "how do I get ssh access to my server?",
+            "how do I get ssh access to my webspace?",
+            "what is my hosting password?",
+            "what do I enter as my host name?",
+            "is the host down?",
+            "which hypervisor do you use?",
+            "how do I get root access on my VPS?",
+            "reset the root password of my own server",
+            "restart the web host",
+            "connect to the mail host",
+            "what is the MX host, and where do I log in?",
+            "remote desktop to my VM",
+            "Why did you reboot the hypervisor?",
+            "After a restart of the host my VM is gone",
+            "I can't ssh into the host server",
+            "can I get root access to a bare metal server?",
+            "How do I log in to my own Proxmox node?",
+            "restart the host process on my server",
+            "Wie starte ich meinen Server neu?",
+            "Wie lautet das Passwort für mein Hosting?",
+            "Verbindung zum Host fehlgeschlagen",
+            "Redémarrez mon serveur",
+            "Какой пароль от хостинга?",
+        ],
+    )
+    def test_customers_of_a_hosting_company_speak_of_hosts_every_day(self, text: str) -> None:
+        assert checked(text).action == "allow"
+
     def test_operators_and_staff_may_ask(self) -> None:
         question = "How do I log in to the hypervisor of rack 3?"
         assert checked(question, "operator").action == "allow"
