@@ -24,7 +24,7 @@ from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.model_server import ModelServer, Reply, model_server
 from tests.model_server.replies import grounded_answer
-from tests.product import Product, running, settings_for
+from tests.product import Product, asked_together, running, settings_for
 from tests.reply_desk import approved, work
 from tools import catalog
 from tools.context import TurnContext
@@ -167,6 +167,13 @@ class TestNothingChanged:
         assert cases[0]["question"] == QUESTION
         sent = [case["candidate"]["input_tokens"] for case in cases]
         assert sent[0] < sent[-1]
+
+    async def test_messages_that_were_answered_together(self, product: Product, tenant: Tenant, admin: Headers) -> None:
+        await asked_together(
+            product, tenant, QUESTION, "hello?", "How do I restore a backup?", "Is the moon made of cheese?"
+        )
+        _, cases = await replayed(product, tenant, admin)
+        assert [(case["changed"], case["cause"]) for case in cases] == [([], None)] * 2
 
     async def test_a_question_back_and_what_was_said_to_it(self, product: Product) -> None:
         tenant = await product.tenant(answerable_at=0.99, clarify_at=0.1)
