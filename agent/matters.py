@@ -28,6 +28,7 @@ class Choice:
 
     passages: tuple[Passage, ...]
     several: Several
+    matters: tuple[Matter, ...]
     sure: float
     """How likely they hold the answer to that which they answer worst, 0 to 1."""
 
@@ -64,14 +65,16 @@ def choose(
     for each in found:
         quotable = tuple(passage for passage in each.retrieved.passages if passage.source.quotable)
         judged.append((each.matter, quotable, sure_of(each.matter, quotable)))
-    kept = [each for each in judged if each[0].asks or each[2] >= least_told] or judged[:1]
+    kept = [each for each in judged if each[0].asks or each[2] >= least_told] or judged
     passages, about = take_turns([quotable if sure >= least else () for _, quotable, sure in kept])
     matters = [matter for matter, _, _ in kept]
+    most = max(MOST_PASSAGES, *(len(quotable) for _, quotable, _ in kept))  # one matter has all that its search gave
     several = Several(
-        texts=tuple(matter.text for matter in matters), rest=rest_of(messages, matters),
-        about=about[:MOST_PASSAGES],
-    )  # fmt: skip
-    return Choice(passages=passages[:MOST_PASSAGES], several=several, sure=min(sure for _, _, sure in kept))
+        texts=tuple(matter.text for matter in matters), rest=rest_of(messages, matters), about=about[:most]
+    )
+    return Choice(
+        passages=passages[:most], several=several, matters=tuple(matters), sure=min(sure for _, _, sure in kept)
+    )
 
 
 def take_turns(lists: Sequence[Sequence[Passage]]) -> tuple[tuple[Passage, ...], tuple[tuple[int, ...], ...]]:

@@ -83,15 +83,25 @@ async def near_lessons(
         lessons = await lessons_by_id(connection, best)
     if not lessons:
         return ()
-    nearest = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])[:WEIGHED_AT_MOST]
-    asked, replies = np.split(await vectors.of(nearest), 2)
-    same = np.array([asks_the_same(lesson, request) for lesson in nearest])
+    weighed = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])[:WEIGHED_AT_MOST]
+    asked, replies = np.split(await vectors.of(weighed), 2)
+    same = np.array([asks_the_same(lesson, request) for lesson in weighed])
     asked = np.where(same[:, None], vector, asked)
     near = [
         NearLesson(lesson=lesson, match=best[lesson.id], alike=float(alike))
-        for lesson, alike in zip(nearest, likeness(asked, replies, vector), strict=True)
+        for lesson, alike in zip(weighed, likeness(asked, replies, vector), strict=True)
     ]
-    return tuple(sorted(near, key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
+    return nearest([near])
+
+
+def nearest(lists: Sequence[Sequence[NearLesson]]) -> tuple[NearLesson, ...]:
+    """The lessons of all lists, each as near as it came to any, those of the same matter first."""
+    best: dict[UUID, NearLesson] = {}
+    for each in (each for near in lists for each in near):
+        known = best.get(each.lesson.id)
+        if known is None or each.alike > known.alike:
+            best[each.lesson.id] = each
+    return tuple(sorted(best.values(), key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
 
 
 def asks_the_same(lesson: Lesson, request: DraftRequest) -> bool:
