@@ -38,6 +38,10 @@ class Wording:
     """Links may lead to these, and nothing else in the text leads anywhere; None: every link stays."""
     unspoken: Unspoken | None = None
     """What the model was told and the text may not give away."""
+    own: frozenset[str] = frozenset()
+    """Units that are our own words, around the customer's, and need no support: what stays open is named with these."""
+    names_gap: bool = False
+    """One of them was said."""
     text: str = ""
     pending: str = ""
     """Words that claim nothing and lead up to some that do: released with the first supported unit."""
@@ -100,6 +104,10 @@ class Wording:
     def _offer(self, unit: str, passages: Sequence[Passage]) -> None:
         if not unit.strip():
             self._lead_up(unit)
+            return
+        if unit.strip() in self.own:
+            self.names_gap = True
+            self._lead_up(_renumber(unit, {}))
             return
         unit = seen(unit)
         support = verify_sentence(unit, [*passages, *self.told], said=f"{self.asked} {self.text}")

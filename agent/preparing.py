@@ -48,6 +48,7 @@ def surroundings(
         turn=turn,
         session=scene.session,
         question=scene.question,
+        messages=scene.messages,
         asked=scene.asked,
         facts=scene.facts,
         attachments=scene.attachments,

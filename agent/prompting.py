@@ -56,6 +56,20 @@ class NumberedPassage:
     similarity: float
     """Raw dense cosine in [0, 1]; 0 where it is not known."""
     text: str
+    about: tuple[int, ...] = ()
+    """Of several messages those for which it was found; none where it may answer any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """What is to be answered, where it came in more than one message."""
+
+    texts: tuple[str, ...]
+    """The matters, each of which is answered."""
+    rest: str = ""
+    """What the customer said besides."""
+    about: tuple[tuple[int, ...], ...] = ()
+    """Of each passage the numbers, counted from 1, of the matters for which it was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +124,21 @@ Rules that always hold:
    number.
 7. Lines that begin with "(colleague)" were written by a person of the team. Never use that mark yourself."""
 
+SEVERAL = """\
+The customer asks several things, one in each numbered message. Answer each of them, in their order, and say of each that
+the passages do not answer that you have no answer to it. Of a passage, "about" names the messages for which it was found."""
+
 _OPEN_OR_CLOSE = rf"(?=/?(?:{'|'.join(TAGS)})\b)"
 _TAG = re.compile(rf"<(\\*){_OPEN_OR_CLOSE}", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(rf"<\\(\\*){_OPEN_OR_CLOSE}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PASSAGE = re.compile(
-    r'<passage n="(\d+)" ref="([^"]*)" title="([^"]*)" section="([^"]*)" lang="([^"]*)" match="([\d.]+)">'
+    r'<passage n="(\d+)" ref="([^"]*)" title="([^"]*)" section="([^"]*)" lang="([^"]*)" match="([\d.]+)"'
+    r'(?: about="([\d,]+)")?>'
     r"\n(.*?)\n</passage>",
     re.DOTALL,
 )
-_QUESTION = re.compile(r'<customer_message(?: lang="([^"]*)")?>\n(.*?)\n</customer_message>', re.DOTALL)
+_QUESTION = re.compile(r'<customer_message(?: lang="([^"]*)")?(?: n="(\d+)")?>\n(.*?)\n</customer_message>', re.DOTALL)
 _COLLEAGUE = "(colleague) "
 _CUT_OFF = "(earlier messages are left out)"
 _NO_PASSAGES = "The knowledge base has no passage about this message."
@@ -138,22 +157,26 @@ def build_messages(
     department: str = "",
     language: str | None = None,
     audience: frozenset[str] | None = frozenset(),
+    several: Several | None = None,
 ) -> list[BaseMessage]:
     """The whole conversation for the model. A passage's number is its place in `passages`, counted from 1.
 
     Passages that may not be quoted (examples, corrections) keep their number but are not shown; what they teach comes
-    as `notes`. Of the system prompt `audience` hears its sections.
+    as `notes`. Of the system prompt `audience` hears its sections. With `several` it is their texts that are asked, and
+    `question` is not shown besides.
     """
+    about = several.about if several and len(several.texts) > 1 else ()
     values = {
         "subject": _escape(subject),
         "department": _escape(department),
-        "content": _block("customer_message", question, lang=language),
+        "content": _several(several, language) if several else _block("customer_message", question, lang=language),
     }
     parts = [
         _lines_block("customer_facts", facts),
         _block("conversation_summary", summary) if summary else "",
         _lines_block("staff_notes", notes),
-        _fill(prompt.context_template, {"context": render_passages(passages)}, needs="context"),
+        _fill(prompt.context_template, {"context": render_passages(passages, about=about)}, needs="context"),
+        SEVERAL if several and len(several.texts) > 1 else "",
         _fill(prompt.task_template, values, needs="content"),
     ]
     last = "\n\n".join(part for part in parts if part)
@@ -161,9 +184,11 @@ def build_messages(
     return [SystemMessage(f"{persona}\n\n{RULES}"), *_alternate(history, last)]
 
 
-def render_passages(passages: Sequence[Passage], *, start: int = 1) -> str:
-    """The quotable passages as numbered data; a tool that finds more in the same turn goes on counting at `start`."""
-    shown = [_render(n, passage) for n, passage in enumerate(passages, start) if passage.source.quotable]
+def render_passages(passages: Sequence[Passage], *, start: int = 1, about: Sequence[Sequence[int]] = ()) -> str:
+    """The quotable passages as numbered data; a tool that finds more in the same turn goes on counting at `start`. `about`
+    tells of the first of them which messages they were found for."""
+    told = dict(enumerate(about, start))
+    shown = [_render(n, each, told.get(n, ())) for n, each in enumerate(passages, start) if each.source.quotable]
     return "\n".join(["<passages>", *shown, "</passages>"]) if shown else _NO_PASSAGES
 
 
@@ -182,8 +207,9 @@ def parse_passage_text(text: str) -> list[NumberedPassage]:
             language=unescape_attribute(language),
             similarity=float(match),
             text=_unescape(body),
+            about=tuple(int(n) for n in about.split(",") if n),
         )
-        for number, ref, title, heading, language, match, body in _PASSAGE.findall(text)
+        for number, ref, title, heading, language, match, about, body in _PASSAGE.findall(text)
     ]
 
 
@@ -192,8 +218,18 @@ def parse_question(messages: Sequence[BaseMessage]) -> Question:
     texts = list(_human_texts(messages))
     for text in texts:
         if found := _QUESTION.search(text):
-            return Question(text=_unescape(found[2]), language=unescape_attribute(found[1] or "") or None)
+            return _question(found)
     return Question(text=texts[0] if texts else "")
+
+
+def parse_several(messages: Sequence[BaseMessage]) -> list[Question]:
+    """The numbered messages that are to be answered one by one, in their order; empty where there is one question."""
+    found = next((found for text in _human_texts(messages) if (found := list(_QUESTION.finditer(text)))), [])
+    return [_question(each) for each in found if each[2]]
+
+
+def _question(found: re.Match[str]) -> Question:
+    return Question(text=_unescape(found[3]), language=unescape_attribute(found[1] or "") or None)
 
 
 def parse_history(messages: Sequence[BaseMessage]) -> list[str]:
@@ -205,19 +241,27 @@ def _human_texts(messages: Sequence[BaseMessage]) -> Iterator[str]:
     return (str(message.text) for message in reversed(messages) if message.type == "human")
 
 
-def _render(number: int, passage: Passage) -> str:
+def _render(number: int, passage: Passage, about: Sequence[int]) -> str:
     ref, title, heading, language = (
         escape_attribute(value).replace("\n", "&#10;")
         for value in (passage.ref, passage.title, passage.heading, passage.language)
     )
+    found_for = f' about="{",".join(map(str, about))}"' if about else ""
     return (
         f'<passage n="{number}" ref="{ref}" title="{title}" section="{heading}" lang="{language}" '
-        f'match="{passage.similarity:.2f}">\n{_escape(passage.text)}\n</passage>'
+        f'match="{passage.similarity:.2f}"{found_for}>\n{_escape(passage.text)}\n</passage>'
     )
 
 
-def _block(tag: str, text: str, *, lang: str | None = None) -> str:
-    attribute = f' lang="{escape_attribute(lang)}"' if lang else ""
+def _several(several: Several, language: str | None) -> str:
+    """Each matter under its number, and without one what asks nothing."""
+    blocks = [_block("customer_message", text, lang=language, n=n) for n, text in enumerate(several.texts, 1)]
+    rest = [_block("customer_message", several.rest, lang=language)] if several.rest.strip() else []
+    return "\n".join([*blocks, *rest])
+
+
+def _block(tag: str, text: str, *, lang: str | None = None, n: int | None = None) -> str:
+    attribute = (f' lang="{escape_attribute(lang)}"' if lang else "") + (f' n="{n}"' if n else "")
     return f"<{tag}{attribute}>\n{_escape(text)}\n</{tag}>"
 
 

@@ -43,6 +43,8 @@ class Scene:
     session: ChatSession
     principal: Principal
     question: str
+    messages: tuple[str, ...] = ()
+    """What the question consists of, where it came in several."""
     asked: frozenset[UUID] = frozenset()
     facts: tuple[str, ...] = ()
     history: tuple[ChatMessage, ...] = ()
@@ -118,6 +120,7 @@ async def read_scene(
             user_id=asker.user_id, audience=asker.audience,
         ),
         question="\n".join(message.content for message in asked),
+        messages=tuple(message.content for message in asked),
         asked=own,
         facts=asker.facts,
         history=tuple(each for each in window if each.id not in own and not _is_for_later(each, asked[-1].n)),

@@ -16,7 +16,8 @@ from langgraph.channels import UntrackedValue
 from agent.answering import Wording
 from agent.confidence import Confidence
 from agent.llm import Models, ToolCall
-from agent.prompting import PromptParts
+from agent.matters import Found
+from agent.prompting import PromptParts, Several
 from kbs.embeddings import Embedder
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
@@ -63,6 +64,8 @@ class TurnState(TypedDict, total=False):
     """The first two fields as the turn found them, and what the answer before offered."""
     verdict: Annotated[Verdict, UntrackedValue]
     retrieved: Annotated[Retrieved, UntrackedValue]
+    found: Annotated[tuple[Found, ...], UntrackedValue]
+    """What was found for each matter, where the messages of this turn name more than one or press for an answer."""
     by_words: Annotated[ByWords, UntrackedValue]
     classification: Annotated[Classification, UntrackedValue]
     confidence: Annotated[Confidence, UntrackedValue]
@@ -70,6 +73,8 @@ class TurnState(TypedDict, total=False):
     """What the session's files say about the question."""
     passages: Annotated[tuple[Passage, ...], UntrackedValue]
     """What the answer may quote, in the order of its numbers."""
+    several: Annotated[Several | None, UntrackedValue]
+    """The matters that are answered one by one."""
     decision: Annotated[EscalationDecision, UntrackedValue]
     messages: Annotated[list[BaseMessage], UntrackedValue]
     calls: Annotated[tuple[ToolCall, ...], UntrackedValue]
@@ -98,6 +103,8 @@ class GraphContext:
     session: ChatSession
     question: str
     """All messages that this turn answers, joined."""
+    messages: tuple[str, ...]
+    """The same one by one."""
     asked: frozenset[UUID]
     """Ids of those messages."""
     facts: tuple[str, ...]

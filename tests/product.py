@@ -21,11 +21,13 @@ from agent.settings import Settings
 from api.app import create_app
 from api.cli.serving import KEEP_ALIVE_S
 from api.logging import configure
+from memory import chats
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
+from memory.events import journal
 from memory.models import Tenant, User
-from memory.tenancy import Role
+from memory.tenancy import Principal, Role
 from tools import provisioning
 
 PASSWORD = "correct horse battery"
@@ -162,6 +164,31 @@ class Product:
     async def rows(self, tenant: Tenant, query: str, *values: Any) -> list[dict[str, Any]]:
         async with self.resources.database.connection(tenant.id) as connection:
             return await (await connection.execute(query, values)).fetchall()
+
+
+async def asked_together(product: Product, tenant: Tenant, *texts: str) -> dict[str, Any]:
+    """The answer to messages that came while the one before them was answered."""
+    visitor = await product.visitor(tenant)
+    turns, session_id = product.resources.turns, UUID(visitor.session_id)
+    async with journal(product.resources.database, product.resources.streams, tenant.id) as entry:
+        session = await chats.get_session(entry.connection, session_id, lock=True)
+        who = Principal(tenant_id=tenant.id, role=Role.CUSTOMER, customer_id=session.customer_id)
+        first = await turns.accept(entry, who, session, "hi")
+    for text in texts[:-1]:
+        told = await visitor.http.post(
+            f"{visitor.url}/messages", json={"message": text}, headers={**visitor.headers, "Prefer": "respond-async"}
+        )
+        assert told.status_code == 202, told.text
+    last = asyncio.create_task(visitor.ask(texts[-1]))
+    while not await product.rows(
+        tenant, "select 1 from chat_messages where session_id = %s and content = %s", session_id, texts[-1]
+    ):
+        await asyncio.sleep(0.01)
+    turns.start(first.lease)
+    answer = await last
+    said = await visitor.history()
+    assert {each["turn_id"] for each in said if each["content"] in texts} == {answer["turn_id"]}
+    return answer
 
 
 @asynccontextmanager

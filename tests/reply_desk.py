@@ -67,7 +67,7 @@ async def placed(product: Product, tenant: Tenant, ticket_id: str, **columns: An
         asked = await asked_of(connection, UUID(ticket_id))
         new = NewDraft(
             ticket_id=asked.ticket.id, content="Hello,\n\nPlease try again.\n\nKind regards", marked="",
-            question=asked.last.text, answers_event_id=asked.last.id, created_by="job", sources=(),
+            question=asked.content, answers_event_id=asked.last.id, created_by="job", sources=(),
         )  # fmt: skip
         draft_id = await put_draft(connection, tenant.id, replace(new, **columns), replaces=None)
     assert draft_id

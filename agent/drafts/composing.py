@@ -1,9 +1,9 @@
 """Composes a draft and stores nothing: the same run serves a ticket, a trial in the playground, and a replay."""
 
 import time
+from dataclasses import replace
 
 from agent.answering import without_marks
-from agent.drafts.files import with_file
 from agent.drafts.graph import draft_graph
 from agent.drafts.lessons import corrections_near, original
 from agent.drafts.letter import framed, letter_of
@@ -23,6 +23,7 @@ from tools.classification import Classification, reassess
 from tools.escalation_policy import EscalationDecision, decide
 from tools.intents import find_intent
 from tools.learning.redaction import marks_in
+from tools.matters import Matter, is_nudge, matters_of
 from tools.search import load_retrieval_options
 from tools.tenants import TenantOptions, load_options
 from tools.whmcs.account import Account
@@ -51,10 +52,20 @@ async def compose(
     scope = Scope(tenant_id=request.tenant_id, collections=tuple(options.collections), audience=request.audience)
     context = DraftContext(
         parts=parts, request=request, options=options, scope=scope, ranking=ranking, prompt=prompt,
-        deadline=time.monotonic() + MODELS_S, account=await _account(parts, request),
+        matters=await _matters(parts, request), deadline=time.monotonic() + MODELS_S,
+        account=await _account(parts, request),
     )  # fmt: skip
     state: DraftState = await draft_graph().ainvoke({}, context=context)  # type: ignore[assignment]
     return _composed(context, state)
+
+
+async def _matters(parts: Parts, request: DraftRequest) -> tuple[Matter, ...]:
+    """What the customer's words ask. A ticket is a request: the first thing that it names is asked, however it is put."""
+    whole = (Matter(text=request.content),)
+    if not request.one_by_one:
+        return whole
+    first, *others = await matters_of(request.messages, parts.embedder.embed_query) or whole
+    return (replace(first, asks=True), *others)
 
 
 async def _account(parts: Parts, request: DraftRequest) -> Account | None:
@@ -73,14 +84,14 @@ def _composed(context: DraftContext, state: DraftState) -> ComposedDraft:
     text = without_marks(cited_text)
     return ComposedDraft(
         text=text, cited_text=cited_text, sources=tuple(original(passage) for passage in state["cited"]),
-        query=with_file(context.query, state["told_by_file"]), retrieved=state["retrieved"], lessons=state["lessons"],
+        query="\n".join(context.queries(state["told_by_file"])), retrieved=state["retrieved"], lessons=state["lessons"],
         classification=found, confidence=state["confidence"], answerability=round(state["answerability"], 4), answered=answered,
         escalation=_escalation(context, state, found, answered=answered),
         warnings=Warnings(
             corrections=corrections_near(state["lessons"]),
             withheld=state["left_out"],
             missing_knowledge=not answered,
-            open_questions=_open_questions(request.content, body, language) if answered else (),
+            open_questions=_open_questions(request.content, state, language) if answered else (),
             placeholders=marks_in(text),
             cut_off=state["finish"] == "length",
             guard=state["verdict"] if state["verdict"].action != "allow" else None,
@@ -104,16 +115,18 @@ def _escalation(
     )  # fmt: skip
 
 
-def _open_questions(content: str, body: str, language: str) -> tuple[str, ...]:
-    """Of a ticket that asks several things, those whose words the draft has few of."""
-    questions = [unit.strip() for unit in split(content) if unit.rstrip().endswith("?")]
+def _open_questions(content: str, state: DraftState, language: str) -> tuple[str, ...]:
+    """Of a ticket that asks several things, those that the draft says it leaves open or whose words it has few of."""
+    units = [unit.strip() for unit in split(content) if unit.rstrip().endswith("?")]
+    questions = [unit for unit in units if not is_nudge(unit)]
+    left = list(state["left_open"])
     if len(questions) < 2:
-        return ()
-    said = set(content_stems(body, language))
-    left = []
+        return tuple(left[:QUESTIONS_AT_MOST])
+    said = set(content_stems(state["body"], language))
     for question in questions:
         wanted = set(content_stems(question, language))
-        if wanted and len(wanted & said) < COVERED * len(wanted):
+        named = any(question in text for text in left)
+        if wanted and not named and len(wanted & said) < COVERED * len(wanted):
             left.append(question)
     return tuple(left[:QUESTIONS_AT_MOST])
 

@@ -16,9 +16,10 @@ TOO_FEW = "{outcomes} decisions about drafts are too few to tell how likely an a
 def request_of(tenant_id: UUID, asked: Asked, instruction: str = "") -> DraftRequest:
     """A ticket as the composer takes it."""
     return DraftRequest(
-        tenant_id=tenant_id, content=asked.last.text, subject=asked.ticket.subject, department=asked.ticket.department,
+        tenant_id=tenant_id, content=asked.content, messages=asked.messages,
+        subject=asked.ticket.subject, department=asked.ticket.department,
         language=asked.ticket.language, audience=asked.audience, customer_name=asked.customer_name,
-        history=tuple(Turn(author=word.author, text=word.text) for word in asked.before), instruction=instruction,
+        history=tuple(Turn(author=word.author, text=word.text) for word in asked.told_before), instruction=instruction,
         ticket_id=asked.ticket.id, files=asked.files, fresh=asked.unanswered,
     )  # fmt: skip
 
@@ -29,7 +30,7 @@ def new_draft(
     """What is kept of a composed draft."""
     found = composed.classification
     return NewDraft(
-        ticket_id=asked.ticket.id, content=composed.text, marked=composed.cited_text, question=asked.last.text,
+        ticket_id=asked.ticket.id, content=composed.text, marked=composed.cited_text, question=asked.content,
         answers_event_id=asked.last.id, created_by=created_by, created_at=asked.at, sources=composed.sources,
         language=found.language, instruction=instruction, prompt_version_id=_uuid(composed.prompt.version_id),
         model=composed.model, intent=found.intent, severity=found.severity, tier=found.tier, score=composed.confidence.score,

@@ -98,20 +98,30 @@ async def near_lessons(
     if not lessons:
         return ()
     ordered = sorted(lessons.values(), key=lambda lesson: -best[lesson.id])
-    nearest = [
+    weighed = [
         lesson
         for kind, most in WEIGHED_AT_MOST.items()
         for lesson in [each for each in ordered if each.kind == kind][:most]
     ]
-    asked, replies = np.split(await vectors.of(nearest), 2)
+    asked, replies = np.split(await vectors.of(weighed), 2)
     words = _plain(redact(request.content, names=[request.customer_name]))
-    same = np.array([asks_the_same(lesson, request, words) for lesson in nearest])
+    same = np.array([asks_the_same(lesson, request, words) for lesson in weighed])
     asked = np.where(same[:, None], vector, asked)
     near = [
         NearLesson(lesson=lesson, match=best[lesson.id], alike=float(alike))
-        for lesson, alike in zip(nearest, likeness(asked, replies, vector), strict=True)
+        for lesson, alike in zip(weighed, likeness(asked, replies, vector), strict=True)
     ]
-    return tuple(sorted(near, key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
+    return nearest([near])
+
+
+def nearest(lists: Sequence[Sequence[NearLesson]]) -> tuple[NearLesson, ...]:
+    """The lessons of all lists, each as near as it came to any, those of the same matter first."""
+    best: dict[UUID, NearLesson] = {}
+    for each in (each for near in lists for each in near):
+        known = best.get(each.lesson.id)
+        if known is None or each.alike > known.alike:
+            best[each.lesson.id] = each
+    return tuple(sorted(best.values(), key=lambda each: (-each.alike, -each.match, -each.lesson.id.int)))
 
 
 def asks_the_same(lesson: Lesson, request: DraftRequest, words: str) -> bool:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from memory.yaml_files import read_yaml
+from tools.matters import Matter
 
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]{1,2}[^\W\d_]+){0,3}\.?")
 LONGEST_NAME = 40
@@ -19,6 +20,7 @@ class Letter:
     greeting_named: str
     closing: str
     gap: str
+    left_open: str
     begins: re.Pattern[str]
     ends: re.Pattern[str]
 
@@ -27,6 +29,11 @@ def letter_of(language: str | None) -> Letter:
     """In the customer's language, else in English."""
     letters = _letters()
     return letters.get(language or "en", letters["en"])
+
+
+def left_open_in_letter(text: str, language: str | None) -> str:
+    """That a colleague will look into one of several matters."""
+    return letter_of(language).left_open.replace("{question}", Matter(text=text).title)
 
 
 def framed(body: str, language: str | None, *, name: str = "") -> str:
@@ -96,5 +103,5 @@ def _letter(words: dict[str, str]) -> Letter:
     patterns = {name: re.compile(words[name], re.IGNORECASE) for name in ("begins", "ends")}
     return Letter(
         greeting=words["greeting"], greeting_named=words["greeting_named"], closing=words["closing"],
-        gap=words["gap"], begins=patterns["begins"], ends=patterns["ends"],
+        gap=words["gap"], left_open=words["left_open"], begins=patterns["begins"], ends=patterns["ends"],
     )  # fmt: skip

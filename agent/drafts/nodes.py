@@ -1,5 +1,6 @@
 """The boxes of a draft: each takes what it needs from the state, calls one function, writes one finding."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,21 +14,27 @@ from agent import metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
 from agent.drafts import files, lookups
-from agent.drafts.files import with_file
-from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, notes_of
+from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, nearest, notes_of
+from agent.drafts.letter import left_open_in_letter
 from agent.drafts.prompt import as_letter
+from agent.drafts.shapes import NearLesson
 from agent.drafts.state import DraftContext, DraftState, Steps, timed
 from agent.drafts.wording import DraftWording
 from agent.extractive import ExtractiveChat
 from agent.llm import Finished, ModelUnavailable, Text, message_of, stream_model
-from agent.prompting import build_messages
+from agent.matters import Choice, Found, choose, left_open, merged
+from agent.prompting import Several, build_messages
 from agent.unspoken import Unspoken
+from kbs.index import Vectors
+from kbs.passages import Passage
+from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from tools import guardrails
 from tools.catalog import storable
 from tools.classification import classify as classify_text
 from tools.classification.own import prototypes_with
 from tools.intents import find_intent
+from tools.matters import Matter, searched
 from tools.tickets.opening import READ_AT_MOST
 
 log = structlog.get_logger()
@@ -41,34 +48,48 @@ async def read_files(state: DraftState, runtime: Run) -> DraftState:
         return {"files": files.NONE, "told_by_file": ""}
     with timed(steps, "read_files"):
         found = await files.read_files(runtime.context.parts, request)
-    return {"files": found, "told_by_file": files.told_by_file(request, found), "steps": steps}
+    named = replace(request, content="\n".join(matter.text for matter in runtime.context.matters))
+    return {"files": found, "told_by_file": files.told_by_file(named, found), "steps": steps}
 
 
 async def embed(state: DraftState, runtime: Run) -> DraftState:
     context, steps = runtime.context, Steps()
     with timed(steps, "embed"):
-        vector = await context.parts.embedder.embed_query(with_file(context.query, state["told_by_file"]))
-    return {"vector": vector, "steps": steps}
+        queries = context.queries(state["told_by_file"])
+        vectors = await asyncio.gather(*(context.parts.embedder.embed_query(query) for query in queries))
+    return {"vectors": tuple(vectors), "steps": steps}
 
 
 async def retrieve(state: DraftState, runtime: Run) -> DraftState:
-    """The four sources by the tenant's ranking, and what was learned from tickets like this one."""
-    context, steps, parts = runtime.context, Steps(), runtime.context.parts
+    """The four sources by the tenant's ranking, and what was learned from tickets like this one: of each matter."""
+    context, steps = runtime.context, Steps()
+    wanted = searched(context.matters)
+    found, lessons = list[Found](), list[tuple[NearLesson, ...]]()
     with timed(steps, "retrieve"):
-        query = with_file(context.query, state["told_by_file"])
-        found = await parts.retriever.search(query, context.scope, context.ranking, vector=state["vector"])
-        lessons = await near_lessons(
-            parts.retriever,
-            parts.lesson_vectors,
-            parts.database,
-            context.scope,
-            context.request,
-            found,
-            state["vector"],
-        )
-    steps["rerank"] = found.timings_ms.get("rank", 0.0)
+        for n, (matter, query) in enumerate(zip(context.matters, context.queries(state["told_by_file"]), strict=True)):
+            if n in wanted:
+                one, near = await _look_for(matter, query, state["vectors"][n], context)
+            else:
+                one, near = Retrieved(passages=(), vector=None), ()
+            found.append(Found(matter=matter, retrieved=one))
+            lessons.append(near)
+    steps["rerank"] = round(sum(each.retrieved.timings_ms.get("rank", 0.0) for each in found), 2)
     steps["retrieve"] = round(max(0.0, steps["retrieve"] - steps["rerank"]), 2)
-    return {"retrieved": found, "lessons": lessons, "steps": steps}
+    return {
+        "found": tuple(found), "retrieved": merged(found), "lessons": nearest(lessons), "lessons_of": tuple(lessons),
+        "steps": steps,
+    }  # fmt: skip
+
+
+async def _look_for(
+    matter: Matter, query: str, vector: Vectors, context: DraftContext
+) -> tuple[Retrieved, tuple[NearLesson, ...]]:
+    parts, request = context.parts, replace(context.request, content=matter.text)
+    found = await parts.retriever.search(query, context.scope, context.ranking, vector=vector)
+    lessons = await near_lessons(
+        parts.retriever, parts.lesson_vectors, parts.database, context.scope, request, found, vector
+    )
+    return found, lessons
 
 
 async def classify(state: DraftState, runtime: Run) -> DraftState:
@@ -97,12 +118,34 @@ async def assess(state: DraftState, runtime: Run) -> DraftState:
         intent = find_intent(found.intent, context.packs)
         needs_tenant = bool(intent and intent.needs_tenant_knowledge)
         confidence = score(evidence(state["retrieved"], found.certainty, needs_tenant=needs_tenant))
-        quotable = tuple(passage for passage in state["retrieved"].passages if passage.source.quotable)
         learned = evidence_of(state["lessons"], found.language)
-        sure = answerability(with_file(context.request.asked, state["told_by_file"]), quotable)
-    known = quotable if sure >= context.options.clarify_at else ()
-    passages = (*known, *state["files"].passages, *learned)
-    return {"confidence": confidence, "answerability": sure, "passages": passages, "steps": steps}
+        choice = choose(
+            state["found"], context.request.messages,
+            lambda matter, quotable: answerability(context.asked(matter, state["told_by_file"]), quotable),
+            least=context.options.clarify_at, least_told=context.options.answerable_at,
+        )  # fmt: skip
+    passages = (*choice.passages, *state["files"].passages, *learned)
+    return {
+        "confidence": confidence, "answerability": choice.sure, "passages": passages, "steps": steps,
+        "several": _several(state, context, choice, learned),
+    }  # fmt: skip
+
+
+def _several(state: DraftState, context: DraftContext, choice: Choice, learned: Sequence[Passage]) -> Several | None:
+    """The matters with the numbers of those that each passage is about; none where the customer wrote once."""
+    if not context.request.one_by_one:
+        return None
+    near = dict(zip(context.matters, state["lessons_of"], strict=True))
+    evidence = [
+        {passage.id for passage in evidence_of(near[matter], state["classification"].language)}
+        for matter in choice.matters
+    ]
+    about = [tuple(n for n, ids in enumerate(evidence, 1) if passage.id in ids) for passage in learned]
+    first, *others = choice.matters
+    return Several(
+        texts=(context.asked(first), *(matter.text for matter in others)), rest=choice.several.rest,
+        about=(*choice.several.about, *(() for _ in state["files"].passages), *about),
+    )  # fmt: skip
 
 
 async def respond(state: DraftState, runtime: Run) -> DraftState:
@@ -114,7 +157,11 @@ async def respond(state: DraftState, runtime: Run) -> DraftState:
     if messages is None:
         with timed(steps, "prompt"):
             messages = _messages(state, context, account=bool(tools and context.account))
-    model = context.parts.models.draft
+    model, several = context.parts.models.draft, state["several"]
+    if isinstance(model, ExtractiveChat) and several and len(several.texts) > 1:
+        with timed(steps, "generate"):
+            raw = await _answer_each(model, messages, several, state, context)
+        return {"messages": messages, "raw": raw, "finish": "stop", "usage": {}, "steps": steps}
     learned = next((passage for passage in state["passages"] if is_lesson(passage)), None)
     if isinstance(model, ExtractiveChat) and learned and not context.request.instruction:
         return {
@@ -158,12 +205,18 @@ async def verify(state: DraftState, runtime: Run) -> DraftState:
     with timed(steps, "verify"):
         wording = DraftWording(
             asked=runtime.context.request.asked,
+            own=left_open(state["several"], lambda text: left_open_in_letter(text, state["classification"].language)),
             mistakes=mistakes_in(state["lessons"]),
             unspoken=Unspoken(texts=(str(state["messages"][0].content),)),
         )
         await wording.read(state["raw"], state["passages"])
     body = wording.text.strip() if wording.supported else ""
-    return {"body": body, "cited": tuple(wording.cited), "left_out": tuple(wording.left_out), "steps": steps}
+    language = state["classification"].language
+    texts = state["several"].texts if state["several"] and wording.names_gap else ()
+    return {
+        "body": body, "cited": tuple(wording.cited), "left_out": tuple(wording.left_out), "steps": steps,
+        "left_open": tuple(text for text in texts if left_open_in_letter(text, language) in body),
+    }  # fmt: skip
 
 
 def _messages(state: DraftState, context: DraftContext, *, account: bool) -> list[BaseMessage]:
@@ -173,7 +226,26 @@ def _messages(state: DraftState, context: DraftContext, *, account: bool) -> lis
         question=request.asked, facts=(), summary=None,
         notes=[*notes_of(state["lessons"]), *([files.UNREAD] if state["files"].unread else [])], subject=request.subject,
         department=request.department, language=state["classification"].language, audience=request.audience,
+        several=state["several"],
     )  # fmt: skip
+
+
+async def _answer_each(
+    model: ExtractiveChat, messages: list[BaseMessage], several: Several, state: DraftState, context: DraftContext
+) -> str:
+    """Without a model: of each matter the reply that was approved in it, else what the articles say, and at the end what
+    stays open."""
+    answers = await model.answer_each(messages)
+    if not context.request.instruction:
+        for n in range(1, len(answers) + 1):
+            learned = (
+                p for p, about in zip(state["passages"], several.about, strict=False) if is_lesson(p) and n in about
+            )
+            answers[n - 1] = next((passage.text for passage in learned), answers[n - 1])
+    language = state["classification"].language
+    found = [answer for answer in answers if answer]
+    gaps = [text for text, answer in zip(several.texts, answers, strict=True) if answer is None]
+    return "\n\n".join([*found, *(left_open_in_letter(text, language) for text in gaps)] if found else [])
 
 
 async def _generate(

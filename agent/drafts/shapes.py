@@ -25,6 +25,8 @@ class DraftRequest:
     tenant_id: UUID
     content: str
     """The customer's words that are to be answered."""
+    messages: tuple[str, ...] = ()
+    """The same one by one, where there are several."""
     subject: str = ""
     department: str = ""
     language: str | None = None
@@ -42,6 +44,11 @@ class DraftRequest:
     """That came with the ticket, oldest first."""
     fresh: frozenset[UUID] = frozenset()
     """Of the messages and events that nobody has answered: what came with these is always looked at."""
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether it came in several messages, each of which may ask something of its own."""
+        return bool(self.messages) and self.messages != (self.content,)
 
     @property
     def asked(self) -> str:

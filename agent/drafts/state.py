@@ -10,19 +10,23 @@ from typing import Annotated, TypedDict
 from langchain_core.messages import BaseMessage
 
 from agent.confidence import Confidence
+from agent.drafts.files import with_file
 from agent.drafts.shapes import DraftRequest, Lookup, NearLesson, Withheld
 from agent.llm import Finish, ToolCall
+from agent.matters import Found
 from agent.parts import Parts
-from agent.prompting import PromptParts
+from agent.prompting import PromptParts, Several
 from kbs.index import Scope, Vectors
 from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
+from tools.attachments.asking import is_about_file
 from tools.attachments.reading import Reading
 from tools.classification import Classification
 from tools.classification.own import packs_with
 from tools.guardrails import Verdict
 from tools.intents import Packs, load_packs
+from tools.matters import Matter
 from tools.rewriting import rewrite
 from tools.tenants import TenantOptions
 from tools.whmcs.account import Account
@@ -35,15 +39,21 @@ class DraftState(TypedDict, total=False):
     """What the ticket's files say."""
     told_by_file: str
     """What a file says in place of the customer, whose words hardly do more than point at it."""
-    vector: Vectors
+    vectors: tuple[Vectors, ...]
+    """Of what is searched for, one for each matter."""
+    found: tuple[Found, ...]
     retrieved: Retrieved
     lessons: tuple[NearLesson, ...]
+    lessons_of: tuple[tuple[NearLesson, ...], ...]
+    """Those near each matter."""
     classification: Classification
     verdict: Verdict
     confidence: Confidence
     answerability: float
     passages: tuple[Passage, ...]
     """What the draft may draw on, in the order of its numbers."""
+    several: Several | None
+    """The matters that are answered one by one, where the customer wrote more than once."""
     messages: list[BaseMessage]
     """The prompt, and what was looked up since."""
     calls: tuple[ToolCall, ...]
@@ -56,6 +66,8 @@ class DraftState(TypedDict, total=False):
     usage: dict[str, int]
     body: str
     """Verified, with its numbers, before greeting and closing."""
+    left_open: tuple[str, ...]
+    """Matters that the body says it leaves open."""
     cited: tuple[Passage, ...]
     left_out: tuple[Withheld, ...]
     steps: Annotated[Steps, operator.or_]
@@ -72,6 +84,8 @@ class DraftContext:
     scope: Scope
     ranking: RetrievalOptions
     prompt: PromptParts
+    matters: tuple[Matter, ...]
+    """What is asked, each thing for itself; one, where the customer wrote once."""
     deadline: float
     """When the model must have ended, on the monotonic clock."""
     account: Account | None = None
@@ -82,12 +96,23 @@ class DraftContext:
         packs = load_packs()
         return packs_with([packs[name] for name in self.options.intent_packs if name in packs], self.options.intents)
 
-    @property
-    def query(self) -> str:
-        """What is searched for: the ticket's words, and those before them where a follow-up leans on them."""
+    def queries(self, told_by_file: str) -> tuple[str, ...]:
+        """What is searched for, of each matter: its words, and those before them where a follow-up leans on them."""
         earlier = [turn.text for turn in self.request.history if turn.author == "customer"]
-        words = rewrite(self.request.content, earlier)
-        return replace(self.request, content=words).asked
+        words = [rewrite(matter.text, [*earlier, *matter.earlier]) for matter in self.matters]
+        return tuple(
+            with_file(replace(self.request, content=text).asked, self._told(matter, told_by_file))
+            for text, matter in zip(words, self.matters, strict=True)
+        )
+
+    def asked(self, matter: Matter, told_by_file: str = "") -> str:
+        """The subject and the words of a matter."""
+        return with_file(replace(self.request, content=matter.text).asked, self._told(matter, told_by_file))
+
+    def _told(self, matter: Matter, told_by_file: str) -> str:
+        """A file speaks for the matter that points at it."""
+        names = [file.name for file in self.request.files]
+        return told_by_file if len(self.matters) == 1 or is_about_file(matter.text, names) else ""
 
     @property
     def seconds_left(self) -> float:

@@ -11,10 +11,13 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from agent.extractive.blocks import Block
 from agent.extractive.choosing import Quotation, SentenceScorer, quote
 from agent.grounding.words import guess_language
+from agent.matters import left_open_in_chat
 from agent.phrases import say
-from agent.prompting import parse_history, parse_passages, parse_question
+from agent.prompting import Question, parse_history, parse_passages, parse_question, parse_several
+from tools.rewriting import leans
 
 _GROUP = re.compile(r"(?:\S+\s*){1,4}|\s+")
 """Up to four words go out at once."""
@@ -44,15 +47,34 @@ class ExtractiveChat(BaseChatModel):
         return self
 
     async def answer(self, messages: Sequence[BaseMessage]) -> str:
-        question, passages = parse_question(messages), parse_passages(messages)
+        several = parse_several(messages)
+        if len(several) > 1:
+            return _in_one(several, await self.answer_each(messages))
+        question, passages = several[0] if several else parse_question(messages), parse_passages(messages)
         quotation = await quote(question, parse_history(messages), passages, self.scorer)
         language = question.language or guess_language(question.text)
         if quotation is None:
             return say("no_answer", language)
-        text = _render(quotation)
-        if language and language != quotation.language:
-            return f"{QUOTED_AS_IS.get(language, QUOTED_AS_IS['en'])}\n\n{text}"
-        return text
+        return _led_in(_render(quotation), language, quotation.language)
+
+    async def answer_each(self, messages: Sequence[BaseMessage]) -> list[str | None]:
+        """What answers each of several messages; None where nothing does, empty where another's answer says it."""
+        questions, passages = parse_several(messages), parse_passages(messages)
+        history, said, answers, led_in = parse_history(messages), set[tuple[int, Block]](), list[str | None](), ""
+        for n, question in enumerate(questions, 1):
+            own = [passage for passage in passages if not passage.about or n in passage.about]
+            before = [each.text for each in questions[: n - 1]] if leans(question.text) else []
+            quotation = await quote(question, [*history, *before], own, self.scorer)
+            if quotation is None:
+                answers.append(None)
+                continue
+            new = tuple(block for block in quotation.blocks if block not in said)
+            said.update(new)
+            text = _render(Quotation(new, quotation.language))
+            language = question.language or guess_language(question.text)
+            answers.append(text if led_in == quotation.language else _led_in(text, language, quotation.language))
+            led_in = quotation.language
+        return answers
 
     async def _astream(
         self,
@@ -89,6 +111,23 @@ class ExtractiveChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         return asyncio.run(self._agenerate(messages))
+
+
+def _in_one(questions: Sequence[Question], answers: Sequence[str | None]) -> str:
+    """The answers in the order of their questions, and then honestly what has none."""
+    language = questions[0].language or guess_language(questions[0].text)
+    found = [answer for answer in answers if answer]
+    if not found:
+        return say("no_answer", language)
+    asked = [question.text for question, answer in zip(questions, answers, strict=True) if answer is None]
+    return "\n\n".join([*found, *(left_open_in_chat(text, language) for text in asked)])
+
+
+def _led_in(text: str, language: str | None, quoted: str) -> str:
+    """With a word about it where the quotation is in another language than the question."""
+    if text and language and language != quoted:
+        return f"{QUOTED_AS_IS.get(language, QUOTED_AS_IS['en'])}\n\n{text}"
+    return text
 
 
 def _render(quotation: Quotation) -> str:

@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage, ToolMessage
 
 from agent import metrics
 from agent.llm import Finished, ModelUnavailable, Text, ToolCall, message_of, stream_model
+from agent.matters import left_open, left_open_in_chat
 from agent.nodes.common import Run, step
 from agent.nodes.concluding import conclude, fail
 from agent.prompting import Turn, build_messages, render_passages
@@ -111,14 +112,16 @@ async def after_respond(state: TurnState) -> Literal["tools", "escalate", "remem
 
 def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:
     history = [Turn(author=message.author, text=message.content) for message in context.history]  # type: ignore[arg-type]
+    language = state["classification"].language
     learned = [p for p in state["retrieved"].passages if p.source in (Source.EXAMPLE, Source.CORRECTION)]
     notes = [words for passage in learned if (words := staff_words(passage.text))]
     messages = build_messages(
         context.prompt, passages=state["passages"], history=history, question=context.question,
         facts=context.facts, summary=context.session.summary or None,
-        notes=[*notes, *([UNREAD] if state["files"].unread else [])], language=state["classification"].language,
-        audience=context.turn.principal.audience,
+        notes=[*notes, *([UNREAD] if state["files"].unread else [])], language=language,
+        audience=context.turn.principal.audience, several=state.get("several"),
     )  # fmt: skip
+    context.answer.own = left_open(state.get("several"), lambda text: left_open_in_chat(text, language))
     seen = (context.question, *(turn.text for turn in history if turn.author != "system"), *context.facts)
     context.answer.unspoken = Unspoken(texts=(str(messages[0].content), *notes), known=seen)
     return messages

@@ -27,6 +27,8 @@ async def conclude(state: TurnState, context: GraphContext) -> TurnState:
     if outcome == "answered" and decision.escalate and not _asked_so(state, context):
         decision = replace(decision, escalate=False, offer_human=True)
         context.turn.held_back.add("human")
+    elif outcome == "answered" and answer.names_gap:
+        context.turn.held_back.add("human")  # what stays open is for a person, if the customer wants one
     if outcome == "honest_no":
         if decision.escalate:
             answer.discard()  # an offer of a person would be followed by the news that one was called

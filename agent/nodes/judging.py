@@ -11,8 +11,10 @@ import structlog
 from agent import followups, metrics
 from agent.assessment import answerability, evidence
 from agent.confidence import score
+from agent.matters import Found, choose, merged
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
+from agent.prompting import Several
 from agent.second_opinion import second_opinion
 from agent.sent_files import asks_only_what_files_say, read_files
 from agent.state import Before, GraphContext, Offer, TurnState
@@ -26,6 +28,7 @@ from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
 from tools.intents import find_intent
+from tools.matters import Matter, matters_of, searched
 
 log = structlog.get_logger()
 CLARIFY_TITLES = 3
@@ -113,11 +116,40 @@ async def retrieve(state: TurnState, context: GraphContext) -> TurnState:
     """The four sources, for the question in the light of the turn before. One that is away or slow gives none: the
     customer hears that nothing was found and is offered a person, instead of nothing at all."""
     async with step(context, "retrieve"), _timed():
+        clarifying = state.get("clarifying", False)
         try:
-            return {"retrieved": await followups.search(context, clarifying=state.get("clarifying", False))}
+            if matters := await _matters(context):
+                found = await _search_each(matters, context, clarifying=clarifying)
+                return {"found": found, "retrieved": merged(found)}
+            return {"retrieved": await followups.search(context, clarifying=clarifying)}
         except Unavailable as error:
             log.warning("the knowledge base was not searched", reason=error.detail)
             return {"retrieved": Retrieved(passages=(), vector=None)}
+
+
+async def _matters(context: GraphContext) -> tuple[Matter, ...]:
+    """What messages that came together are about; nothing where there is one, which is searched for as it stands."""
+    if len(context.messages) < 2:
+        return ()
+    matters = await matters_of(context.messages, context.embedder.embed_query)
+    return () if [matter.text for matter in matters] == [context.question] else matters
+
+
+async def _search_each(matters: tuple[Matter, ...], context: GraphContext, *, clarifying: bool) -> tuple[Found, ...]:
+    """One search for each, at once; of more than a few the first and the newest are searched for."""
+    wanted = searched(matters)
+    tasks = [
+        asyncio.create_task(followups.search(context, clarifying=clarifying and n == 0, matter=matter))
+        for n, matter in enumerate(matters) if n in wanted
+    ]  # fmt: skip
+    try:
+        results = iter(await asyncio.gather(*tasks))
+    finally:
+        await end(*tasks)
+    nothing = Retrieved(passages=(), vector=None)
+    return tuple(
+        Found(matter=matter, retrieved=next(results) if n in wanted else nothing) for n, matter in enumerate(matters)
+    )
 
 
 async def classify(state: TurnState, context: GraphContext) -> TurnState:
@@ -144,17 +176,31 @@ def _assessed(state: TurnState, context: GraphContext) -> TurnState:
     confidence = score(
         evidence(retrieved, found.certainty, needs_tenant=bool(intent and intent.needs_tenant_knowledge))
     )
-    quotable = tuple(passage for passage in retrieved.passages if passage.source.quotable)
-    sure = answerability(context.question, quotable)
-    known = quotable if sure >= context.turn.options.clarify_at and not asks_only_what_files_say(context) else ()
+    known, several, sure = _known(state, context)
+    if asks_only_what_files_say(context):
+        known, several = (), replace(several, about=()) if several else None
     passages = (*known, *state["files"].passages)  # the knowledge base first: where the two disagree it is believed
     decision = policy({**state, "confidence": confidence}, context, found, answered=bool(passages))
     if speaks_for_a_person(severity=found.severity, tier=found.tier, sensitive=bool(intent and intent.sensitive)):
         context.turn.wishes.add("human")
     return {
         "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
-        "clarifying": not decision.escalate and _unclear(context, state, passages, sure),
+        "clarifying": not decision.escalate and _unclear(context, state, passages, sure), "several": several,
     }  # fmt: skip
+
+
+def _known(state: TurnState, context: GraphContext) -> tuple[tuple[Passage, ...], Several | None, float]:
+    """The passages that may answer, of several matters for which, and how surely they do."""
+    options = context.turn.options
+    if found := state.get("found"):
+        choice = choose(
+            found, context.messages, lambda matter, quotable: answerability(matter.text, quotable),
+            least=options.clarify_at, least_told=options.answerable_at,
+        )  # fmt: skip
+        return choice.passages, choice.several, choice.sure
+    quotable = tuple(passage for passage in state["retrieved"].passages if passage.source.quotable)
+    sure = answerability(context.question, quotable)
+    return quotable if sure >= options.clarify_at else (), None, sure
 
 
 async def after_consider(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
@@ -168,6 +214,7 @@ def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, .
     if (
         state.get("clarifying")
         or context.has_new_files
+        or state.get("found")
         or sure >= context.turn.options.answerable_at
         or len(context.question.split()) > 4
     ):

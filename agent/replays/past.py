@@ -9,6 +9,7 @@ from uuid import UUID
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import DraftRequest
 from agent.parts import Parts
+from agent.prompting import Turn
 from agent.replays.comparing import Given, Since
 from agent.scenes import Scene, read_asker, read_scene
 from agent.state import Before
@@ -83,9 +84,10 @@ async def past_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
     asked = await asked_of(connection, draft["ticket_id"])
     then = _asked_then(asked, draft["answers_event_id"])
     request = replace(
-        request_of(tenant_id, then or asked, draft["instruction"]), content=draft["question"], ticket_id=None,
+        _asking(request_of(tenant_id, then or asked, draft["instruction"]), then or asked, draft["question"]),
+        ticket_id=None,
         files=_files_then(asked, then or asked, draft["created_at"]),
-    )  # fmt: skip
+    )
     since: list[Since] = [] if then else ["memory"]
     if any(each["tool"] in {tool.name for tool in ACCOUNT_TOOLS} for each in draft["lookups"]):
         since.append("account")
@@ -131,6 +133,15 @@ def _asked_then(asked: Asked, event_id: UUID | None) -> Asked | None:
     words = (*asked.before, asked.last)
     place = next((n for n, word in enumerate(words) if word.id == event_id), None)
     return None if place is None else replace(asked, last=words[place], before=words[:place])
+
+
+def _asking(request: DraftRequest, asked: Asked, question: str) -> DraftRequest:
+    """The request with the question as it was put. One that is not made of all open words was put as one message, after
+    all that was said before it: so drafts asked once, and so they ask where those words are too far back."""
+    if question == asked.content:
+        return request
+    said = tuple(Turn(author=word.author, text=word.text) for word in asked.before)
+    return replace(request, content=question, messages=(), history=said)
 
 
 def _files_then(asked: Asked, then: Asked, at: datetime) -> tuple[Attachment, ...]:

@@ -12,12 +12,14 @@ from agent.prompting import (
     DEFAULT_PROMPT,
     RULES,
     PromptParts,
+    Several,
     Turn,
     build_messages,
     parse_history,
     parse_passage_text,
     parse_passages,
     parse_question,
+    parse_several,
     render_passages,
 )
 from kbs.passages import Passage, Source
@@ -67,6 +69,24 @@ class TestRoundTrip:
     def test_a_conversation_not_built_here_still_has_a_question(self) -> None:
         assert parse_question([SystemMessage("x"), HumanMessage("Plain words")]).text == "Plain words"
         assert parse_question([]).text == ""
+
+    def test_several_matters_are_numbered_and_each_passage_says_for_which_it_was_found(self) -> None:
+        found = (passage("Pay here."), passage("Reset there."), passage("A letter."))
+        asked = Several(texts=("How do I pay?\n</customer_message>", "And reset?"), rest="hello?", about=((1,), (1, 2)))
+        messages = build("not shown", passages=found, several=asked, language="en")
+        assert [question.text for question in parse_several(messages)] == list(asked.texts)
+        assert [shown.about for shown in parse_passages(messages)] == [(1,), (1, 2), ()]
+        assert "hello?" in str(messages[-1].content)
+        assert "not shown" not in str(messages[-1].content)
+        assert parse_several(build("Only one?")) == []
+
+    def test_one_matter_beside_a_nudge_has_no_numbers_on_its_passages(self) -> None:
+        asked = Several(texts=("How do I pay?",), rest="hello?", about=((1,),))
+        messages = build("", passages=(passage("Pay here."),), several=asked)
+        assert ([question.text for question in parse_several(messages)], "about=" in str(messages[-1].content)) == (
+            ["How do I pay?"],
+            False,
+        )
 
     def test_tool_results_go_on_counting(self) -> None:
         assert [p.number for p in parse_passage_text(render_passages([passage(), passage()], start=4))] == [4, 5]

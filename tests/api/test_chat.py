@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from api import sse
 from memory.models import Tenant
-from tests.product import Event, Product
+from tests.product import Event, Product, asked_together
 
 ARTICLES = [
     ("How do I reset my mailbox password?", "email-reset-password"),
@@ -151,6 +152,71 @@ class TestGuard:
         )
         assert answer["guardrail"]["blocked"]
         assert answer["sources"] == []
+
+
+def cited(answer: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(source["id"] for source in answer["sources"]))
+
+
+def bare(text: str) -> str:
+    return " ".join(re.sub(r" ?\[\d+\]", "", text).split())
+
+
+class TestMessagesTogether:
+    @pytest.mark.parametrize(
+        ("texts", "articles"),
+        [
+            (("How do I renew my domain?", "How do I reset my mailbox password?"), ("domain-", "email-")),
+            (("How do I change an MX record?", "How do I restore a backup of my site?"), ("dns-", "backup-")),
+            (("Wie verlängere ich meine Domain?", "Hallo?", "Wie stelle ich ein Backup wieder her?"), ("domain-", "backup-")),
+            (("My site was hacked", "How do I pay an invoice?"), ("malware-", "billing-")),
+        ],
+    )  # fmt: skip
+    async def test_each_question_is_answered_in_its_order(
+        self, product: Product, tenant: Tenant, texts: tuple[str, ...], articles: tuple[str, ...]
+    ) -> None:
+        answer = await asked_together(product, tenant, *texts)
+        found = cited(answer)
+        places = [next((n for n, ref in enumerate(found) if ref.startswith(article)), None) for article in articles]
+        assert None not in places, found
+        assert places == sorted(places, key=lambda place: place or 0)
+        assert answer["status"] == "complete"
+
+    async def test_each_is_answered_as_it_would_be_alone(self, product: Product, tenant: Tenant) -> None:
+        questions = ("How do I pay an invoice?", "How do I reset my mailbox password?")
+        together = await asked_together(product, tenant, *questions)
+        for question in questions:
+            alone = await (await product.visitor(tenant)).ask(question)
+            assert bare(alone["message"]) in bare(together["message"])
+
+    async def test_what_has_no_answer_is_named_and_a_person_is_offered(self, product: Product, tenant: Tenant) -> None:
+        answer = await asked_together(
+            product, tenant, "What is the capital of Mongolia, on port 8443?", "How do I reset my mailbox password?"
+        )
+        assert cited(answer) == ["email-reset-password"]
+        assert (
+            "I don't have an answer to this in the knowledge base: “What is the capital of Mongolia"
+            in answer["message"]
+        )
+        assert answer["message"].endswith("Would you like me to bring in a colleague?")
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            ("How do I reset my mailbox password?", "hello?", "any news? I am still waiting"),
+            ("Wie setze ich das Passwort meines Postfachs zurück?", "Hallo, ist da jemand?"),
+            ("I have a problem with my mailbox", "the password", "how do I reset it?"),
+            ("I can't log into my mailbox", "How do I reset the password?"),
+            ("How do I reset my mailbox password?", "My customer number is 4711"),
+        ],
+    )
+    async def test_pieces_and_nudges_are_no_questions_of_their_own(
+        self, product: Product, tenant: Tenant, texts: tuple[str, ...]
+    ) -> None:
+        answer = await asked_together(product, tenant, *texts)
+        assert "email-reset-password" in cited(answer)
+        assert not [ref for ref in cited(answer) if not ref.startswith("email-")]
+        assert "colleague" not in answer["message"]
 
 
 class TestPeople:

@@ -20,6 +20,8 @@ DECISIONS = ("approved", "edited", "rejected")
 SUBJECT = "Certificate"
 QUESTION = "My browser says that the certificate of my shop has expired. How do I get a new free SSL certificate?"
 PARAPHRASE = "The padlock is gone, the SSL certificate for my shop ran out. How can I get another free one?"
+PASSWORD = "How do I reset the password of my mailbox?"
+NUDGE = "Any news? I am still waiting."
 FIXED = (
     "Hello,\n\nPlease order the certificate again under Shield, it is there within the hour. If the padlock is still "
     "missing then, purge the cache of your browser.\n\nKind regards"
@@ -234,6 +236,12 @@ class TestApproving:
         assert await product.rows(tenant, "select 1 from learned_replies where ticket_id = %s", ticket["id"]) == []
 
 
+async def written(product: Product, customer: Visitor, ticket: Json, text: str) -> None:
+    path = f"/api/v1/tickets/{ticket['id']}/reply"
+    answer = await product.http.post(path, json={"message": text}, headers=customer.headers)
+    assert answer.status_code < 300, answer.text
+
+
 class TestWriting:
     async def test_a_second_click_finds_the_same_draft(self, product: Product, ada: Headers, ticket: Json) -> None:
         drafts = await asyncio.gather(*(drafted(product, ada, ticket) for _ in range(4)))
@@ -274,6 +282,65 @@ class TestWriting:
         draft = await drafted(product, ada, ticket)
         assert draft["question"] == "And how long does it take?"
         assert "certificate" in " ".join(source["content"] for source in draft["sources"])
+
+    async def test_a_customer_who_presses_is_answered_what_they_asked(
+        self, product: Product, tenant: Tenant, ada: Headers, customer: Visitor
+    ) -> None:
+        ticket = await opened(product, customer.headers, "Mailbox", content=PASSWORD)
+        alone = await drafted(product, ada, ticket)
+        await written(product, customer, ticket, NUDGE)
+        draft = await drafted(product, ada, ticket)
+        assert (draft["question"], draft["warnings"]) == (f"{PASSWORD}\n\n{NUDGE}", {})
+        assert (draft["content"], draft["replaces"]) == (alone["content"], alone["id"])
+
+    async def test_every_question_since_a_colleague_spoke_is_answered(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        ticket = await opened(product, customer.headers, "Mailbox", content=PASSWORD)
+        await written(product, customer, ticket, "And how do I create a MySQL database?")
+        draft = await drafted(product, ada, ticket)
+        assert draft["warnings"] == {}
+        found = [source["id"] for source in draft["sources"]]
+        assert found[0].startswith("email-")
+        assert found[-1].startswith("database-")
+        await approved(product, ada, draft)
+        await written(product, customer, ticket, "How do I pay an invoice?")
+        draft = await drafted(product, ada, ticket)
+        assert draft["question"] == "How do I pay an invoice?"
+
+    async def test_what_stays_open_of_several_is_said_and_shown(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        ticket = await opened(product, customer.headers, "Question", content="Which fish may live with my goldfish?")
+        await written(product, customer, ticket, PASSWORD)
+        draft = await drafted(product, ada, ticket)
+        assert "I will look into it and reply here: “Which fish may live with my goldfish”" in draft["content"]
+        assert "cPanel" in draft["content"]
+        assert "Which fish may live with my goldfish?" in draft["warnings"]["open_questions"][0]
+
+    async def test_what_the_bot_has_answered_is_not_answered_again(
+        self, product: Product, ada: Headers, customer: Visitor
+    ) -> None:
+        await customer.ask("How do I pay an invoice?")
+        await customer.ask("Which fish may live with my goldfish?")
+        ticket = {"id": (await customer.ask("I want to talk to a person"))["ticket_id"]}
+        await customer.ask(PASSWORD)
+        await customer.ask("Which wine goes with salmon?")
+        draft = await drafted(product, ada, ticket)
+        fish, person, wine = draft["question"].split("\n\n")
+        assert (fish[:10], person[:6], wine[:10]) == ("Which fish", "I want", "Which wine")
+
+    async def test_a_lesson_is_kept_under_what_was_asked(
+        self, product: Product, ada: Headers, customer: Visitor, tenant: Tenant
+    ) -> None:
+        ticket = await opened(product, customer.headers, "Mailbox", content=PASSWORD)
+        await written(product, customer, ticket, NUDGE)
+        done = await approved(product, ada, await drafted(product, ada, ticket), content=FIXED)
+        assert done["reply"]["learned"] == "correction"
+        admin = await product.staff(tenant, Role.ADMIN)
+        kept = (await product.http.get("/api/v1/corrections", headers=admin)).json()["items"]
+        [lesson] = [each for each in kept if each["subject"] == "Mailbox"]
+        assert lesson["issue"] == f"{PASSWORD}\n\n{NUDGE}"
 
     async def test_a_gap_is_said_honestly(self, product: Product, ada: Headers, customer: Visitor) -> None:
         odd = await opened(product, customer.headers, "Aquarium", content="Which fish may live with my goldfish?")

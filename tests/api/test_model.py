@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 
 from agent.nodes.answering import MAX_ROUNDS
+from agent.prompting import parse_passage_text
 from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.machine import usual
 from tests.model_server import ModelServer, Reply, Timing, model_server
-from tests.product import Product, read_events, running, settings_for
+from tests.product import Product, asked_together, read_events, running, settings_for
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -56,6 +57,19 @@ class TestAnswers:
         answer = await (await modelled.visitor(tenant)).ask(QUESTION)
         assert "email-reset-password" in [source["id"] for source in answer["sources"]], answer["message"]
         assert answer["status"] == "complete"
+
+    async def test_it_sees_passages_for_each_of_several_questions_and_for_one_the_prompt_is_as_ever(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        await asked_together(modelled, tenant, "How do I pay an invoice?", "any news?", "How do I restore a backup?")
+        last = str(provider.chats[-1].body["messages"][-1]["content"])
+        found = {(shown.ref, shown.about) for shown in parse_passage_text(last)}
+        assert {("billing-invoices", (1,)), ("backup-restore", (2,))} <= found
+        assert 'n="2">\nHow do I restore a backup?' in last
+        await (await modelled.visitor(tenant)).ask(QUESTION)
+        last = str(provider.chats[-1].body["messages"][-1]["content"])
+        assert "about=" not in last
+        assert 'n="1">\nHow' not in last
 
     async def test_what_no_passage_supports_never_reaches_the_customer(
         self, modelled: Product, tenant: Tenant, provider: ModelServer

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,12 @@ import pytest
 import pytest_asyncio
 
 from agent import metrics
+from agent.calibration import load_calibration
+from agent.drafts.composing import compose
+from agent.drafts.filing import new_draft, request_of
+from agent.prompting import Turn
 from agent.replays import running as running_replays
+from agent.replays.past import past_draft
 from agent.replays.running import run_replay
 from kbs.ingest import ingest_folder
 from memory import chats
@@ -24,10 +30,13 @@ from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.model_server import ModelServer, Reply, model_server
 from tests.model_server.replies import grounded_answer
-from tests.product import Product, running, settings_for
+from tests.product import Product, asked_together, running, settings_for
 from tests.reply_desk import approved, work
 from tools import catalog
 from tools.context import TurnContext
+from tools.drafts.asking import asked_of
+from tools.drafts.reading import waiting_draft
+from tools.drafts.writing import put_draft
 from tools.recall import keep_summary
 
 REPLAYS = int(os.environ.get("REPLAYS", "2"))
@@ -167,6 +176,40 @@ class TestNothingChanged:
         assert cases[0]["question"] == QUESTION
         sent = [case["candidate"]["input_tokens"] for case in cases]
         assert sent[0] < sent[-1]
+
+    async def test_messages_that_were_answered_together(self, product: Product, tenant: Tenant, admin: Headers) -> None:
+        await asked_together(
+            product, tenant, QUESTION, "hello?", "How do I restore a backup?", "Is the moon made of cheese?"
+        )
+        _, cases = await replayed(product, tenant, admin)
+        assert [(case["changed"], case["cause"]) for case in cases] == [([], None)] * 2
+
+    async def test_drafts_that_were_asked_one_word_and_those_that_were_asked_all(
+        self, product: Product, tenant: Tenant, admin: Headers
+    ) -> None:
+        customer = await product.visitor(tenant)
+        told = {"subject": "Mailbox", "content": QUESTION}
+        ticket = (await product.http.post("/api/v1/tickets", json=told, headers=customer.headers)).json()
+        said = {"message": "And how do I create a MySQL database?"}
+        await product.http.post(f"/api/v1/tickets/{ticket['id']}/reply", json=said, headers=customer.headers)
+        async with product.resources.database.connection(tenant.id) as connection:
+            asked = await asked_of(connection, UUID(ticket["id"]))
+            request = request_of(tenant.id, asked)
+            assert request.content == f"{QUESTION}\n\n{said['message']}"
+            alone = replace(
+                request, content=said["message"], messages=(), history=(Turn(author="customer", text=QUESTION),)
+            )
+        for composed_of in (alone, request):
+            composed = await compose(product.resources, composed_of)
+            async with product.resources.database.connection(tenant.id) as connection:
+                calibration = await load_calibration(connection, tenant.id)
+                new = replace(new_draft(asked, composed, calibration, created_by="job"), question=composed_of.content)
+                replaced = await waiting_draft(connection, asked.ticket.id)
+                draft_id = await put_draft(connection, tenant.id, new, replaces=replaced)
+                assert draft_id
+                past = await past_draft(connection, tenant.id, draft_id)
+            assert past.request == replace(composed_of, ticket_id=None)
+            assert past.since == ()
 
     async def test_a_question_back_and_what_was_said_to_it(self, product: Product) -> None:
         tenant = await product.tenant(answerable_at=0.99, clarify_at=0.1)

@@ -1,9 +1,11 @@
-"""What a ticket's draft is to answer: its customer's last word, what was said before, and who may see the answer.
+"""What a ticket's draft is to answer: its customer's words that nobody has answered, what was said before, and who may see
+the answer.
 
 A ticket that began in a conversation goes on there too, so the last word may be a message. A draft stands until another
 one has come, its `answers_event_id` names the word that it answers, or a colleague has answered in their own words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,12 +15,16 @@ from memory.database import Connection
 from memory.errors import Conflict
 from memory.models import Attachment, Ticket
 from tools.attachments.reading import files_of_ticket
+from tools.matters import is_nudge
 from tools.tickets.reading import get_ticket
 from tools.tickets.status import ENDED
 
 REMEMBERED = 30
 """Words of the ticket, oldest first, that a draft is told of."""
 LONGEST = 8000
+"""Characters of one word, and of all that are to be answered together."""
+GATHERED = ("escalation", "model")
+"""Who opens a ticket with the words of its conversation."""
 Author = Literal["customer", "bot", "agent", "system"]
 
 
@@ -29,6 +35,10 @@ class Word:
     id: UUID
     author: Author
     text: str
+    settled: bool = False
+    """The bot has answered it in the conversation, or it was small talk."""
+    gathered: bool = False
+    """It was put together from what the customer said in the conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,45 @@ class Asked:
         since = max((n for n, word in enumerate(self.before) if word.author == "agent"), default=-1) + 1
         return frozenset(word.id for word in (*self.before[since:], self.last) if word.author == "customer")
 
+    @property
+    def open(self) -> tuple[Word, ...]:
+        """The words that a reply is to answer, oldest first: those since a person last spoke, but for what the bot has
+        answered and what another one repeats. Of more than fit together the first, and as many of the newest."""
+        words = [word for word in (*self.before, self.last) if word.id in self.unanswered]
+        words = [word for word in words if word is self.last or not word.settled]
+        if any(not word.gathered and not is_nudge(word.text) for word in words):
+            words = [word for word in words if word is self.last or not word.gathered]
+        words = [word for n, word in enumerate(words) if word is self.last or not _is_repeated(n, words)]
+        kept, room = [self.last], LONGEST - len(self.last.text)
+        for word in [*words[:1], *reversed(words[1:])]:
+            if word is not self.last and len(word.text) <= room:
+                kept.append(word)
+                room -= len(word.text)
+        return tuple(word for word in words if word in kept)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The texts of these words; for one that was put together from a conversation those that it is made of, without
+        what the bot has answered where anything else is asked."""
+        if not self.last.gathered or len(self.open) > 1:
+            return tuple(word.text for word in self.open)
+        inside = [
+            word for word in self.before if word.author == "customer" and _plain(word.text) in _plain(self.last.text)
+        ]
+        left = [word for word in inside if not word.settled]
+        asked = left if any(not is_nudge(word.text) for word in left) else inside
+        return tuple(word.text for word in asked) or (self.last.text,)
+
+    @property
+    def content(self) -> str:
+        """The texts of these words, as a draft is asked them and a lesson keeps them."""
+        return "\n\n".join(word.text for word in self.open)
+
+    @property
+    def told_before(self) -> tuple[Word, ...]:
+        """What was said before, without the words that are to be answered."""
+        return tuple(word for word in self.before if word not in self.open)
+
 
 async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
     """Raises NotFound, and Conflict for a ticket that goes on elsewhere."""
@@ -71,6 +120,17 @@ async def asked_of(connection: Connection, ticket_id: UUID) -> Asked:
     )  # fmt: skip
 
 
+def _is_repeated(place: int, words: Sequence[Word]) -> bool:
+    """Whether another one says the same and more, or a later one the same."""
+    text = _plain(words[place].text)
+    others = [(n, _plain(word.text)) for n, word in enumerate(words) if n != place]
+    return any(text in other and (len(other) > len(text) or n > place) for n, other in others)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 def may_be_answered(ticket: Ticket) -> bool:
     return ticket.status not in ENDED and ticket.merged_into is None
 
@@ -79,20 +139,29 @@ async def _words(connection: Connection, ticket: Ticket) -> list[Word]:
     """The first is the ticket's own text: it is the customer's, whoever wrote it down."""
     values = {"ticket": ticket.id, "session": ticket.session_id, "limit": REMEMBERED}
     rows: list[dict[str, Any]] = await (await connection.execute(WORDS, values)).fetchall()
-    said = [Word(id=row["id"], author=row["author"], text=row["text"][:LONGEST]) for row in reversed(rows)]
+    said = [
+        Word(id=row["id"], author=row["author"], text=row["text"][:LONGEST], settled=row["settled"])
+        for row in reversed(rows)
+    ]
     opened = await (await connection.execute(OPENED, (ticket.id,))).fetchone()
     assert opened is not None  # every ticket begins with `created`
-    first = Word(id=opened["id"], author="customer", text=ticket.content[:LONGEST])
+    gathered = ticket.session_id is not None and ticket.opened_by in GATHERED
+    first = Word(id=opened["id"], author="customer", text=ticket.content[:LONGEST], gathered=gathered)
     place = next((n for n, row in enumerate(reversed(rows)) if row["created_at"] > opened["created_at"]), len(said))
     return [*said[:place], first, *said[place:]]
 
 
 # Each names the tenant: a layer of its own besides row-level security.
 SAID = """
-select e.id, e.data ->> 'author' as author, e.data ->> 'text' as text, e.created_at from ticket_events e
+select e.id, e.data ->> 'author' as author, e.data ->> 'text' as text, e.created_at, false as settled
+from ticket_events e
 where e.ticket_id = %(ticket)s and e.tenant_id = current_tenant() and e.type = 'reply'
 union all
-select m.id, m.author, m.content, m.created_at from chat_messages m
+select m.id, m.author, m.content, m.created_at,
+       exists (select 1 from chat_messages a
+               where a.turn_id = m.turn_id and a.tenant_id = current_tenant() and a.author = 'bot'
+                     and a.details ->> 'outcome' in ('answered', 'smalltalk'))
+from chat_messages m
 where m.session_id = %(session)s and m.tenant_id = current_tenant() and m.author <> 'system' and m.content <> ''
       and m.details ->> 'ticket_id' is distinct from %(ticket)s::text
 """

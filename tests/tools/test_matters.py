@@ -1,0 +1,91 @@
+"""What several messages ask: each question of its own, and none of what only presses."""
+
+import numpy as np
+import pytest
+
+from kbs.index import Vectors
+from tools.matters import SEARCHED_AT_MOST, Matter, asks, is_nudge, matters_of, rest_of, searched
+
+NUDGES = [
+    "hello?", "??", "Any news? I am still waiting.", "Is anybody there?", "please answer me", "thanks!",
+    "Just following up on this", "Did you see my message?", "I want to talk to a person", "yes please",
+    "Gibt es schon etwas Neues? Ich warte noch immer.", "Hallo, ist da jemand?", "Bitte um Rückmeldung!",
+    "Haben Sie meine Nachricht gelesen?", "Vous avez des nouvelles ? J'attends toujours.",
+    "¿Alguna novedad? Sigo esperando.", "Есть новости? Я всё ещё жду.",
+]  # fmt: skip
+MATTERS = [
+    "How long do I have to wait for DNS?", "Any update for PHP 8.3?", "password", "How long does a transfer take?",
+    "Is the server down?", "Wie lange dauert der Umzug?", "Wann wird die Rechnung fällig?", "What about backups?",
+    "Combien de temps dure le transfert ?", "¿Cuánto tarda la migración?", "Сколько стоит домен?", "4711",
+]  # fmt: skip
+
+
+async def by_topic(text: str) -> Vectors:
+    """Texts with a word of the same topic point the same way."""
+    topics = (("mailbox", "password"), ("invoice",), ("domain",))
+    found = np.array([float(any(word in text.lower() for word in words)) for words in topics] + [0.1], np.float32)
+    vector: Vectors = found / np.linalg.norm(found)
+    return vector
+
+
+async def texts_of(*messages: str) -> list[str]:
+    return [matter.text for matter in await matters_of(messages, by_topic)]
+
+
+class TestNudges:
+    @pytest.mark.parametrize("text", NUDGES)
+    def test_what_only_presses_names_no_matter(self, text: str) -> None:
+        assert is_nudge(text)
+
+    @pytest.mark.parametrize("text", MATTERS)
+    def test_what_names_a_matter_is_none(self, text: str) -> None:
+        assert not is_nudge(text)
+
+
+class TestMatters:
+    async def test_questions_stand_each_for_itself(self) -> None:
+        asked = ["How do I pay an invoice?", "hello?", "How do I renew my domain?", "and a mailbox password?"]
+        assert await texts_of(*asked) == [asked[0], asked[2], asked[3]]
+        assert (await matters_of(asked, by_topic))[2].earlier == (asked[0], asked[2])
+
+    async def test_a_statement_goes_with_the_question_that_it_explains(self) -> None:
+        asked = ["I can't log into my mailbox", "How do I reset the password?"]
+        assert await texts_of(*asked) == ["\n".join(asked)]
+        assert await texts_of(*reversed(asked)) == ["\n".join(reversed(asked))]
+
+    async def test_a_statement_about_something_else_stands_for_itself(self) -> None:
+        asked = ["I can't log into my mailbox", "How do I pay an invoice?"]
+        assert await texts_of(*asked) == asked
+        assert [matter.asks for matter in await matters_of(asked, by_topic)] == [False, True]
+
+    async def test_pieces_of_one_question_are_one(self) -> None:
+        asked = ["I have trouble with my mailbox", "the password", "how do I reset it?"]
+        assert await texts_of("hi", *asked) == ["\n".join(asked)]
+
+    async def test_the_same_question_twice_is_one(self) -> None:
+        assert await texts_of("How do I pay an invoice?", "how do I pay an invoice?") == ["How do I pay an invoice?"]
+
+    async def test_nothing_but_nudges_is_no_matter(self) -> None:
+        assert await texts_of("hello?", "any news?") == []
+
+    async def test_of_many_the_first_and_the_newest_are_searched_for(self) -> None:
+        matters = [Matter(text=f"How do I do {n}?") for n in range(7)]
+        assert searched(matters) == {0, 4, 5, 6}
+        assert len(searched(matters)) == SEARCHED_AT_MOST
+        assert searched(matters[:2]) == {0, 1}
+
+    async def test_what_belongs_to_no_matter_is_the_rest(self) -> None:
+        asked = ["How do I pay an invoice?", "hello?"]
+        assert rest_of(asked, await matters_of(asked, by_topic)) == "hello?"
+
+    @pytest.mark.parametrize(
+        "text", ["i'd like to renew my domain", "Hello, can you tell me more", "Wie ändere ich DNS", "Где мои счета"]
+    )
+    def test_a_request_needs_no_mark(self, text: str) -> None:
+        assert asks(text)
+        assert not asks("My site is down")
+
+    def test_is_named_in_one_line_without_an_end(self) -> None:
+        text = "My shop moved last week.\nHow do I change the address? It is urgent!"
+        assert Matter(text=text).title == "How do I change the address"
+        assert len(Matter(text="How " + "very " * 60 + "long?").title) < 130

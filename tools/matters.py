@@ -1,0 +1,157 @@
+"""What several messages of one customer ask: which of them name a matter of their own, and which only press for an answer.
+
+People write in pieces. Two questions sent one after the other are two matters; `hello?`, `any news?` and `I want to talk to
+somebody` are none; `It is on my phone` belongs to what was said before it. A statement that stands on its own may describe
+what the question beside it asks about, or something else: which of the two is told by their meaning.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kbs.index import Vectors
+from tools.classification.talk import talk_kind
+from tools.rewriting import leans
+
+SEARCHED_AT_MOST = 4
+"""Matters of one turn or draft that are searched for: the first and the newest."""
+SAME_MATTER = 0.3
+"""Cosine from which a statement and the question beside it are taken to be about the same thing."""
+LONGEST_TITLE = 120
+
+_PRESSES = """
+hello hi hey hallo hola bonjour salut привет алло ping bump push up reminder friendly
+any some is are was there here anyone anybody someone somebody nobody noone no one who still yet again already ever
+news new update updates progress status answer answers answered answering reply replies replied response respond responding
+react reaction feedback sign word hear heard hearing back from get got gotten received receive seen see read reading did
+does do have has had not didn don doesn haven hasn won will would can could may please pls plz asap soon urgent urgently
+quick quickly hurry now today wait waiting waited long how when what why since hours hour minutes minute days day week weeks
+yesterday ages forever the a an to of on in for at by with about this that it its my me mine i m am im we our us you your u
+and or but so just only also well really very much more than been be being need want like wish talk speak chat call
+contact person human people agent colleague support team staff help helping message messages question questions request
+ticket email mail follow following followup up concerning regarding case matter s re ve ll d t
+yes yeah yep ok okay sure no nope nothing thanks thank thx great fine good morning afternoon evening
+gibt es etwas was neues neuigkeiten schon noch immer wieder bereits ist sind da jemand niemand wer hier wann wie lange
+dauert dauern warte warten wartet antwort antworten antwortet rückmeldung meldung meldet melden stand bitte dringend eilt
+schnell bald jetzt heute gestern stunde stunden minuten tag tage tagen woche wochen ich mir mich wir uns sie ihr ihre ihren
+ihnen du dir mein meine meiner meinen meinem eine einen einer einem ein der die das den dem auf um zu zum zur mit von vom
+für über an am im in bei seit und oder aber auch nur mal denn doch nun so sehr ganz haben habe hat hatte hätte werden wird
+kann können könnte könnten würde möchte will brauche bekomme bekommen erhalte erhalten gesehen gelesen nachricht nachrichten
+anfrage anfragen frage fragen ticket menschen mensch person mitarbeiter mitarbeiterin kollege kollegen kollegin sprechen
+reden nachfragen nachhaken erinnerung danke guten morgen abend ja nein nicht nichts kein keine hilfe helfen
+des du de la le les un une y a t il quelqu quelque quelques nouvelle nouvelles nouveau toujours encore déjà j attends
+attend attendre attente réponse réponses répondre répond svp s vous plaît merci oui non quand combien temps depuis heures
+jours je me m nous on mon ma mes votre vos être est sont pas personne quelqu'un parler humain conseiller avez avoir reçu lu vu
+message demande question urgent urgente c ce ça qu que qui et ou mais alors aide aidez à au aux en pour avec sur
+hay alguna alguno algun algún alguien novedad novedades noticia noticias sigo seguimos siguen esperando espero esperar
+respuesta respuestas responder responde responden contestar contesta contestación cuándo cuando cuánto cuanto tiempo desde
+hace horas días aún aun todavía ya por favor gracias sí si no nadie hablar persona humano agente hola está están ahí
+el los las una unos mi mis su sus se me nos lo le les y o pero también muy más urgente mensaje consulta pregunta solicitud
+han he ha visto leído recibido quiero quisiera necesito puedo pueden ayuda que qué del al en con para sobre un de
+есть ли какие нибудь что то новости новостей новости новое новый нового ещё еще все всё жду ждем ждём ждать ответ ответа
+ответьте ответите ответит ответить когда сколько долго времени уже пожалуйста срочно быстрее сегодня вчера час часа часов
+день дня дней я мне меня мы нам нас вы вам вас мой моя мое моё мои ваш ваша кто кто-нибудь здесь тут там никто человек
+человеком оператор оператора оператором сотрудник сотрудником поговорить хочу можно могу нужен нужна помощь помогите да нет
+спасибо не ни на в во с со по от до о об и или но а же бы это этот сообщение вопрос запрос обращение видели читали алло ау
+"""
+_EMPTY = frozenset(_PRESSES.split())
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?!\s|$)[^.!?。！？\n]*)*[.!?。！？]*")
+_ENDS_ASKING = re.compile(r"[?？]\W*(?:\s|$)")
+_COURTESY = (
+    r"(?:\W*(?:and|also|or|so|but|then|hi|hello|hey|dear\s+\w+|please|ok(?:ay)?|und|auch|oder|aber|dann|hallo|bitte|"
+    r"et|aussi|mais|bonjour|y|también|pero|hola|и|а|ещё|еще|также|привет|здравствуйте|another question|one more thing|"
+    r"noch eine frage|autre question|otra pregunta)\b)*\W*"
+)
+_BEGINS_ASKING = re.compile(
+    _COURTESY + r"(?:how|what|where|when|which|who|whom|whose|why|can|could|may|do|does|did|is|are|will|would|should|shall|"
+    r"tell me|explain|show me|help me|i (?:want|need|wish|would like|'d like)|i'd like|"
+    r"wie|was|wo|woher|wohin|wann|welche[rsmn]?|wer|wem|wen|warum|wieso|weshalb|womit|wofür|kann|können|könnte[n]?|darf|"
+    r"gibt es|muss|soll|sollte|ist|sind|ich (?:möchte|will|brauche|würde)|"
+    r"comment|où|quand|quel(?:le)?s?|qui|pourquoi|combien|est-ce|puis-je|peut-on|pouvez-vous|je (?:veux|voudrais|souhaite)|"
+    r"qu'est-ce|que faire|"
+    r"cómo|como|dónde|donde|cuándo|cuando|qué|cuál(?:es)?|quién|por qué|cuánto|puedo|se puede|pueden|quiero|quisiera|"
+    r"necesito|как|что|где|куда|когда|какой|какая|какие|каким|кто|почему|зачем|сколько|можно|могу|нужно|хочу)\b",
+    re.IGNORECASE,
+)  # fmt: skip
+
+Embed = Callable[[str], Awaitable[Vectors]]
+"""The meaning of a text, as a vector of length 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """One of the things that are asked for."""
+
+    text: str
+    """In the customer's words."""
+    asks: bool = True
+    """It is put as a question or a request; else it is told, and may be no more than that."""
+    earlier: tuple[str, ...] = ()
+    """What was asked before it in the same breath: it may lean on that."""
+
+    @property
+    def title(self) -> str:
+        """By which it can be named in a sentence: what it asks, in one line without an end of its own."""
+        sentences = [" ".join(found.split()) for found in _SENTENCE.findall(self.text)]
+        asking = [each for each in sentences if asks(each)] or [each for each in sentences if not is_nudge(each)]
+        named = re.sub(r"[.!?。！？]+(?=\s|$)", ",", (asking or sentences or [self.text])[-1]).strip(" ,;:-¿¡")
+        return named if len(named) <= LONGEST_TITLE else f"{named[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
+
+
+def is_nudge(text: str) -> bool:
+    """Whether a message names nothing at all: small talk, a call for somebody, a question for the answer to another."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    return all(word in _EMPTY for word in words) or talk_kind(text)[0] != "question"
+
+
+def asks(text: str) -> bool:
+    """Whether a message is put as a question or a request."""
+    return bool(_ENDS_ASKING.search(text) or _BEGINS_ASKING.match(text))
+
+
+async def matters_of(messages: Sequence[str], embed: Embed) -> tuple[Matter, ...]:
+    """What these messages are about, in their order; of what only presses nothing is left."""
+    told: list[Matter] = []
+    for message in messages:
+        text = message.strip()
+        if is_nudge(text):
+            continue
+        matter = Matter(text=text, asks=asks(text), earlier=tuple(each.text for each in told))
+        if told and await _belongs(told[-1], matter, embed):
+            told[-1] = _joined(told[-1], matter)
+        elif all(text.casefold() != each.text.casefold() for each in told):
+            told.append(matter)
+    return tuple(told)
+
+
+def searched(matters: Sequence[Matter]) -> frozenset[int]:
+    """The places of those that are searched for: of many the first and the newest."""
+    if len(matters) <= SEARCHED_AT_MOST:
+        return frozenset(range(len(matters)))
+    return frozenset([0, *range(len(matters) - SEARCHED_AT_MOST + 1, len(matters))])
+
+
+def rest_of(messages: Sequence[str], matters: Sequence[Matter]) -> str:
+    """The messages that are part of none of these matters."""
+    taken = [matter.text for matter in matters]
+    return "\n".join(each for each in messages if each.strip() and all(each.strip() not in text for text in taken))
+
+
+async def _belongs(before: Matter, matter: Matter, embed: Embed) -> bool:
+    """Whether a message goes on with the one before it. Two questions never do: each is answered."""
+    if before.asks and matter.asks:
+        return False
+    if leans(matter.text) or any(not each.asks and _is_fragment(each.text) for each in (before, matter)):
+        return True
+    return float(np.dot(await embed(before.text), await embed(matter.text))) >= SAME_MATTER
+
+
+def _is_fragment(text: str) -> bool:
+    return sum(word.casefold() not in _EMPTY for word in _WORD.findall(text)) < 2
+
+
+def _joined(first: Matter, then: Matter) -> Matter:
+    return Matter(text=f"{first.text}\n{then.text}", asks=first.asks or then.asks, earlier=first.earlier)
