@@ -25,7 +25,10 @@ async def clarify(state: TurnState, runtime: Run) -> TurnState:
 
 async def smalltalk(state: TurnState, runtime: Run) -> TurnState:
     kind = state["classification"].kind
-    phrases: dict[str, Phrase] = {"greeting": "greeting", "thanks": "thanks", "goodbye": "goodbye"}
+    phrases: dict[str, Phrase] = {
+        "greeting": "greeting", "introduction": "greeting", "thanks": "thanks", "goodbye": "goodbye",
+        "refusal": "declined",
+    }  # fmt: skip
     await runtime.context.answer.say(phrase(state, phrases.get(kind, "smalltalk")))
     return {"outcome": "smalltalk"}
 
@@ -71,12 +74,12 @@ async def escalate(state: TurnState, runtime: Run) -> TurnState:
 async def remember(state: TurnState, runtime: Run) -> TurnState:
     """Keep what the customer told about themselves, and count failures in a row."""
     context = runtime.context
-    outcome = state.get("outcome", "answered")
-    if outcome not in ("refused", "smalltalk"):
+    outcome, kind = state.get("outcome", "answered"), state["classification"].kind
+    if outcome not in ("refused", "smalltalk") or kind == "introduction":
         for fact in facts_in(context.question):
             await remember_fact(context.turn, fact)
     failed = outcome in ("honest_no", "model_failed")
-    attempts = state.get("failed_attempts", 0)
+    attempts = 0 if kind == "refusal" else state.get("failed_attempts", 0)  # the person was offered, and declined
     return {
         "failed_attempts": _in_a_row(attempts, outcome, failed=failed and context.waiting_ticket is None),
         "clarifying": outcome == "clarified",

@@ -179,6 +179,50 @@ class TestPeople:
         second = await visitor.ask("Which wine goes with salmon?")
         assert (first["requires_escalation"], second["requires_escalation"]) == (False, True)
 
+    @pytest.mark.parametrize(
+        ("question", "no", "word"),
+        [
+            ("What is the capital of Mongolia?", "no", "All right"),
+            ("What is the capital of Mongolia?", "sorry, wrong chat", "All right"),
+            ("Wie oft soll ich einen Kaktus gießen?", "Nein, danke.", "In Ordnung"),
+            ("Quelle est la capitale de la Mongolie ?", "non merci", "Très bien"),
+            ("¿Cuál es la capital de Mongolia?", "no, gracias", "De acuerdo"),
+            ("Какая столица у Монголии?", "нет, спасибо", "Хорошо"),
+        ],
+    )
+    async def test_who_declines_the_person_gets_none_and_starts_anew(
+        self, product: Product, tenant: Tenant, question: str, no: str, word: str
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        await visitor.ask(question)
+        answer = await visitor.ask(no)
+        assert (answer["requires_escalation"], answer["ticket_id"], answer["sources"]) == (False, None, [])
+        assert answer["message"].startswith(word)
+        again = await visitor.ask(question)
+        assert not again["requires_escalation"]  # the first failure since they were asked
+        assert await product.rows(tenant, "select 1 from tickets") == []
+
+    async def test_a_no_that_says_more_is_heard(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        await visitor.ask("What is the capital of Mongolia?")
+        answer = await visitor.ask("No, I need to reset my mailbox password")
+        assert "email-reset-password" in [source["id"] for source in answer["sources"]]
+        visitor = await product.visitor(tenant)
+        await visitor.ask("What is the capital of Mongolia?")
+        assert (await visitor.ask("no, who painted the Mona Lisa?"))["requires_escalation"]
+
+    @pytest.mark.parametrize(
+        ("words", "hello"), [("Hi, I'm Ada", "Hello"), ("My name is Ada", "Hello"), ("Ich heiße Ada", "Hallo")]
+    )
+    async def test_a_name_is_greeted_and_kept_and_no_failed_question(
+        self, product: Product, tenant: Tenant, words: str, hello: str
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        assert (await visitor.ask(words))["message"].startswith(hello)
+        assert not (await visitor.ask("What is the capital of Mongolia?"))["requires_escalation"]
+        kept = await product.rows(tenant, "select text from facts")
+        assert [row["text"] for row in kept] == ([] if words.startswith("Hi") else [words])
+
     async def test_nobody_there_is_said_as_it_is(self, product: Product) -> None:
         tenant = await product.tenant(people_available=False)
         answer = await (await product.visitor(tenant)).ask("I want to talk to a person")
