@@ -20,7 +20,7 @@ from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from memory.patience import end
 from tools import guardrails
-from tools.classification import asks_who_is_there, classified, read_words, says_yes
+from tools.classification import asks_who_is_there, at_least, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
@@ -49,6 +49,8 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
                 metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     words = read_words(context.question, packs(context))
     found = classified(words, packs=packs(context))
+    if verdict.severity:
+        found = at_least(found, verdict.severity, packs(context))
     if context.has_new_files and found.kind != "question":
         found = replace(found, kind="question")  # "hello, see the file" wants the file read
     before = Before(state.get("failed_attempts", 0), state.get("clarifying", False), _offered(context))
