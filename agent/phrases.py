@@ -9,7 +9,7 @@ from memory.yaml_files import read_yaml
 Phrase = Literal[
     "greeting", "thanks", "goodbye", "smalltalk", "no_answer", "handed_over", "nobody_there", "already_waiting",
     "refused", "refused_escalated", "model_away", "broken_off", "clarify", "not_known", "ticket_opened",
-    "back_in_queue", "waiting_for_nobody", "offer_human", "offer_ticket", "left_open",
+    "back_in_queue", "waiting_for_nobody", "declined", "offer_human", "offer_ticket", "left_open",
 ]  # fmt: skip
 
 

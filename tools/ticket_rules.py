@@ -16,6 +16,7 @@ from tools.business_hours import Choice
 from tools.numbers import whole
 
 Priority = Literal["low", "normal", "high", "urgent"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 SeverityName = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 Clock = Literal["first_response", "resolution"]
 CLOCKS: tuple[Clock, ...] = get_args(Clock)

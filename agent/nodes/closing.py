@@ -13,6 +13,9 @@ from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import facts_in
 from tools.recall import remember as remember_fact
 
+ALARM_CHARACTERS = 1000
+"""Of the customer's words that go into a note."""
+
 
 async def clarify(state: TurnState, runtime: Run) -> TurnState:
     """Ask back with the titles that the message could mean."""
@@ -25,7 +28,10 @@ async def clarify(state: TurnState, runtime: Run) -> TurnState:
 
 async def smalltalk(state: TurnState, runtime: Run) -> TurnState:
     kind = state["classification"].kind
-    phrases: dict[str, Phrase] = {"greeting": "greeting", "thanks": "thanks", "goodbye": "goodbye"}
+    phrases: dict[str, Phrase] = {
+        "greeting": "greeting", "introduction": "greeting", "thanks": "thanks", "goodbye": "goodbye",
+        "refusal": "declined",
+    }  # fmt: skip
     await runtime.context.answer.say(phrase(state, phrases.get(kind, "smalltalk")))
     return {"outcome": "smalltalk"}
 
@@ -54,29 +60,37 @@ async def refuse(state: TurnState, runtime: Run) -> TurnState:
 
 
 async def escalate(state: TurnState, runtime: Run) -> TurnState:
-    """Open the handoff and its ticket, and tell the customer what is true of it."""
-    context = runtime.context
-    if context.waiting_ticket is not None:
-        waiting: Phrase = "already_waiting" if context.turn.people_there else "waiting_for_nobody"
-        await context.answer.say(phrase(state, waiting, number=context.waiting_ticket.number))
-        return {"outcome": "escalated", "ticket": context.waiting_ticket}
-    reason = _escalation_reason(state)
-    async with step(context, "escalate"):
-        ticket = await _hand_over(state, context, reason, context.question)
-    word: Phrase = "handed_over" if context.turn.people_there else "nobody_there"
-    await context.answer.say(phrase(state, word, number=ticket.number))
+    """Open the handoff and its ticket, and tell the customer what is true of it; first of all what the guard's rule
+    has to say. Who waits already is told so, and the colleagues are only told again of what the guard has found."""
+    context, waiting = runtime.context, runtime.context.waiting_ticket
+    guarded = state["verdict"].action == "escalate"
+    if guarded:
+        await context.answer.say(state["verdict"].reason)
+    ticket = waiting
+    if waiting is None or guarded:
+        async with step(context, "escalate"):
+            opened = await _hand_over(state, context, _escalation_reason(state), context.question)
+        ticket = waiting or opened
+    assert ticket is not None  # either was there or is now
+    await context.answer.say(phrase(state, _how_it_stands(context), number=ticket.number))
     return {"outcome": "escalated", "ticket": ticket}
+
+
+def _how_it_stands(context: GraphContext) -> Phrase:
+    if context.waiting_ticket is not None:
+        return "already_waiting" if context.turn.people_there else "waiting_for_nobody"
+    return "handed_over" if context.turn.people_there else "nobody_there"
 
 
 async def remember(state: TurnState, runtime: Run) -> TurnState:
     """Keep what the customer told about themselves, and count failures in a row."""
     context = runtime.context
-    outcome = state.get("outcome", "answered")
-    if outcome not in ("refused", "smalltalk"):
+    outcome, kind = state.get("outcome", "answered"), state["classification"].kind
+    if outcome not in ("refused", "smalltalk") or kind == "introduction":
         for fact in facts_in(context.question):
             await remember_fact(context.turn, fact)
     failed = outcome in ("honest_no", "model_failed")
-    attempts = state.get("failed_attempts", 0)
+    attempts = 0 if kind == "refusal" else state.get("failed_attempts", 0)  # the person was offered, and declined
     return {
         "failed_attempts": _in_a_row(attempts, outcome, failed=failed and context.waiting_ticket is None),
         "clarifying": outcome == "clarified",
@@ -99,6 +113,12 @@ def _escalation_reason(state: TurnState) -> EscalationReason:
     return EscalationReason.HUMAN_REQUESTED if asked else EscalationReason.GUARDRAIL
 
 
+def _alarm(state: TurnState, context: GraphContext) -> str:
+    """What colleagues who were asked already must hear of; empty where that is nothing new."""
+    verdict = state["verdict"]
+    return f"Guard rule {verdict.rule}: {context.question[:ALARM_CHARACTERS]}" if verdict.escalate else ""
+
+
 async def _hand_over(state: TurnState, context: GraphContext, reason: str, summary: str) -> Ticket:
     found, confidence = state["classification"], state.get("confidence")
     this_turn = {
@@ -114,14 +134,14 @@ async def _hand_over(state: TurnState, context: GraphContext, reason: str, summa
     request = Request(
         session_id=context.turn.session_id, customer_id=context.turn.customer_id, reason=reason, summary=summary,
         findings=this_turn, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,
-        intent=found.intent, language=found.language,
+        intent=found.intent, language=found.language, alarm=_alarm(state, context),
     )  # fmt: skip
 
     async def do(entry: Journal) -> tuple[Ticket, bool]:
         _, opened, new = await request_handoff(entry, request)
         return opened, new
 
-    told = {"reason": reason, "summary": summary}
+    told = {"reason": reason, "summary": summary, **({"alarm": request.alarm} if context.waiting_ticket else {})}
     ticket, new = await context.turn.act("request_handoff", told, do, rehearsed=lambda scene: (scene.ticket, False))
     if new:
         metrics.handoffs_total.labels(reason).inc()

@@ -23,7 +23,7 @@ from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from memory.patience import end
 from tools import guardrails
-from tools.classification import asks_who_is_there, classified, read_words, says_yes
+from tools.classification import asks_who_is_there, at_least, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guard_log import record_verdict
@@ -54,10 +54,14 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
                 metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
     words = read_words(context.question, packs(context))
     found = classified(words, packs=packs(context))
+    if verdict.severity:
+        found = at_least(found, verdict.severity, packs(context))
     if context.has_new_files and found.kind != "question":
         found = replace(found, kind="question")  # "hello, see the file" wants the file read
     before = Before(state.get("failed_attempts", 0), state.get("clarifying", False), _offered(context))
-    accepts = says_yes(context.question)
+    if found.kind == "refusal" and _was_asked(context, before):
+        found = replace(found, kind="question")  # an answer, and not a no to us
+    accepts = found.kind != "refusal" and says_yes(context.question)
     if accepts and (before.offered == "human" or (before.failed_attempts and not before.offered)):
         found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
     if context.waiting_ticket is not None and asks_who_is_there(context.question):
@@ -67,6 +71,17 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
         "before": before, "verdict": verdict, "by_words": words, "classification": found, "rounds": 0,
         "accepts": accepts, "last_turn": str(context.turn.lease.turn_id),
     }  # fmt: skip
+
+
+def _was_asked(context: GraphContext, before: Before) -> bool:
+    """Whether the words before this message ask something that a no answers, other than whether a person or a ticket is
+    wanted: which article is meant, what a model or a colleague would like to know."""
+    others = [message for message in context.history if message.author != "customer"]
+    if not others or before.offered:
+        return False
+    last = others[-1]
+    asks = last.content.rstrip().endswith("?")
+    return before.clarifying or (asks and (last.author == "agent" or last.details.get("outcome") == "answered"))
 
 
 def _offered(context: GraphContext) -> Offer | None:

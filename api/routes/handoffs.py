@@ -38,7 +38,7 @@ async def list_queue(
     mine: Annotated[bool, Query(description="only what I have claimed")] = False,
     for_me: Annotated[bool, Query(description="only what the queue keeps for me")] = False,
 ) -> Page[QueuedOut]:  # fmt: skip
-    """Who waits for a person, longest first."""
+    """Who waits for a person: what is critical first, then who has waited longest."""
     wanted = Wanted(
         statuses=tuple(state) if state else ("requested", "claimed"), reason=reason, severity=severity,
         language=language, claimed_by=principal.user_id if mine else None,

@@ -124,6 +124,10 @@ class TestQueue:
         assert await ids(status="resolved") == [made[1]]
         assert await ids(mine=True) == [made[0]]
         assert await ids(severity="CRITICAL") == []
+        last = await product.visitor(tenant)
+        await last.ask("I want to kill myself")
+        [urgent] = await ids(severity="CRITICAL")
+        assert await ids() == [urgent, made[0], *made[2:]]
 
     async def test_nobody_on_duty_is_told_as_it_is(self, product: Product) -> None:
         tenant = await product.tenant()

@@ -331,6 +331,20 @@ class TestTools:
         [handoff] = await modelled.rows(tenant, "select * from handoffs")
         assert (handoff["reason"], handoff["summary"]) == ("human_requested", QUESTION)
 
+    async def test_a_no_answers_what_the_model_asked_and_declines_only_what_we_offered(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        visitor = await modelled.visitor(tenant)
+        provider.script(Reply(text="Is it a mailbox at your own domain?"))
+        await visitor.ask(QUESTION)
+        asked = len(provider.chats)
+        assert not (await visitor.ask("no"))["message"].startswith("All right")
+        assert len(provider.chats) > asked
+        provider.script(Reply.calls(("open_ticket", {"subject": "Something"})))
+        assert (await visitor.ask(QUESTION))["message"].endswith("open a ticket for our team?")
+        assert (await visitor.ask("No thanks"))["message"].startswith("All right")
+        assert await modelled.rows(tenant, "select 1 from tickets") == []
+
     async def test_a_fact_is_kept_in_the_customers_words_and_only_what_they_said(
         self, modelled: Product, tenant: Tenant, provider: ModelServer
     ) -> None:

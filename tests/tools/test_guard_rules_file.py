@@ -47,6 +47,10 @@ class TestRulesFile:
         assert check_message("no more coffee", role="customer", audience=None, rules=rules).rule == "a"
         assert check_message("more coffee", role="customer", audience=None, rules=rules).action == "allow"
 
+    def test_who_calls_a_person_says_how_bad_it_is(self) -> None:
+        for rule in load_rules().messages:
+            assert bool(rule.severity) == rule.escalate
+
     def test_every_reason_can_be_shown_to_a_customer(self) -> None:
         for rule in (*load_rules().messages, *load_rules().documents):
             assert rule.reason[0].isupper()

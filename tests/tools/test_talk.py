@@ -3,7 +3,7 @@
 import pytest
 
 from tools.classification import Classification, classify
-from tools.classification.talk import talk_kind
+from tools.classification.talk import introduction_language, refusal_languages, talk_kind
 from tools.intents import load_packs
 
 HOSTING = [load_packs()["hosting"]]
@@ -67,3 +67,109 @@ class TestKind:
     def test_the_words_of_small_talk_tell_its_language(self) -> None:
         assert classified("hola").language == "es"
         assert classified("danke schön").language == "de"
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("text", "language"),
+        [
+            ("no", "en"),
+            ("No, thank you.", "en"),
+            ("nah, I'm good", "en"),
+            ("not now", "en"),
+            ("ok, no thanks", "en"),
+            ("I don't need a colleague", "en"),
+            ("sorry, wrong chat", "en"),
+            ("Sorry, I'm in the wrong chat", "en"),
+            ("nein", "de"),
+            ("Nein, danke!", "de"),
+            ("im Moment nicht", "de"),
+            ("nein, ich brauche keinen Kollegen", "de"),
+            ("Entschuldigung, falscher Chat", "de"),
+            ("non merci", "fr"),
+            ("ce n'est pas la peine", "fr"),
+            ("désolé, mauvais chat", "fr"),
+            ("no, gracias", "es"),
+            ("ahora no", "es"),
+            ("нет, спасибо", "ru"),
+            ("не надо", "ru"),
+        ],
+    )
+    def test_a_no_and_nothing_else(self, text: str, language: str) -> None:
+        assert language in refusal_languages(text)
+        assert classified(text).kind == "refusal"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "no, that did not help",
+            "No, I need my invoice",
+            "no it is still broken",
+            "no luck",
+            "not good",
+            "no, why?",
+            "no problem",
+            "I don't want to lose it",
+            "wrong password",
+            "No, I do not want a human, just tell me how to create a database.",
+            "nein, das hat nicht geholfen",
+            "Das war keine Hilfe",
+            "ich brauche mein Passwort nicht",
+            "falsche Rechnung",
+            "non, ça ne marche pas",
+            "ce n'est pas bon",
+            "no funciona",
+            "no está bien",
+            "нет доступа",
+            "нет, не помогло",
+            "yes",
+        ],
+    )
+    def test_a_no_that_says_more_stays_what_it_is(self, text: str) -> None:
+        assert refusal_languages(text) == ()
+        assert classified(text).kind != "refusal"
+
+    def test_a_no_that_asks_for_a_person_asks_for_a_person(self) -> None:
+        found = classified("No, I want to talk to a person")
+        assert (found.wants_human, found.kind) == (True, "question")
+
+
+class TestIntroduction:
+    @pytest.mark.parametrize(
+        ("text", "language"),
+        [
+            ("Hi, I'm Ada", "en"),
+            ("My name is Ada", "en"),
+            ("my name is ada", "en"),
+            ("Hello, my name is Ada Byron. Nice to meet you!", "en"),
+            ("Hi there, I'm Jean-Luc from Acme", "en"),
+            ("Hallo, mein Name ist Ada von Byron", "de"),
+            ("Ich bin Jörg", "de"),
+            ("Bonjour, je m'appelle Ada", "fr"),
+            ("Hola, me llamo Ada", "es"),
+            ("Меня зовут Ада", "ru"),
+        ],
+    )
+    def test_a_name_and_nothing_else(self, text: str, language: str) -> None:
+        assert introduction_language(text) == language
+        assert classified(text).kind == "introduction"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "I'm locked out",
+            "I AM LOCKED OUT",
+            "My name is wrong on the invoice",
+            "my name is misspelled",
+            "My name is Ada, my invoice is wrong",
+            "I'm Ada, how do I reset my password?",
+            "What is my name",
+            "Mein Name ist falsch",
+            "ich bin ausgesperrt",
+            "je suis bloqué",
+            "soy cliente",
+        ],
+    )
+    def test_what_else_somebody_says_of_themselves_is_a_question(self, text: str) -> None:
+        assert introduction_language(text) is None
+        assert classified(text).kind == "question"

@@ -4,7 +4,7 @@ Everything but the nearest prototypes works on words alone, and its cues are dat
 """
 
 from tools.classification.language import detect_language
-from tools.classification.message import ByWords, Classification, classified, classify, read_words, reassess
+from tools.classification.message import ByWords, Classification, at_least, classified, classify, read_words, reassess
 from tools.classification.prototypes import Prototypes, build_prototypes
 from tools.classification.writer import asks_who_is_there, says_yes
 
@@ -13,6 +13,7 @@ __all__ = [
     "Classification",
     "Prototypes",
     "asks_who_is_there",
+    "at_least",
     "build_prototypes",
     "classified",
     "classify",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from tools.intents import INTENTS_FILE, IntentFileError, read_intents_file
-from tools.phrases import PhraseBook, Phrases, Reading, parse_phrase, tokenize
+from tools.phrases import PhraseBook, Phrases, Reading, fold, parse_phrase, tokenize
 
-Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye"]
+Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye", "refusal", "introduction"]
 TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
 """Kinds of small talk; of equals the earlier is taken."""
 LISTS = ("presence", "human", "not_human", "ticket", "not_ticket", "assent", "dissent")
@@ -24,6 +24,10 @@ class Cues:
     """That a text may be in; the fewer, the surer."""
     talk: Mapping[Kind, Mapping[str, Phrases]]
     filler: Mapping[str, Phrases]
+    refusal: Mapping[str, Phrases]
+    beside_refusal: Mapping[str, Phrases]
+    introduction: Mapping[str, tuple[tuple[str, ...], ...]]
+    """Words before a name, folded."""
     presence: Phrases
     human: Phrases
     not_human: Phrases
@@ -48,17 +52,25 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         talk = {kind: _parse_each(cues["talk"][kind]) for kind in TALK}
         spoken = {language: Phrases() for phrases in talk.values() for language in phrases}
         filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
+        refusal, beside = _parse_each(cues["refusal"]["words"]), _parse_each(cues["refusal"]["beside"])
+        introduction = {
+            language: tuple(tuple(fold(each).split()) for each in openers)
+            for language, openers in cues["introduction"].items()
+        }
         severity, mood = _parse_each(cues["severity"]), _parse_each(cues["sentiment"])
         lists = {name: _parse(cues[name]) for name in LISTS}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntentFileError(f"{path}: cues: {error!r}") from error
-    groups = [*talk.values(), filler, severity, mood]
+    groups = [*talk.values(), filler, refusal, beside, severity, mood]
     listed = [phrase for group in groups for phrases in group.values() for phrase in phrases]
     return Cues(
         book=PhraseBook((*listed, *(phrase for phrases in lists.values() for phrase in phrases))),
         languages=languages,
         talk=talk,
         filler=filler,
+        refusal=refusal,
+        beside_refusal=beside,
+        introduction=introduction,
         **lists,
         severity=severity,
         mood=mood,

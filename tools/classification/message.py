@@ -8,8 +8,8 @@ import numpy as np
 from tools.classification.cues import Kind, load_cues
 from tools.classification.language import detect_language
 from tools.classification.prototypes import Nearest, Prototypes, nearest_intent
-from tools.classification.severity import Severity, by_meaning, raised, severity_of, tier_of
-from tools.classification.talk import talk_kind
+from tools.classification.severity import SEVERITIES, Severity, by_meaning, raised, severity_of, tier_of
+from tools.classification.talk import introduction_language, refusal_languages, talk_kind
 from tools.classification.taught import Vectors
 from tools.classification.writer import human_wanted, mood_of
 from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
@@ -57,11 +57,21 @@ class ByWords:
 def read_words(text: str, packs: Packs) -> ByWords:
     reading = load_cues().read(text)
     human = human_wanted(reading)
-    kind, language = talk_kind(text)
+    kind, language = _kind_of(text)
     return ByWords(
         text=text, ranked=tuple(rank_intents(text, packs)), reading=reading, wants_human=human,
         kind="question" if human else kind, language=language or detect_language(text),
     )  # fmt: skip
+
+
+def _kind_of(text: str) -> tuple[Kind, str | None]:
+    """What kind of message it is by its words, and its language where these tell it."""
+    if languages := refusal_languages(text):
+        return "refusal", languages[0]
+    kind, language = talk_kind(text)
+    if kind == "question" and (named := introduction_language(text)):
+        return "introduction", named
+    return kind, language
 
 
 def classify(
@@ -110,6 +120,13 @@ def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMat
         return match
     own = [other for other in ranked if other.intent == nearest.intent]
     return own[0] if own else IntentMatch(intent=nearest.intent, certainty=CERTAINTY_WHEN_NONE, keywords=())
+
+
+def at_least(classification: Classification, severity: Severity, packs: Packs) -> Classification:
+    """The classification of a matter that is known to be this bad; severity and tier only rise."""
+    severity = max(severity, classification.severity, key=SEVERITIES.index)
+    tier = max(classification.tier, tier_of(severity, find_intent(classification.intent, packs)))
+    return replace(classification, severity=severity, tier=tier)
 
 
 def reassess(classification: Classification, answer_text: str, *, answered: bool) -> Classification:

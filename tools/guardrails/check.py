@@ -8,7 +8,7 @@ from tools.classification.language import detect_language
 from tools.guardrails.disguises import spellings, views
 from tools.guardrails.features import features
 from tools.guardrails.learned import ENGLISH, Vector, load_learned
-from tools.guardrails.rules import Action, GuardRules, Rule
+from tools.guardrails.rules import Action, GuardRules, Rule, Severity
 from tools.guardrails.rules_file import load_rules
 from tools.phrases import PhraseBook, Reading, tokenize
 
@@ -16,7 +16,7 @@ STAFF = ("agent", "admin")
 """Every other role is held to what customers are."""
 MAX_CHARACTERS = 200_000
 """Longer texts are not read: they escalate."""
-FAILED_REASON = "I could not check this message, so I am passing it to a colleague."
+FAILED_REASON = "I could not check this message."
 LEARNED = "resembles-manipulation"
 """Name of the verdict that no rule gave but what was learned."""
 LEARNED_REASON = (
@@ -53,6 +53,8 @@ class Verdict:
     nearest; of an allowed message the likeness to manipulation, where 0.5 is too much."""
     escalate: bool = False
     """A person must hear of it; a refusal may need that too."""
+    severity: Severity | None = None
+    """How bad the matter is at least; None leaves it to the words."""
 
 
 ALLOWED = Verdict(action="allow")
@@ -143,7 +145,7 @@ def _judge(text: str, rules: Sequence[Rule], book: PhraseBook) -> tuple[Verdict,
         if weight >= rule.threshold - 1e-9:
             fired = Verdict(
                 action=rule.action, category=rule.category, reason=rule.reason, rule=rule.name, score=score,
-                escalate=rule.escalate,
+                escalate=rule.escalate, severity=rule.severity,
             )  # fmt: skip
             return fired, near
         if score > nearest.score:

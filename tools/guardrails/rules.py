@@ -7,6 +7,7 @@ from typing import Literal
 from tools.phrases import NO_PHRASES, PhraseBook, Phrases, Reading
 
 Action = Literal["allow", "refuse", "escalate"]
+Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Rule:
     action: Action
     reason: str
     escalate: bool
+    severity: Severity | None
+    """How bad it is at least, whatever the words tell."""
     threshold: float
     within: int | None
     """Words within which the signals must stand; half of it is the step, so near neighbours never fall apart."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from memory.errors import Misconfigured
 from memory.yaml_files import read_yaml
-from tools.guardrails.rules import GuardRules, Rule, Signal
+from tools.guardrails.rules import GuardRules, Rule, Severity, Signal
 from tools.phrases import Phrase, PhraseBook, Phrases, parse_phrase
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
@@ -37,6 +37,7 @@ class _RuleEntry(BaseModel):
     action: Literal["refuse", "escalate"]
     reason: Annotated[str, Field(min_length=10)]
     escalate: bool = False
+    severity: Severity | None = None
     threshold: Annotated[float, Field(gt=0, le=2)] = 1.0
     within: Annotated[int, Field(ge=20)] | None = None
     roles: list[Literal["customer", "agent", "admin"]] = []
@@ -102,6 +103,7 @@ def _compile(entry: _RuleEntry, words: dict[str, str]) -> Rule:
         action=entry.action,
         reason=entry.reason,
         escalate=entry.escalate or entry.action == "escalate",
+        severity=entry.severity,
         threshold=entry.threshold,
         within=entry.within,
         roles=frozenset(entry.roles),

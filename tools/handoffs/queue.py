@@ -26,7 +26,8 @@ class Wanted:
 
 
 async def list_handoffs(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Oldest first, because that customer has waited longest."""
+    """What is critical first, then the oldest, because that customer has waited longest. A handoff that becomes critical
+    while somebody turns the pages moves to the first one."""
     rows = await connection.execute(
         LIST,
         {
@@ -66,8 +67,12 @@ where h.tenant_id = current_tenant() and h.status = any(%(statuses)s) and (%(rea
       and (%(language)s::text is null or s.language = %(language)s)
       and (%(claimed_by)s::uuid is null or h.claimed_by = %(claimed_by)s)
       and (%(assigned_to)s::uuid is null or h.assigned_to = %(assigned_to)s)
-      and (%(after)s::uuid is null or h.id > %(after)s)
-order by h.id limit %(limit)s
+      and (%(after)s::uuid is null
+           or (t.severity is distinct from 'CRITICAL', h.id) > (coalesce((
+               select b.severity is distinct from 'CRITICAL' from handoffs a
+               left join tickets b on b.tenant_id = a.tenant_id and b.id = a.ticket_id
+               where a.id = %(after)s and a.tenant_id = current_tenant()), true), %(after)s))
+order by t.severity is distinct from 'CRITICAL', h.id limit %(limit)s
 """
 )
 ONE = _COLUMNS + "where h.tenant_id = current_tenant() and h.id = %(id)s"

@@ -10,6 +10,7 @@ from memory.events import Journal
 from memory.models import Handoff, Ticket
 from tools.handoffs.findings import findings_of
 from tools.tickets import escalation_ticket, open_ticket
+from tools.tickets.changing import raise_alarm
 from tools.tickets.talking import open_again
 
 
@@ -29,17 +30,26 @@ class Request:
     tier: int = 1
     intent: str | None = None
     language: str | None = None
+    alarm: str = ""
+    """A line for colleagues who were asked already: the ticket is raised to this severity and tier, and tells it."""
 
 
 async def request_handoff(journal: Journal, request: Request) -> tuple[Handoff, Ticket, bool]:
     """Open a handoff with its ticket, or find the one that is open already; True when it is new."""
-    if (found := await open_handoff(journal, request.session_id)) and (
-        ticket := await escalation_ticket(journal.connection, request.session_id)
-    ):
+    ticket = await escalation_ticket(journal.connection, request.session_id)
+    if ticket and request.alarm:
+        await raise_alarm(
+            journal.connection,
+            ticket.id,
+            request.alarm,
+            severity=request.severity,
+            tier=request.tier,
+            actor=request.actor,
+        )
+    if (found := await open_handoff(journal, request.session_id)) and ticket:
         return found, ticket, False
     known = {name: value for name, value in request.findings.items() if value not in ("", [], None)}
     request = replace(request, findings={**await findings_of(journal.connection, request.session_id), **known})
-    ticket = await escalation_ticket(journal.connection, request.session_id)
     if ticket is None:
         ticket = await _open_ticket(journal, request)
     else:

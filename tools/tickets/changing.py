@@ -7,13 +7,16 @@ from memory import audit
 from memory.database import Connection
 from memory.errors import Conflict
 from memory.tenancy import Principal
+from tools.classification.severity import SEVERITIES
 from tools.handoffs.people import colleague
-from tools.ticket_rules import HIGHEST_TIER
+from tools.ticket_rules import HIGHEST_TIER, PRIORITIES
 from tools.tickets import clocks
 from tools.tickets.editing import BOOKKEEPING, Edit, editing, in_utc
 from tools.tickets.links import link, lock_links
+from tools.tickets.opening import PRIORITY_OF
 from tools.tickets.routing import Facts, first_match, route
 from tools.tickets.status import ENDED
+from tools.tickets.talking import open_again
 
 CLASSIFICATION = ("intent", "severity", "tier", "language")
 OWNERS = ("team", "assignee_id")
@@ -61,6 +64,28 @@ async def escalate_ticket(
         edit.tell("escalated", data)
         await _route_again(connection, edit)
     await audit.write(connection, principal, "ticket.escalated", "ticket", ticket_id, changes=data, **trace)
+
+
+async def raise_alarm(
+    connection: Connection, ticket_id: UUID, words: str, *, severity: str, tier: int, actor: str
+) -> None:
+    """The matter became graver while it waited: severity, tier and priority rise where they are lower, what had ended is
+    open again, and a note tells colleagues why."""
+    await open_again(connection, ticket_id, actor=actor)
+    async with editing(connection, ticket_id, actor=actor) as edit:
+        ticket, before = edit.ticket, edit.ticket.tier
+        edit.tell("note", {"text": words})
+        edit.set(severity=max(ticket.severity, severity, key=list[str](SEVERITIES).index))
+        if _set_one(edit, {"priority": _higher(ticket.priority, PRIORITY_OF[severity])}, "priority"):
+            await _retime(connection, edit)
+        if tier > before:
+            edit.set(tier=tier)
+            edit.tell("escalated", {"from": before, "to": tier, "reason": "guardrail"})
+            await _route_again(connection, edit)
+
+
+def _higher(priority: str, other: str) -> str:
+    return max(priority, other, key=list[str](PRIORITIES).index)
 
 
 def _correct(edit: Edit, changes: dict[str, Any]) -> None:
