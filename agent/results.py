@@ -35,6 +35,7 @@ def details(state: TurnState, context: GraphContext) -> dict[str, Any]:
         "withheld": context.answer.withheld, "language": found.language,
         "certainty": found.certainty, "embedded_intent": found.embedded_intent, "sentiment": found.sentiment,
         "tokens": {"input": spent.input, "output": spent.output}, "inputs": inputs(state, context),
+        **({"left_open": True} if context.answer.names_gap else {}),
     }  # fmt: skip
 
 

@@ -166,9 +166,11 @@ class Product:
             return await (await connection.execute(query, values)).fetchall()
 
 
-async def asked_together(product: Product, tenant: Tenant, *texts: str) -> dict[str, Any]:
+async def asked_together(
+    product: Product, tenant: Tenant, *texts: str, visitor: Visitor | None = None
+) -> dict[str, Any]:
     """The answer to messages that came while the one before them was answered."""
-    visitor = await product.visitor(tenant)
+    visitor = visitor or await product.visitor(tenant)
     turns, session_id = product.resources.turns, UUID(visitor.session_id)
     async with journal(product.resources.database, product.resources.streams, tenant.id) as entry:
         session = await chats.get_session(entry.connection, session_id, lock=True)

@@ -10,7 +10,7 @@ from agent import metrics
 from agent.calibration import FEWEST, load_calibration
 from memory.models import Tenant
 from memory.tenancy import Role
-from tests.product import Product, Visitor
+from tests.product import Product, Visitor, asked_together
 from tests.reply_desk import approved, call, drafted, placed, work
 from tests.ticket_desk import Headers, Json, events, opened
 
@@ -21,6 +21,7 @@ SUBJECT = "Certificate"
 QUESTION = "My browser says that the certificate of my shop has expired. How do I get a new free SSL certificate?"
 PARAPHRASE = "The padlock is gone, the SSL certificate for my shop ran out. How can I get another free one?"
 PASSWORD = "How do I reset the password of my mailbox?"
+FISH = "Which fish may live with my goldfish?"
 NUDGE = "Any news? I am still waiting."
 FIXED = (
     "Hello,\n\nPlease order the certificate again under Shield, it is there within the hour. If the padlock is still "
@@ -311,24 +312,33 @@ class TestWriting:
     async def test_what_stays_open_of_several_is_said_and_shown(
         self, product: Product, ada: Headers, customer: Visitor
     ) -> None:
-        ticket = await opened(product, customer.headers, "Question", content="Which fish may live with my goldfish?")
+        ticket = await opened(product, customer.headers, "Question", content=FISH)
         await written(product, customer, ticket, PASSWORD)
         draft = await drafted(product, ada, ticket)
         assert "I will look into it and reply here: “Which fish may live with my goldfish”" in draft["content"]
         assert "cPanel" in draft["content"]
-        assert "Which fish may live with my goldfish?" in draft["warnings"]["open_questions"][0]
+        assert FISH in draft["warnings"]["open_questions"][0]
 
     async def test_what_the_bot_has_answered_is_not_answered_again(
         self, product: Product, ada: Headers, customer: Visitor
     ) -> None:
         await customer.ask("How do I pay an invoice?")
-        await customer.ask("Which fish may live with my goldfish?")
+        await customer.ask(FISH)
         ticket = {"id": (await customer.ask("I want to talk to a person"))["ticket_id"]}
         await customer.ask(PASSWORD)
         await customer.ask("Which wine goes with salmon?")
         draft = await drafted(product, ada, ticket)
         fish, person, wine = draft["question"].split("\n\n")
         assert (fish[:10], person[:6], wine[:10]) == ("Which fish", "I want", "Which wine")
+
+    async def test_what_the_bot_left_open_is_still_asked(
+        self, product: Product, tenant: Tenant, ada: Headers, customer: Visitor
+    ) -> None:
+        answer = await asked_together(product, tenant, PASSWORD, FISH, visitor=customer)
+        assert FISH.rstrip("?") in answer["message"]
+        ticket = {"id": (await customer.ask("I want to talk to a person"))["ticket_id"]}
+        await customer.ask("Which wine goes with salmon?")
+        assert FISH in (await drafted(product, ada, ticket))["question"]
 
     async def test_a_lesson_is_kept_under_what_was_asked(
         self, product: Product, ada: Headers, customer: Visitor, tenant: Tenant
@@ -343,7 +353,7 @@ class TestWriting:
         assert lesson["issue"] == f"{PASSWORD}\n\n{NUDGE}"
 
     async def test_a_gap_is_said_honestly(self, product: Product, ada: Headers, customer: Visitor) -> None:
-        odd = await opened(product, customer.headers, "Aquarium", content="Which fish may live with my goldfish?")
+        odd = await opened(product, customer.headers, "Aquarium", content=FISH)
         draft = await drafted(product, ada, odd)
         assert (draft["warnings"]["missing_knowledge"], draft["sources"]) == (True, [])
         assert "look into it" in draft["content"]

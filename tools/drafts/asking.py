@@ -160,7 +160,7 @@ union all
 select m.id, m.author, m.content, m.created_at,
        exists (select 1 from chat_messages a
                where a.turn_id = m.turn_id and a.tenant_id = current_tenant() and a.author = 'bot'
-                     and a.details ->> 'outcome' in ('answered', 'smalltalk'))
+                     and a.details ->> 'outcome' in ('answered', 'smalltalk') and not a.details ? 'left_open')
 from chat_messages m
 where m.session_id = %(session)s and m.tenant_id = current_tenant() and m.author <> 'system' and m.content <> ''
       and m.details ->> 'ticket_id' is distinct from %(ticket)s::text
