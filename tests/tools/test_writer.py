@@ -80,6 +80,10 @@ class TestWantsHuman:
             "转人工",
             "オペレーターにつないでください",
             "상담원 연결해 주세요",
+            "I don't want a bot, I want a human",
+            "Why don't you connect me to an agent?",
+            "No quiero un robot, quiero hablar con una persona",
+            "не бот, мне нужен человек",
         ],
     )
     def test_asked_for(self, text: str) -> None:
@@ -125,6 +129,12 @@ class TestWantsHuman:
             "¿Cómo escalar mi servidor?",
             "Как переключить менеджер файлов?",
             "Нужен доступ для сотрудника",
+            "I don't need a colleague",
+            "no need to escalate",
+            "please don't escalate this",
+            "don't connect me to an agent",
+            "no necesito un agente",
+            "мне не нужен человек",
         ],
     )
     def test_not_asked_for(self, text: str) -> None:
