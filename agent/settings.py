@@ -68,6 +68,11 @@ class HttpSettings(_Area):
     outbound_allowed_hosts: str = Field(default="", validation_alias="OUTBOUND_ALLOWED_HOSTS")
     key_requests_per_minute: int = Field(default=3000, ge=1, validation_alias="KEY_REQUESTS_PER_MINUTE")
 
+    def address(self, port: int | None = None) -> str:
+        """`host:port` as it stands in a URL, where an IPv6 address has brackets; `port` instead of the one that is set."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port if port is None else port}"
+
     @property
     def origins(self) -> list[str]:
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
