@@ -8,6 +8,7 @@ error that names the variable.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -16,6 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memory.errors import Misconfigured
 from tools.prices import Prices
+
+BUILT_IN = "extractive"
+OPENROUTER_HOST = "openrouter.ai"
+OPENROUTER_URL = f"https://{OPENROUTER_HOST}/api/v1"
 
 
 class _Area(BaseSettings):
@@ -27,11 +32,13 @@ Area = TypeVar("Area", bound=_Area)
 
 class DatabaseSettings(_Area):
     url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "CONNECTION_PG_DB"))
+    other_name: str | None = Field(default=None, validation_alias="CONNECTION_PG_DB")
+    """What the address's second name says, to be compared; `url` is the one that counts."""
     owner_url: str | None = Field(default=None, validation_alias="DATABASE_OWNER_URL")
     vector_url: str | None = Field(default=None, validation_alias="CONNECTION_PG_VECTORDB")
     pool_size: int = Field(default=16, ge=2, le=200, validation_alias="DATABASE_POOL_SIZE")
 
-    @field_validator("url", "owner_url", "vector_url")
+    @field_validator("url", "other_name", "owner_url", "vector_url")
     @classmethod
     def _scheme(cls, url: str | None) -> str | None:
         if url is None:
@@ -68,6 +75,11 @@ class HttpSettings(_Area):
     outbound_allowed_hosts: str = Field(default="", validation_alias="OUTBOUND_ALLOWED_HOSTS")
     key_requests_per_minute: int = Field(default=3000, ge=1, validation_alias="KEY_REQUESTS_PER_MINUTE")
 
+    def address(self, port: int | None = None) -> str:
+        """`host:port` as it stands in a URL, where an IPv6 address has brackets; `port` instead of the one that is set."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port if port is None else port}"
+
     @property
     def origins(self) -> list[str]:
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
@@ -100,22 +112,43 @@ class ModelSettings(_Area):
 
     @property
     def api_key(self) -> str | None:
-        key = self.openai_api_key or self.openrouter_api_key
+        """The key that belongs to the endpoint: at OpenRouter its own where there is one."""
+        keys = (self.openai_api_key, self.openrouter_api_key)
+        first, second = reversed(keys) if _at_openrouter(self.openai_base_url) else keys
+        key = first or second
         return key.get_secret_value() if key else None
 
     @property
     def base_url(self) -> str | None:
         if self.openai_base_url is None and self.openai_api_key is None and self.openrouter_api_key is not None:
-            return "https://openrouter.ai/api/v1"
+            return OPENROUTER_URL
         return self.openai_base_url
 
     @property
+    def sends_key_elsewhere(self) -> bool:
+        """Whether the key for OpenRouter would go to somebody else."""
+        alone = self.openrouter_api_key is not None and self.openai_api_key is None
+        return alone and self.openai_base_url is not None and not _at_openrouter(self.openai_base_url)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is anybody to ask; a local endpoint wants no key."""
+        return bool(self.api_key or self.base_url)
+
+    @property
+    def named(self) -> list[str]:
+        """The variables that name a model other than the built-in one."""
+        chosen = {"CHAT_MODEL": self.chat_model, "FAST_MODEL": self.fast_model, "DRAFT_MODEL": self.draft_model,
+                  "JUDGE_MODEL": self.judge_model}  # fmt: skip
+        return [variable for variable, name in chosen.items() if name not in (None, "", BUILT_IN)]
+
+    @property
     def answer(self) -> str:
-        return self.chat_model or ("gpt-4o" if self.api_key else "extractive")
+        return self.chat_model or ("gpt-4o" if self.api_key else BUILT_IN)
 
     @property
     def fast(self) -> str | None:
-        return self.fast_model or ("gpt-4o-mini" if self.api_key and self.answer != "extractive" else None)
+        return self.fast_model or ("gpt-4o-mini" if self.api_key and self.answer != BUILT_IN else None)
 
 
 class KnowledgeSettings(_Area):
@@ -129,6 +162,11 @@ class AppSettings(_Area):
     debug: bool = Field(default=False, validation_alias="DEBUG")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="LOG_LEVEL")
     data_dir: Path = Field(default=Path("data"), validation_alias="DATA_DIR")
+
+
+def _at_openrouter(url: str | None) -> bool:
+    host = (urlsplit(url).hostname or "") if url else ""
+    return host == OPENROUTER_HOST or host.endswith(f".{OPENROUTER_HOST}")
 
 
 AREAS: tuple[type[_Area], ...] = (
@@ -183,14 +221,15 @@ class Settings:
             raise Misconfigured("SECRET_KEY and ENCRYPTION_KEYS are required with DATABASE_URL")
         if self.embedded and self.database.owner_url:
             raise Misconfigured("DATABASE_OWNER_URL is set but DATABASE_URL is not")
-        if self.models.answer != "extractive" and not (self.models.api_key or self.models.base_url):
-            raise Misconfigured("CHAT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
-        if self.models.draft_model not in (None, "", "extractive") and not (
-            self.models.api_key or self.models.base_url
-        ):
-            raise Misconfigured("DRAFT_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
-        if self.knowledge.embedding_model != "minilm" and not (self.models.api_key or self.models.base_url):
-            raise Misconfigured("EMBEDDING_MODEL names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.database.other_name not in (None, self.database.url):
+            raise Misconfigured("DATABASE_URL and CONNECTION_PG_DB name different databases")
+        named = [*self.models.named, *(["EMBEDDING_MODEL"] if self.knowledge.embedding_model != "minilm" else [])]
+        if named and not self.models.reachable:
+            raise Misconfigured(f"{named[0]} names a model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+        if self.models.sends_key_elsewhere:
+            raise Misconfigured(
+                "OPENROUTER_API_KEY is set, but OPENAI_BASE_URL names another host; OPENAI_API_KEY is the key for that one"
+            )
         if self.database.vector_url and self.embedded:
             raise Misconfigured("CONNECTION_PG_VECTORDB is set but DATABASE_URL is not")
         if self.knowledge.chroma_url and self.knowledge.index != "chroma":

@@ -64,11 +64,18 @@ class Turns:
     draining: bool = False
     admission: Admission = field(default_factory=Admission)
     _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
+    _sessions: dict[UUID, UUID] = field(default_factory=dict)
+    """Of each of these turns the session."""
     _background: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def running(self) -> int:
         return len(self._tasks)
+
+    @property
+    def sessions(self) -> frozenset[UUID]:
+        """Sessions that a turn runs in here."""
+        return frozenset(self._sessions.values())
 
     async def accept(
         self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False,
@@ -90,6 +97,7 @@ class Turns:
             return
         task = asyncio.create_task(self._run(lease), name=f"turn:{lease.turn_id}")
         self._tasks[lease.turn_id] = task
+        self._sessions[lease.turn_id] = lease.session_id
         metrics.turns_running.set(len(self._tasks))
         task.add_done_callback(lambda ended: self._forget(lease.turn_id, ended))
 
@@ -101,6 +109,7 @@ class Turns:
     def _forget(self, turn_id: UUID, ended: "asyncio.Task[None]") -> None:
         if self._tasks.get(turn_id) is ended:  # a turn that lapsed here may run here again
             del self._tasks[turn_id]
+            del self._sessions[turn_id]
         metrics.turns_running.set(len(self._tasks))
 
     async def cancel(self, tenant_id: UUID, session: ChatSession, *, reason: str) -> bool:

@@ -118,9 +118,9 @@ class Streams:
         return sum(map(len, self._inboxes.values()))
 
     @property
-    def sessions(self) -> int:
+    def sessions(self) -> frozenset[UUID]:
         """Sessions that somebody watches here."""
-        return len(self._inboxes)
+        return frozenset(self._inboxes)
 
     def watches(self, session_id: UUID) -> bool:
         return session_id in self._inboxes

@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from agent.extractive import ExtractiveChat, SentenceScorer
+from memory.errors import Misconfigured
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -52,8 +53,12 @@ class Models:
 
 
 def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None = None) -> Models:
-    """The models of all roles, over one pool of connections. `sentence_scorer` sharpens the built-in model."""
+    """The models of all roles, over one pool of connections. `sentence_scorer` sharpens the built-in model. Raises
+    Misconfigured where a model is named but neither an endpoint nor a key: nothing a customer wrote goes to a provider
+    that nobody chose."""
     names = {config.chat_model, config.fast_model, config.draft_model, config.judge_model} - {None, EXTRACTIVE}
+    if names and not (config.base_url or config.api_key):
+        raise Misconfigured(f"no endpoint and no key for {', '.join(sorted(map(str, names)))}")
     clients = _http_clients(config) if names else {}
 
     def build(name: str) -> BaseChatModel:

@@ -33,9 +33,7 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.http.host, settings.http.port))
         except OSError as error:
-            raise Misconfigured(
-                f"{settings.http.host}:{settings.http.port} can't be used ({error.strerror}); set PORT"
-            ) from None
+            raise Misconfigured(f"{settings.http.address()} can't be used ({error.strerror}); set PORT") from None
 
 
 async def serve(settings: Settings, ending: Ending, *, with_worker: bool) -> None:
@@ -104,7 +102,7 @@ async def _announce(server: uvicorn.Server, settings: Settings) -> None:
     while not server.started:
         await asyncio.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    url = f"http://{settings.http.host}:{port}"
+    url = f"http://{settings.http.address(port)}"
     if not settings.embedded:
         typer.echo(f"\nready at {url}")
     else:

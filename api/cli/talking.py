@@ -55,7 +55,7 @@ async def _chat(settings: Settings, widget_key: str) -> None:
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The server at HOST:PORT, or one started in this process where there is none."""
-    url = f"http://{settings.http.host}:{settings.http.port}"
+    url = f"http://{settings.http.address()}"
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         if await _is_there(client):
             yield client

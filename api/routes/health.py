@@ -46,7 +46,7 @@ async def readyz(resources: Res, request: Request) -> Readiness:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def read_metrics(resources: Res) -> Response:
     """Prometheus' text format; keep it inside your network."""
-    metrics.active_sessions.set(resources.streams.sessions)
+    metrics.active_sessions.set(len(resources.streams.sessions | resources.turns.sessions))
     body, media_type = metrics.render()
     return Response(body, media_type=media_type)
 

@@ -1,5 +1,6 @@
 """The product as a person starts it: processes of the command line on a data folder of their own."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.settings import Settings
+from api.cli.talking import connect
 from memory.encryption import Cipher
 from tests.conftest import Cluster
 from tests.forked import Forks
@@ -235,3 +238,21 @@ class TestWithServer:
         log = (installation.folder / "serve.log").read_text()
         assert "Traceback" not in log
         assert opened["visitor_token"] not in log
+
+
+class TestAnAddressOfIpv6:
+    async def test_is_where_questions_are_put(self) -> None:
+        async def alive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            await writer.drain()
+            writer.close()
+
+        try:
+            server = await asyncio.start_server(alive, "::1", 0)
+        except OSError:
+            pytest.skip("no IPv6 on this machine")
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            async with connect(Settings.load(None, HOST="::1", PORT=port)) as client:
+                assert (await client.get("/livez")).status_code == 200

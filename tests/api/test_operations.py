@@ -3,12 +3,16 @@
 import asyncio
 import dataclasses
 import re
+from uuid import UUID
 
 import pytest
 
 from api import limits
+from memory import chats, turns
 from memory.database import Database
 from memory.errors import TooMany
+from memory.events import journal
+from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import Product
 
@@ -40,6 +44,35 @@ class TestHealth:
             assert name in text
         for secret in (str(tenant.id), visitor.session_id, tenant.slug):
             assert secret not in text
+
+    async def test_a_session_counts_while_its_turn_runs_or_somebody_watches_and_once_where_both_do(
+        self, product: Product, tenant: Tenant
+    ) -> None:
+        async def active() -> float:
+            text = (await product.http.get("/metrics")).text
+            [value] = [line.split()[1] for line in text.splitlines() if line.startswith("active_sessions ")]
+            return float(value)
+
+        resources = product.resources
+        visitor = await product.visitor(tenant)
+        async with journal(resources.database, resources.streams, tenant.id) as entry:
+            session = await chats.get_session(entry.connection, UUID(visitor.session_id), lock=True)
+            accepted = await turns.accept(
+                entry, session, "hello", author_id=session.customer_id, owner=resources.turns.parts.process,
+                reject_if_busy=False,
+            )  # fmt: skip
+        others = resources.streams.sessions | resources.turns.sessions
+        async with journal(resources.database, resources.streams, tenant.id) as entry:
+            await chats.get_session(entry.connection, session.id, lock=True)  # the turn can't end before this does
+            resources.turns.start(accepted.lease)
+            assert session.id not in resources.streams.sessions
+            assert await active() == len(others | {session.id})
+            inbox = resources.streams.expect(session.id)
+            assert await active() == len(others | {session.id})
+        assert inbox
+        async with asyncio.timeout(10):
+            while session.id in resources.turns.sessions:
+                await asyncio.sleep(0.02)
 
 
 class TestRequests:
