@@ -46,6 +46,7 @@ def inputs(state: TurnState, context: GraphContext) -> dict[str, Any]:
         "failed_attempts": before.failed_attempts, "clarifying": before.clarifying,
         "people_there": context.turn.people_there, "waiting_ticket": str(waiting.id) if waiting else None,
         "audience": sorted(context.turn.principal.audience), "summary_upto": context.session.summary_upto,
+        "language": context.session.language,
     }  # fmt: skip
 
 

@@ -179,8 +179,9 @@ class Turns:
                 details=details(state, context), prompt_version_id=_prompt_id(context), references=references(answer),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
             )  # fmt: skip
-            if (language := state["classification"].language) != context.session.language:
-                await chats.update_session(entry.connection, lease.session_id, language=language)
+            words = state["by_words"]
+            if words.language_told and words.language != context.session.language:
+                await chats.update_session(entry.connection, lease.session_id, language=words.language)
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
         if answer.first_text_s is not None:

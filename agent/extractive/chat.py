@@ -30,6 +30,9 @@ QUOTED_AS_IS = {
     "fr": "J'ai trouvé ceci dans une autre langue et le cite tel quel :",
     "es": "He encontrado esto en otro idioma y lo cito tal cual:",
     "ru": "Я нашёл это на другом языке и привожу дословно:",
+    "it": "L'ho trovato in un'altra lingua e lo cito così com'è:",
+    "pt": "Encontrei isto noutra língua e cito-o tal como está:",
+    "ar": "وجدت هذا بلغة أخرى وأنقله كما هو:",
 }
 
 

@@ -14,13 +14,13 @@ _LONGEST = 40
 """Words; a longer sentence says something."""
 
 _CONTRAST = re.compile(r"[,;]?\s+(?:but|however|aber|jedoch|mais|pero|но)\s+|;\s+", re.IGNORECASE)
-_QUESTION = re.compile(r"[?？]\W*$")
+_QUESTION = re.compile(r"[?？؟]\W*$")
 _RHETORICAL = re.compile(
     r"\b(?:did you know|wussten sie|wusstest du|saviez-vous|sabía que|знаете ли вы)\b", re.IGNORECASE
 )
 _ANNOUNCES = re.compile(
     r"\b(?:here|these|this|following|follow|below|steps?|how|so|folgende\w*|schritte\w*|hier|voici|suivante?s?|étapes?|"
-    r"estos?|siguientes?|pasos|вот|следующ\w+|шаг\w*)\b[^:]*:\W*$",
+    r"estos?|siguientes?|pasos|вот|следующ\w+|шаг\w*|ecco|così|seguent[ei]|seguintes?|assim|tal como|كما|التالي\w*)\b[^:]*:\W*$",
     re.IGNORECASE,
 )
 _VOCATIVE = re.compile(
@@ -54,6 +54,7 @@ _ADMITS = tuple(
         r"\bno (?:tengo|encuentro|encontré|sé|dispongo|puedo)\b.{0,40}"
         r"\b(?:información|respuesta|datos|nada|eso|encontrar)\b",
         r"\b(?:я|мы)?\s*(?:не (?:знаю|нашёл|нашел|нашла|нашли|могу)|у меня нет)\b",
+        r"\bلا (?:توجد لدي|أجد|أعرف|أملك)\b",
     )
 )
 

@@ -52,8 +52,9 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
             await record_verdict(context.turn, verdict)
             if context.turn.rehearsal is None:
                 metrics.guardrail_events_total.labels(verdict.action, verdict.category).inc()
-    words = read_words(context.question, packs(context))
+    words = read_words(context.question, packs(context), spoken=context.session.language)
     found = classified(words, packs=packs(context))
+    verdict = verdict.told_in(words.language)
     if verdict.severity:
         found = at_least(found, verdict.severity, packs(context))
     if context.has_new_files and found.kind != "question":

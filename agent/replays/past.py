@@ -62,6 +62,7 @@ async def past_answer(connection: Connection, session_id: UUID, answer_id: UUID)
     kept = message.details.get("inputs")
     inputs = kept or {}
     then, memory_lost = _session_then(session, inputs.get("summary_upto", 0))
+    then = then.model_copy(update={"language": inputs.get("language")})
     scene = await read_scene(
         connection, then, turn["id"], await read_asker(connection, session, as_of=turn["started_at"]),
         people_there=bool(inputs.get("people_there", True)),

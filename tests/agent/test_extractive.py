@@ -17,7 +17,7 @@ from agent.prompting import DEFAULT_PROMPT, Turn, build_messages
 from agent.sentences import split
 from kbs.passages import Passage, Source
 
-LANGUAGES = ["en", "de", "fr", "es", "ru"]
+LANGUAGES = ["en", "de", "fr", "es", "ru", "it", "pt", "ar"]
 
 
 def passage(

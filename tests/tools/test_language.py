@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kbs import language
-from tools.classification import detect_language
+from tools.classification import detect_language, read_words
+from tools.intents import load_packs
 
 
 class TestLanguage:
@@ -32,6 +33,32 @@ class TestLanguage:
     )
     def test_what_can_not_be_told_is_english(self, text: str) -> None:
         assert detect_language(text) == "en"
+
+    @pytest.mark.parametrize(
+        ("spoken", "text", "language"),
+        [
+            ("de", "nein danke", "de"),
+            ("de", "Rechnung", "de"),
+            ("de", "ok", "de"),
+            ("de", "vm frozen", "de"),
+            ("de", "Thunderbird IMAP Port", "de"),
+            ("fr", "SSL certificate", "fr"),
+            ("en", "danke", "en"),
+            ("uk", "да", "uk"),
+            ("de", "How do I reset my mailbox password?", "en"),
+            ("de", "my mailbox is full", "en"),
+            ("en", "Wo ist meine Rechnung?", "de"),
+            ("en", "merci beaucoup", "fr"),
+            ("en", "да", "ru"),
+            ("de", "مرحبا", "ar"),
+            (None, "Rechnung", "en"),
+            (None, "danke", "de"),
+        ],
+    )
+    def test_the_language_of_the_conversation_holds_until_another_is_plain(
+        self, spoken: str | None, text: str, language: str
+    ) -> None:
+        assert read_words(text, [load_packs()["hosting"]], spoken=spoken).language == language
 
     def test_the_choice_of_some_does_not_limit_the_others(self) -> None:
         text = "Ik heb mijn wachtwoord vergeten en kan niet meer inloggen"

@@ -9,8 +9,8 @@ ENOUGH_LETTERS = 12
 """Fewer letters than this don't tell the language of a text in Latin script."""
 CERTAIN = 0.75
 LIKELY = 0.35
-NOT_ENGLISH = 0.02
-"""A language that is only likely is taken when English is as good as excluded."""
+EXCLUDED = 0.02
+"""A language that is only likely is taken when English, and what was spoken so far, are as good as excluded."""
 WINDOW = 2000
 """Characters that are looked at."""
 
@@ -27,22 +27,33 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("ar", re.compile(r"[\u0600-\u06ff]")),
 )
 """The language that a script stands for when nothing tells more."""
-_SHARED_SCRIPTS = ("ru", "ar")
+_SHARING = {"ru": ("ru", "uk", "bg", "sr"), "ar": ("ar", "fa")}
+"""Languages written in one script: which of them it is a short text does not tell."""
+_SHARED_SCRIPTS = tuple(_SHARING)
 
 
 def detect_language(text: str) -> str:
     """ISO 639-1 code; `en` where the text is too short or too mixed to tell. The first call loads a model (half a second)."""
+    return tell_language(text) or "en"
+
+
+def tell_language(text: str, spoken: str | None = None) -> str | None:
+    """The same; None where the text does not tell. Where `spoken` is the language of the conversation so far, another
+    one must be plain: by its script, by certainty, or because nothing else comes into question."""
     prose = _NOT_PROSE.sub(" ", text[:WINDOW])
     letters = sum(char.isalpha() for char in prose)
     script = next((code for code, pattern in _SCRIPTS if 2 * len(pattern.findall(prose)) > letters), None)
     if script and (script not in _SHARED_SCRIPTS or letters < ENOUGH_LETTERS):
+        if script in _SHARED_SCRIPTS and spoken in _SHARING[script]:
+            return None
         return "ja" if script == "zh" and _KANA.search(prose) else script
     if letters < ENOUGH_LETTERS:
-        return "en"
+        return None
     ranking = rank_languages(prose, load_cues().languages)
     best, certainty = ranking[0]
     if certainty >= CERTAIN:
         return best
-    if script is None and certainty >= LIKELY and dict(ranking)["en"] < NOT_ENGLISH:
+    shares = dict(ranking)
+    if script is None and certainty >= LIKELY and max(shares["en"], shares.get(spoken or "en", 0.0)) < EXCLUDED:
         return best
-    return script or "en"
+    return None if spoken in _SHARING.get(script or "", ()) else script

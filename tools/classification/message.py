@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tools.classification.cues import Kind, load_cues
-from tools.classification.language import detect_language
+from tools.classification.language import ENOUGH_LETTERS, tell_language
 from tools.classification.prototypes import Nearest, Prototypes, nearest_intent
 from tools.classification.severity import SEVERITIES, Severity, by_meaning, raised, severity_of, tier_of
 from tools.classification.talk import introduction_language, refusal_languages, talk_kind
@@ -52,15 +52,22 @@ class ByWords:
     wants_human: bool
     kind: Kind
     language: str
+    language_told: bool = True
+    """Whether the words tell their language, or it is only supposed."""
 
 
-def read_words(text: str, packs: Packs) -> ByWords:
+def read_words(text: str, packs: Packs, *, spoken: str | None = None) -> ByWords:
+    """What the words tell. `spoken` is the language of the conversation so far: it holds where a message is too short to
+    tell another, as `ok` and `danke` are."""
     reading = load_cues().read(text)
     human = human_wanted(reading)
     kind, language = _kind_of(text)
+    told = tell_language(text, spoken)
+    if language is None or (spoken and told is None and sum(char.isalpha() for char in text) < ENOUGH_LETTERS):
+        language = told
     return ByWords(
         text=text, ranked=tuple(rank_intents(text, packs)), reading=reading, wants_human=human,
-        kind="question" if human else kind, language=language or detect_language(text),
+        kind="question" if human else kind, language=language or spoken or "en", language_told=language is not None,
     )  # fmt: skip
 
 

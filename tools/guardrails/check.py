@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tools.classification.language import detect_language
 from tools.guardrails.disguises import spellings, views
@@ -17,6 +17,15 @@ STAFF = ("agent", "admin")
 MAX_CHARACTERS = 200_000
 """Longer texts are not read: they escalate."""
 FAILED_REASON = "I could not check this message."
+FAILED_REASONS = {
+    "de": "Ich konnte diese Nachricht nicht prüfen.",
+    "fr": "Je n'ai pas pu vérifier ce message.",
+    "es": "No he podido comprobar este mensaje.",
+    "ru": "Я не смог проверить это сообщение.",
+    "it": "Non ho potuto verificare questo messaggio.",
+    "pt": "Não consegui verificar esta mensagem.",
+    "ar": "لم أتمكن من التحقق من هذه الرسالة.",
+}
 LEARNED = "resembles-manipulation"
 """Name of the verdict that no rule gave but what was learned."""
 LEARNED_REASON = (
@@ -47,6 +56,8 @@ class Verdict:
     category: str = ""
     reason: str = ""
     """A sentence that the customer may read; empty when allowed."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """The same in other languages than English."""
     rule: str = ""
     score: float = 0.0
     """0 to 1. Of a rule that fires the sum of the weights found; of an allowed document that of the rule which came
@@ -55,6 +66,10 @@ class Verdict:
     """A person must hear of it; a refusal may need that too."""
     severity: Severity | None = None
     """How bad the matter is at least; None leaves it to the words."""
+
+    def told_in(self, language: str) -> "Verdict":
+        """The verdict with its reason in this language, where there is one."""
+        return replace(self, reason=self.reasons.get(language, self.reason))
 
 
 ALLOWED = Verdict(action="allow")
@@ -72,7 +87,7 @@ def check_message(
         verdict, near = _judge(text, applicable, rules.message_book)
         if verdict.rule == PHRASED and _is_doubtful(text, near):
             verdict = ALLOWED
-        return verdict if verdict.action != "allow" else _compare(text, vector, verdict, near)
+        return verdict if verdict.action != "allow" else _compare(text, vector, verdict, near, rules)
     except Exception:
         log.exception("guard check of a message failed")
         return _failed("guard-failed")
@@ -100,7 +115,10 @@ def check_document(text: str, *, rules: GuardRules | None = None) -> Verdict:
 
 
 def _failed(rule: str) -> Verdict:
-    return Verdict(action="escalate", category="unchecked", reason=FAILED_REASON, rule=rule, score=1.0, escalate=True)
+    return Verdict(
+        action="escalate", category="unchecked", reason=FAILED_REASON, reasons=FAILED_REASONS, rule=rule, score=1.0,
+        escalate=True,
+    )  # fmt: skip
 
 
 def nearness(text: str, rules: GuardRules, names: Collection[str]) -> dict[str, float]:
@@ -110,12 +128,17 @@ def nearness(text: str, rules: GuardRules, names: Collection[str]) -> dict[str, 
     return {rule.name: max(rule.weigh(reading) for reading in readings) / rule.threshold for rule in wanted}
 
 
-def _compare(text: str, vector: Vector | None, verdict: Verdict, near: Mapping[str, float]) -> Verdict:
+def _compare(
+    text: str, vector: Vector | None, verdict: Verdict, near: Mapping[str, float], rules: GuardRules
+) -> Verdict:
     """An allowed message, in the light of what was learned."""
     likeness = _likeness(text, vector, near)
     if likeness < 0.5:
         return replace(verdict, score=likeness)
-    return Verdict(action="refuse", category="injection", reason=LEARNED_REASON, rule=LEARNED, score=likeness)
+    reasons = next((rule.reasons for rule in rules.messages if rule.name == PHRASED), {})
+    return Verdict(
+        action="refuse", category="injection", reason=LEARNED_REASON, reasons=reasons, rule=LEARNED, score=likeness
+    )
 
 
 def _is_doubtful(text: str, near: Mapping[str, float]) -> bool:
@@ -144,8 +167,8 @@ def _judge(text: str, rules: Sequence[Rule], book: PhraseBook) -> tuple[Verdict,
         score = min(1.0, round(weight, 4))
         if weight >= rule.threshold - 1e-9:
             fired = Verdict(
-                action=rule.action, category=rule.category, reason=rule.reason, rule=rule.name, score=score,
-                escalate=rule.escalate, severity=rule.severity,
+                action=rule.action, category=rule.category, reason=rule.reason, reasons=rule.reasons, rule=rule.name,
+                score=score, escalate=rule.escalate, severity=rule.severity,
             )  # fmt: skip
             return fired, near
         if score > nearest.score:

@@ -1,6 +1,6 @@
 """A rule and its signals: to whom it applies, and how much of it a text shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +34,8 @@ class Rule:
     category: str
     action: Action
     reason: str
+    reasons: Mapping[str, str]
+    """The reason in other languages."""
     escalate: bool
     severity: Severity | None
     """How bad it is at least, whatever the words tell."""

@@ -20,6 +20,9 @@ class GuardRulesError(Misconfigured):
     """The rules' file can't be used; the message names the file, the rule and the fault."""
 
 
+_Reason = Annotated[str, Field(min_length=10)]
+
+
 class _SignalEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +38,8 @@ class _RuleEntry(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     category: Annotated[str, Field(pattern=r"^[a-z_]+$")]
     action: Literal["refuse", "escalate"]
-    reason: Annotated[str, Field(min_length=10)]
+    reason: _Reason
+    reasons: dict[Annotated[str, Field(pattern=r"^[a-z]{2}$")], _Reason] = {}
     escalate: bool = False
     severity: Severity | None = None
     threshold: Annotated[float, Field(gt=0, le=2)] = 1.0
@@ -102,6 +106,7 @@ def _compile(entry: _RuleEntry, words: dict[str, str]) -> Rule:
         category=entry.category,
         action=entry.action,
         reason=entry.reason,
+        reasons=entry.reasons,
         escalate=entry.escalate or entry.action == "escalate",
         severity=entry.severity,
         threshold=entry.threshold,
