@@ -36,7 +36,7 @@ async def second_opinion(context: GraphContext, verdict: Verdict) -> Verdict:
         log.warning("no second opinion on a message: the local verdict stands", kind=error.kind)
         return verdict
     metrics.model_requests_total.labels("fast", "ok").inc()
-    return overruled(verdict) if said.strip().lower().startswith("manipulation") else verdict
+    return overruled(verdict, context.judges.rules) if said.strip().lower().startswith("manipulation") else verdict
 
 
 def _shown(text: str) -> str:

@@ -49,8 +49,13 @@ class TenantOptions(BaseModel):
     )
     registration: bool = Field(default=True, description="may customers make their own accounts")
     require_identity: bool = Field(default=False, description="refuse visitors without a signed identity")
-    answerable_at: float = Field(default=0.46, ge=0, le=1, description="least answerability of an answer")
-    clarify_at: float = Field(default=0.38, ge=0, le=1, description="below this the answer is an honest no")
+    answerable_at: float = Field(
+        default=0.38, ge=0, le=1,
+        description="least answerability of an answer in a chat; from `clarify_at` up to it the customer is asked back",
+    )  # fmt: skip
+    clarify_at: float = Field(
+        default=0.38, ge=0, le=1, description="below this answerability the answer, or the draft, is an honest no"
+    )
     replay_before_activation: bool = Field(default=False, description="a prompt is activated only after a replay of it")
     people_available: bool = Field(default=True, description="false: say that nobody is there right now")
     business_hours: BusinessHours | None = Field(default=None, description="null: always open")

@@ -33,6 +33,9 @@ from tools.matters import Matter, matters_of, searched
 log = structlog.get_logger()
 CLARIFY_TITLES = 3
 """Articles that a short message may mean equally well before we ask back."""
+FEW_WORDS = 4
+FEW_WORDS_MARGIN = 0.08
+"""A message of so few words must be answerable by this much more than another where it matches that many articles."""
 
 
 async def guard(state: TurnState, runtime: Run) -> TurnState:
@@ -201,7 +204,8 @@ def _assessed(state: TurnState, context: GraphContext) -> TurnState:
         context.turn.wishes.add("human")
     return {
         "confidence": confidence, "passages": passages, "decision": decision, "last_intent": found.intent,
-        "clarifying": not decision.escalate and _unclear(context, state, passages, sure), "several": several,
+        "clarifying": not decision.escalate and bool(known) and _unclear(context, state, passages, sure),
+        "several": several,
     }  # fmt: skip
 
 
@@ -226,14 +230,15 @@ async def after_consider(state: TurnState) -> Literal["respond", "clarify", "esc
 
 
 def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, ...], sure: float) -> bool:
-    """Few words that match several articles about equally well; never twice in a row."""
-    if (
-        state.get("clarifying")
-        or context.has_new_files
-        or state.get("found")
-        or sure >= context.turn.options.answerable_at
-        or len(context.question.split()) > 4
-    ):
+    """Whether we ask back: what was found is too far from the question for an answer, or few words match several
+    articles about equally well; never twice in a row, and never where a file may say it, or where several
+    things are asked."""
+    if state.get("clarifying") or context.has_new_files or state.get("found"):
+        return False
+    least = context.turn.options.answerable_at
+    if sure < least:
+        return not state["files"].passages
+    if sure >= least + FEW_WORDS_MARGIN or len(context.question.split()) > FEW_WORDS:
         return False
     return len({passage.ref for passage in passages[:CLARIFY_TITLES]}) == CLARIFY_TITLES
 

@@ -80,6 +80,19 @@ class TestAnswers:
         answer = await (await product.visitor(tenant)).ask("How do I get a refund if I cancel?")
         assert all(source["metadata"]["collection"] == "cyber-training" for source in answer["sources"])
 
+    async def test_what_is_less_answerable_than_the_tenant_wants_is_asked_back_once(self, product: Product) -> None:
+        question = "How do I reset my mailbox password?"
+        strict, lax = await product.tenant(answerable_at=0.99), await product.tenant(answerable_at=0, clarify_at=0)
+        visitor = await product.visitor(strict)
+        asked = await visitor.ask(question)
+        assert "not sure which of these" in asked["message"]
+        assert "- Reset a mailbox password" in asked["message"]
+        assert (asked["sources"], asked["requires_escalation"]) == ([], False)
+        assert (await visitor.ask("Reset a mailbox password"))["sources"]
+        honest = await (await product.visitor(strict)).ask("What is the capital of Mongolia?")
+        assert "knowledge base" in honest["message"]  # where nothing is near there is nothing to ask about
+        assert (await (await product.visitor(lax)).ask(question))["sources"]
+
     @pytest.mark.parametrize("words", ["hello", "Hi there!", "thanks", "Thank you so much!", "bye"])
     async def test_small_talk_is_answered_without_search_or_escalation(
         self, product: Product, tenant: Tenant, words: str

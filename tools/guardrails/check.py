@@ -98,9 +98,17 @@ def is_unsure(verdict: Verdict) -> bool:
     return verdict.action == "allow" and verdict.score >= UNSURE
 
 
-def overruled(verdict: Verdict) -> Verdict:
+def overruled(verdict: Verdict, rules: GuardRules) -> Verdict:
     """What becomes of an allowed message that somebody else takes for an attempt at manipulation."""
-    return replace(verdict, action="refuse", category="injection", reason=LEARNED_REASON, rule=OVERRULED)
+    return _manipulates(OVERRULED, verdict.score, rules)
+
+
+def _manipulates(name: str, score: float, rules: GuardRules) -> Verdict:
+    """A refusal in the words of the rule that knows such attempts by their phrases."""
+    reasons = next((rule.reasons for rule in rules.messages if rule.name == PHRASED), {})
+    return Verdict(
+        action="refuse", category="injection", reason=LEARNED_REASON, reasons=reasons, rule=name, score=score
+    )
 
 
 def check_document(text: str, *, rules: GuardRules | None = None) -> Verdict:
@@ -135,10 +143,7 @@ def _compare(
     likeness = _likeness(text, vector, near)
     if likeness < 0.5:
         return replace(verdict, score=likeness)
-    reasons = next((rule.reasons for rule in rules.messages if rule.name == PHRASED), {})
-    return Verdict(
-        action="refuse", category="injection", reason=LEARNED_REASON, reasons=reasons, rule=LEARNED, score=likeness
-    )
+    return _manipulates(LEARNED, likeness, rules)
 
 
 def _is_doubtful(text: str, near: Mapping[str, float]) -> bool:
