@@ -8,7 +8,7 @@ from uuid import UUID
 
 from agent import metrics
 from agent.parts import Parts
-from agent.turns import Turns
+from agent.turns.running import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound

@@ -11,7 +11,7 @@ import structlog
 from agent import metrics
 from agent.parts import Parts
 from agent.phrases import Phrase, say
-from agent.turns import Turns
+from agent.turns.running import Turns
 from memory import audit, chats
 from memory.errors import HelpdeskError, SessionClosed
 from memory.events import Journal, journal
@@ -22,9 +22,9 @@ from tools.conversations import seen_by
 from tools.escalation_policy import EscalationReason
 from tools.handoffs import taking, trail
 from tools.handoffs.findings import findings_of
-from tools.handoffs.people import colleague, people_are_there
 from tools.handoffs.requesting import Request, request_handoff
 from tools.handoffs.taking import Change
+from tools.staff import colleague, people_are_there
 from tools.tenants import TenantOptions, load_options
 
 log = structlog.get_logger()

@@ -1,27 +1,35 @@
 """The parts that a turn is made with: what the composition root opens and hands to those who run turns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from agent.drafts.lesson_vectors import LessonVectors
 from agent.graph import TurnGraph
 from agent.llm import Models
 from agent.state import Judges
 from kbs.embeddings import Embedder
-from kbs.index import KnowledgeIndex
+from kbs.index import KnowledgeIndex, Vectors
 from kbs.publishing import Library
 from kbs.retrieval import Retriever
 from memory.database import Database
 from memory.files import Files
 from memory.streams import Streams
 from tools.articles.shelf import Shelf
-from tools.drafts.channel import Channel
+from tools.channel import Channel
+from tools.learning.lessons import Lesson
 from tools.whmcs.account import Accounts
 
 if TYPE_CHECKING:
     from memory.redis import Redis
+
+
+class LessonVectors(Protocol):
+    """Vectors of lessons, each version embedded once."""
+
+    async def of(self, lessons: Sequence[Lesson]) -> Vectors:
+        """Of n lessons the n questions and then the n replies, of unit length."""
 
 
 @dataclass(kw_only=True)
@@ -43,6 +51,8 @@ class Parts:
     judges: Judges
     checkpointer: AsyncPostgresSaver
     graph: TurnGraph
+    lesson_vectors: LessonVectors
+    """What lessons are compared by, remembered."""
     process: str
     """Names this process in leases and events."""
     channels: dict[str, Channel] = field(default_factory=dict)
@@ -55,8 +65,3 @@ class Parts:
         """Where articles are kept, for those who work on them."""
         library = Library(database=self.knowledge, index=self.index, embedder=self.embedder)
         return Shelf(database=self.database, knowledge=self.knowledge, library=library)
-
-    lesson_vectors: LessonVectors = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lesson_vectors = LessonVectors(self.embedder)

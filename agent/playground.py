@@ -9,15 +9,15 @@ from uuid import UUID
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from agent.answering import sources
-from agent.assessment import answerability
+from agent.answer.answering import sources
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
-from agent.dry_run import Outline, rehearse
 from agent.parts import Parts
 from agent.prompting import PromptParts, Turn, parse_passages
-from agent.results import result
-from agent.scenes import Scene, Setting, prompt_of, read_setting
+from agent.scoring.assessment import answerability
+from agent.turns.rehearsal import Outline, rehearse
+from agent.turns.results import result
+from agent.turns.scenes import Scene, Setting, prompt_of, read_setting
 from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions
 from kbs.retrieval_cache import Retrieved
@@ -27,10 +27,10 @@ from memory.tenancy import Principal, Role
 from tools.classification import Classification
 from tools.escalation_policy import EscalationDecision
 from tools.guardrails import Verdict
-from tools.handoffs.people import people_are_there
 from tools.prompts.checking import PARTS, check
 from tools.prompts.versions import get_version, texts_of
 from tools.ranking.settings import as_dict, merged
+from tools.staff import people_are_there
 
 Row = dict[str, Any]
 Said = Literal["customer", "bot", "agent"]

@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from agent.conversations import Conversations
-from agent.deliveries import Deliveries
 from agent.drafts.desk import Desk
 from agent.drafts.jobs import define_draft_jobs
+from agent.drafts.lesson_vectors import RememberedVectors
 from agent.graph import build_graph
 from agent.handoffs import Handoffs
-from agent.jobs import Jobs, define_jobs
+from agent.jobs.deliveries import Deliveries
+from agent.jobs.registry import Jobs, define_jobs
+from agent.jobs.whmcs import Syncs, define_sync_jobs
 from agent.llm import ModelConfig, Models, build_models
 from agent.parts import Parts
 from agent.replays.jobs import Replays, define_replay_jobs
 from agent.settings import Settings
 from agent.state import Judges
-from agent.turns import Turns
+from agent.turns.running import Turns
 from agent.urls import Urls, open_urls
-from agent.whmcs import Syncs, define_sync_jobs
 from kbs.embedders import open_embedder
 from kbs.embeddings import Embedder
 from kbs.indexes.opening import open_index
@@ -78,7 +79,6 @@ class Resources(Parts):
     _secrets: dict[UUID, tuple[float, str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        Parts.__post_init__(self)
         self.turns = Turns(self)
         self.conversations = Conversations(self, self.turns)
         self.handoffs = Handoffs(self, self.turns)
@@ -160,6 +160,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
             checkpointer=checkpointer,
             graph=build_graph(checkpointer),
+            lesson_vectors=RememberedVectors(embedder),
             process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
         )
         stack.push_async_callback(resources.models.aclose)

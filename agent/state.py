@@ -13,11 +13,11 @@ from uuid import UUID
 from langchain_core.messages import BaseMessage
 from langgraph.channels import UntrackedValue
 
-from agent.answering import Wording
-from agent.confidence import Confidence
+from agent.answer.answering import Wording
+from agent.answer.matters import Found
 from agent.llm import Models, ToolCall
-from agent.matters import Found
 from agent.prompting import PromptParts, Several
+from agent.scoring.confidence import Confidence
 from kbs.embeddings import Embedder
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved

@@ -15,8 +15,8 @@ from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
 from api.schemas.learning import ExampleOut, LessonStatus, RebuildOut
 from memory.models import LearnedReply
 from memory.tenancy import Principal
+from tools.contacts import NOTHING_PUBLIC
 from tools.learning import managing
-from tools.learning.contacts import NOTHING_PUBLIC
 from tools.learning.lessons import LessonKind
 
 Filters = dict[str, Any]

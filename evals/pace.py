@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from time import perf_counter
 
-from agent.answering import Wording
+from agent.answer.answering import Wording
 from agent.sentences import Kind, kind_of
 from kbs.passages import Passage
 

@@ -57,3 +57,42 @@ def test_the_environment_is_read_in_one_place() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"os.getenv", "os.environ.get"}
     }
     assert readers <= {"agent/settings.py"}
+
+
+def room_of(module: str) -> str:
+    """`tools.tickets` of `tools.tickets.editing`; a file beside the rooms is one of its own."""
+    return ".".join(module.split(".")[:2])
+
+
+def rooms() -> dict[str, set[str]]:
+    """Which rooms of its own package each room imports from."""
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        room = room_of(".".join(parts))
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == parts[0]:
+                named = [node.module] if "." in node.module else [f"{node.module}.{each.name}" for each in node.names]
+                found.setdefault(room, set()).update({room_of(each) for each in named} - {room})
+    return found
+
+
+def circle_in(rooms: dict[str, set[str]]) -> list[str]:
+    """Rooms of which each is reached from the one before, and the first from the last; none where none is."""
+    left = {room: set(reached) for room, reached in rooms.items()}
+    while loose := [room for room in left if not left[room] & left.keys()]:
+        for room in loose:
+            del left[room]
+    walk = [min(left)] if left else []
+    while walk and len(set(walk)) == len(walk):
+        walk.append(min(left[walk[-1]] & left.keys()))
+    return walk[walk.index(walk[-1]) :] if walk else []
+
+
+def test_rooms_of_a_package_go_in_no_circle() -> None:
+    assert circle_in(rooms()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from agent.whmcs import Pace, Syncs
+from agent.jobs.whmcs import Pace, Syncs
 from memory.database import Database
 from memory.encryption import Cipher
 from memory.tenancy import Principal, Role

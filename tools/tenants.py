@@ -12,7 +12,7 @@ from memory.models import TenantSettings
 from memory.tenancy import Principal
 from tools.business_hours import BusinessHours
 from tools.classification.own import MOST_INTENTS, OwnIntent
-from tools.learning.contacts import LONGEST, public_contact
+from tools.contacts import LONGEST, public_contact
 from tools.numbers import whole
 from tools.ticket_rules import RoutingRule, Sla
 

@@ -10,10 +10,10 @@ from uuid import UUID
 import structlog
 
 from agent import metrics
-from agent.calibration import load_calibration
 from agent.drafts.composing import compose
 from agent.drafts.filing import new_draft, request_of
 from agent.parts import Parts
+from agent.scoring.calibration import load_calibration
 from memory.database import Connection
 from memory.errors import Conflict, NotFound
 from tools.drafts.asking import LAST_WORD, asked_of, may_be_answered

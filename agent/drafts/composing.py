@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from agent.answering import without_marks
+from agent.answer.answering import without_marks
 from agent.drafts.graph import draft_graph
 from agent.drafts.lessons import corrections_near, original
 from agent.drafts.letter import framed, letter_of
@@ -13,10 +13,10 @@ from agent.extractive import ExtractiveChat
 from agent.grounding.words import content_stems
 from agent.llm import EXTRACTIVE
 from agent.parts import Parts
-from agent.preparing import MODELS_S
 from agent.prompting import PromptParts
-from agent.scenes import active_prompt
 from agent.sentences import split
+from agent.turns.preparing import MODELS_S
+from agent.turns.scenes import active_prompt
 from kbs.index import Scope
 from kbs.retrieval import RetrievalOptions
 from tools.classification import Classification, reassess

@@ -10,21 +10,21 @@ from typing import Any
 from uuid import UUID
 
 from agent import metrics
-from agent.calibration import load_calibration
 from agent.drafts.composing import compose
 from agent.drafts.filing import new_draft, request_of
 from agent.drafts.jobs import AT_ONCE, DraftJobs
 from agent.parts import Parts
+from agent.scoring.calibration import load_calibration
 from memory import audit
 from memory.database import Connection
 from memory.errors import Conflict
 from memory.tenancy import Principal
+from tools.contacts import NOTHING_PUBLIC, Contacts
 from tools.drafts import deciding, outbox
 from tools.drafts.asking import Asked, asked_of, may_be_answered
 from tools.drafts.deciding import Approval
 from tools.drafts.reading import read_draft, waiting_draft
 from tools.drafts.writing import Waiting, put_draft
-from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.indexing import want_indexed_again
 from tools.learning.lessons import LessonKind
 from tools.learning.public import public_contacts

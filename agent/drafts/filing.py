@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from agent.calibration import FEWEST, Calibration
 from agent.drafts.shapes import ComposedDraft, DraftRequest
 from agent.prompting import Turn
+from agent.scoring.calibration import FEWEST, Calibration
 from tools.drafts.asking import Asked
 from tools.drafts.writing import NewDraft
 

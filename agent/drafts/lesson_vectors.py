@@ -15,7 +15,7 @@ REMEMBERED = 4096
 """Lessons: 12 MB with the local model."""
 
 
-class LessonVectors:
+class RememberedVectors:
     """Embeds questions and replies of lessons, each version once."""
 
     def __init__(self, embedder: Embedder) -> None:

@@ -14,9 +14,9 @@ from uuid import UUID
 import numpy as np
 from rapidfuzz.fuzz import ratio
 
-from agent.drafts.lesson_vectors import LessonVectors
 from agent.drafts.letter import unframed
 from agent.drafts.shapes import DraftRequest, NearLesson
+from agent.parts import LessonVectors
 from agent.sentences import split
 from kbs.index import Scope, Vectors
 from kbs.passage_making import digest_of

@@ -11,8 +11,8 @@ from langchain_core.messages import BaseMessage
 from langgraph.runtime import Runtime
 
 from agent import metrics
-from agent.assessment import answerability, evidence
-from agent.confidence import score
+from agent.answer.matters import Choice, Found, choose, left_open, merged
+from agent.answer.unspoken import Unspoken
 from agent.drafts import files, lookups
 from agent.drafts.lessons import evidence_of, is_lesson, mistakes_in, near_lessons, nearest, notes_of
 from agent.drafts.letter import left_open_in_letter
@@ -22,9 +22,9 @@ from agent.drafts.state import DraftContext, DraftState, Steps, timed
 from agent.drafts.wording import DraftWording
 from agent.extractive import ExtractiveChat
 from agent.llm import Finished, ModelUnavailable, Text, message_of, stream_model
-from agent.matters import Choice, Found, choose, left_open, merged
 from agent.prompting import Several, build_messages
-from agent.unspoken import Unspoken
+from agent.scoring.assessment import answerability, evidence
+from agent.scoring.confidence import score
 from kbs.index import Vectors
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved

@@ -9,7 +9,7 @@ import structlog
 
 from memory.database import Database
 from memory.errors import Conflict, Invalid, NotFound
-from tools.drafts.channel import Channel, Look, NotSent
+from tools.channel import Channel, Look, NotSent
 from tools.drafts.outbox import ATTEMPTS, SURE_AFTER, Attempt, Settled, settle, take, unsettled
 
 log = structlog.get_logger()

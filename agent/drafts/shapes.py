@@ -7,8 +7,8 @@ from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 
-from agent.confidence import Confidence
 from agent.prompting import PromptParts, Turn
+from agent.scoring.confidence import Confidence
 from kbs.passages import Passage, Source
 from kbs.retrieval_cache import Retrieved
 from memory.models import Attachment

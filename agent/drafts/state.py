@@ -9,13 +9,13 @@ from typing import Annotated, TypedDict
 
 from langchain_core.messages import BaseMessage
 
-from agent.confidence import Confidence
+from agent.answer.matters import Found
 from agent.drafts.files import with_file
 from agent.drafts.shapes import DraftRequest, Lookup, NearLesson, Withheld
 from agent.llm import Finish, ToolCall
-from agent.matters import Found
 from agent.parts import Parts
 from agent.prompting import PromptParts, Several
+from agent.scoring.confidence import Confidence
 from kbs.index import Scope, Vectors
 from kbs.passages import Passage
 from kbs.retrieval import RetrievalOptions

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.answering import Wording
+from agent.answer.answering import Wording
 from agent.drafts.lessons import is_lesson, says_again, tells_what_was_done
 from agent.drafts.letter import is_closing
 from agent.drafts.shapes import Withheld

@@ -11,10 +11,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from agent.answer.matters import left_open_in_chat
 from agent.extractive.blocks import Block
 from agent.extractive.choosing import Quotation, SentenceScorer, quote
 from agent.grounding.words import guess_language
-from agent.matters import left_open_in_chat
 from agent.phrases import say
 from agent.prompting import Question, parse_history, parse_passages, parse_question, parse_several
 from tools.rewriting import leans

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
-from agent.assessment import spelled_as
 from agent.extractive import files
 from agent.extractive.blocks import Block, blocks_of, narrowed
 from agent.grounding.words import CHAT_WORDS, content_stems, guess_language
 from agent.prompting import NumberedPassage, Question
+from agent.scoring.assessment import spelled_as
 
 SentenceScorer = Callable[[str, list[str]], Awaitable[list[float]]]
 """Similarity of each sentence to the question, about 0 to 1."""

@@ -20,7 +20,7 @@ from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
 
-from agent.breaker import Attempt, Breaker, CircuitOpen, breaker_for
+from agent.llm.breaker import Attempt, Breaker, CircuitOpen, breaker_for
 from memory import errors
 
 Unavailable = Literal[

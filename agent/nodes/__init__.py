@@ -3,4 +3,7 @@
 judging     before the answer: guard, consider (recall, retrieve, classify, assess), and the ways on from there
 answering   the model's part: respond, which verifies while it streams, and the tools that it calls
 closing     every other end, and what is remembered: clarify, smalltalk, refuse, escalate, remember
+
+What they call and nobody else does: `followups` (a question in words of its own), `second_opinion` (on messages that the
+guard let through in doubt), `sent_files` (what came with the conversation).
 """

@@ -9,13 +9,13 @@ import structlog
 from langchain_core.messages import BaseMessage, ToolMessage
 
 from agent import metrics
+from agent.answer.matters import left_open, left_open_in_chat
+from agent.answer.unspoken import Unspoken
 from agent.llm import Finished, ModelUnavailable, Text, ToolCall, message_of, stream_model
-from agent.matters import left_open, left_open_in_chat
 from agent.nodes.common import Run, step
 from agent.nodes.concluding import conclude, fail
 from agent.prompting import Turn, build_messages, render_passages
 from agent.state import GraphContext, Tokens, TurnState
-from agent.unspoken import Unspoken
 from kbs.passages import Passage, Source
 from memory.models import new_id
 from memory.tenancy import Role

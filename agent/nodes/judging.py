@@ -8,15 +8,16 @@ from typing import Literal
 
 import structlog
 
-from agent import followups, metrics
-from agent.assessment import answerability, evidence
-from agent.confidence import score
-from agent.matters import Found, choose, merged
+from agent import metrics
+from agent.answer.matters import Found, choose, merged
+from agent.nodes import followups
 from agent.nodes.common import Run, packs, step
 from agent.nodes.concluding import policy
+from agent.nodes.second_opinion import second_opinion
+from agent.nodes.sent_files import asks_only_what_files_say, read_files
 from agent.prompting import Several
-from agent.second_opinion import second_opinion
-from agent.sent_files import asks_only_what_files_say, read_files
+from agent.scoring.assessment import answerability, evidence
+from agent.scoring.confidence import score
 from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved

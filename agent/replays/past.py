@@ -11,8 +11,8 @@ from agent.drafts.shapes import DraftRequest
 from agent.parts import Parts
 from agent.prompting import Turn
 from agent.replays.comparing import Given, Since
-from agent.scenes import Scene, read_asker, read_scene
 from agent.state import Before
+from agent.turns.scenes import Scene, read_asker, read_scene
 from memory import chats
 from memory.database import Connection
 from memory.errors import Conflict, NotFound

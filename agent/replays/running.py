@@ -9,16 +9,16 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from agent import metrics
-from agent.answering import Wording
+from agent.answer.answering import Wording
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft
-from agent.dry_run import Outline, rehearse
 from agent.parts import Parts
 from agent.prompting import DEFAULT_PROMPT, PromptParts
 from agent.replays.comparing import Given, Tally, differences, judge, similarity
 from agent.replays.past import PastAnswer, PastDraft, changed_since, past_answer, past_draft
-from agent.results import result
-from agent.scenes import Setting, prompt_of
+from agent.turns.rehearsal import Outline, rehearse
+from agent.turns.results import result
+from agent.turns.scenes import Setting, prompt_of
 from kbs.retrieval import RetrievalOptions
 from memory.database import Connection
 from memory.errors import Conflict, NotFound, Unavailable

@@ -10,7 +10,7 @@ from procrastinate.jobs import Status
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from agent.jobs import INGEST
+from agent.jobs.registry import INGEST
 from agent.resources import Resources, open_resources
 from agent.settings import Settings
 from agent.urls import open_urls

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from agent.calibration import load_answer_calibration, load_calibration
 from agent.resources import Resources
+from agent.scoring.calibration import load_answer_calibration, load_calibration
 from api import PREFIX
 from api.dependencies import Colleague, Res, trace
 from api.errors import responses

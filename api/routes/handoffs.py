@@ -22,7 +22,7 @@ from api.schemas.handoffs import (
 )
 from api.schemas.people import ColleagueOut
 from memory.tenancy import Principal
-from tools.handoffs import people
+from tools import staff
 from tools.handoffs.queue import Wanted, list_handoffs, read_handoff
 
 router = APIRouter(prefix=f"{PREFIX}/handoffs", tags=["handoffs"], route_class=IdempotentRoute)
@@ -53,7 +53,7 @@ async def list_queue(
 async def list_colleagues(principal: Colleague, resources: Res) -> Page[ColleagueOut]:
     """To whom something can be given: whoever is available and has least to do first."""
     async with resources.database.connection(principal.tenant_id) as connection:
-        found = await people.list_colleagues(connection)
+        found = await staff.list_colleagues(connection)
     return Page(items=[ColleagueOut.model_validate(each) for each in found], next_cursor=None)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from agent.assessment import answerability
-from agent.calibration import Outcome, calibrate
+from agent.scoring.assessment import answerability
+from agent.scoring.calibration import Outcome, calibrate
 from evals import metrics
 from evals.cases import Case, own
 from evals.public import Public

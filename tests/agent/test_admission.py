@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.admission import Admission
+from agent.turns.admission import Admission
 from memory.errors import TooMany
 
 NOISY, QUIET = uuid4(), uuid4()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.calibration import FEWEST, Calibration, Outcome, calibrate
+from agent.scoring.calibration import FEWEST, Calibration, Outcome, calibrate
 
 Truth = Callable[[float], float]
 TENANTS: dict[str, Truth] = {

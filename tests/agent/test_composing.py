@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from agent import breaker
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
+from agent.llm import breaker
 from agent.prompting import Turn
 from agent.resources import Resources
 from memory.errors import Unavailable

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from agent.confidence import Evidence, Parts, half_up, level_of, score
+from agent.scoring.confidence import Evidence, Parts, half_up, level_of, score
 
 NOTHING = Evidence(intent_certainty=0.0)
 

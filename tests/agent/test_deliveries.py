@@ -14,7 +14,7 @@ import pytest
 import structlog
 from psycopg.types.json import Jsonb
 
-from agent.deliveries import Deliveries, Pace
+from agent.jobs.deliveries import Deliveries, Pace
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
@@ -30,7 +30,7 @@ KEY = Cipher.new_key()
 CIPHER = Cipher([KEY])
 PROCESS = """
 import asyncio, sys
-from agent.deliveries import Deliveries
+from agent.jobs.deliveries import Deliveries
 from memory.database import open_database
 from memory.encryption import Cipher
 from tools.outbound import Outbound
@@ -391,7 +391,7 @@ class TestCrashes:
             raise Unavailable("the database is away")
 
         with monkeypatch.context() as patch:
-            patch.setattr("agent.deliveries.settle", away)
+            patch.setattr("agent.jobs.deliveries.settle", away)
             await look(worker(database, receiver, Pace(lease_s=0.0)))
         assert (await endpoint.delivery())["status"] == "pending"
         await look(worker(database, receiver))

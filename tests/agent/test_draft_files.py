@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from agent import breaker
 from agent.drafts.composing import compose
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import ComposedDraft
+from agent.llm import breaker
 from agent.replays.past import past_draft
 from agent.resources import Resources
 from memory.models import Tenant

@@ -14,7 +14,7 @@ from memory.tenancy import Role
 from tests.product import Product, Visitor
 from tests.reply_desk import approved, drafted, placed, taught
 from tests.ticket_desk import Headers, Json, opened
-from tools.drafts.channel import Look, Outgoing
+from tools.channel import Look, Outgoing
 
 QUESTION = "How do I reset the password of my mailbox?"
 

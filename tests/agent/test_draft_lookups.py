@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent import breaker
 from agent.drafts import lookups
 from agent.drafts.composing import compose
 from agent.drafts.desk import Desk as DraftDesk
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import ComposedDraft
-from agent.llm import ModelConfig, build_models
+from agent.jobs.whmcs import Syncs
+from agent.llm import ModelConfig, breaker, build_models
 from agent.resources import Resources
-from agent.whmcs import Syncs
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.model_server import ModelServer, Reply, model_server

@@ -16,8 +16,8 @@ from memory.database import Database
 from memory.errors import Conflict
 from memory.models import ApprovedReply, Customer, Draft, Ticket, TicketEvent, User
 from memory.tenancy import Principal, Role
+from tools.channel import Look, NotSent, Outgoing
 from tools.drafts import outbox
-from tools.drafts.channel import Look, NotSent, Outgoing
 
 MakeTenant = Callable[..., Awaitable[UUID]]
 TEXT = "Please order the certificate again."

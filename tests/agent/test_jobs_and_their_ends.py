@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from procrastinate import App
 from structlog.testing import capture_logs
 
-from agent.jobs import INGEST, Jobs, define_jobs
+from agent.jobs.registry import INGEST, Jobs, define_jobs
 from agent.parts import Parts
 from kbs.embeddings import EmbeddingUnavailable
 from kbs.indexes.pgvector import PgvectorIndex

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.answering import without_marks
+from agent.answer.answering import without_marks
 from agent.drafts.letter import framed, unframed
 from agent.drafts.prompt import as_letter
 from agent.prompting import DEFAULT_PROMPT, build_messages

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.links import inert, seen
+from agent.answer.links import inert, seen
 from tests.isolation.watching import live_links
 
 HOSTS = frozenset({"shop.trusted.example"})

@@ -17,7 +17,6 @@ from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from agent.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker, CircuitOpen
 from agent.extractive import ExtractiveChat
 from agent.llm import (
     Finished,
@@ -30,6 +29,7 @@ from agent.llm import (
     complete,
     stream_model,
 )
+from agent.llm.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker, CircuitOpen
 from tests.machine import usual
 from tests.model_server import ModelServer, Reply, Timing, model_server
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import event as note
 from hypothesis import strategies as st
 
-from agent.turns import close_broken
+from agent.turns.running import close_broken
 from memory import chats, turns
 from memory.database import Database
 from memory.errors import HelpdeskError
@@ -28,8 +28,8 @@ from memory.streams import Cursor, Streams
 from memory.turns import Lease
 from tests.stored_events import stored_events
 from tools.handoffs import taking
-from tools.handoffs.people import Colleague
 from tools.handoffs.requesting import Request, request_handoff
+from tools.staff import Colleague
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 

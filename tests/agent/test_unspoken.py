@@ -5,8 +5,8 @@ import codecs
 
 import pytest
 
+from agent.answer.unspoken import Unspoken
 from agent.prompting import DEFAULT_PROMPT, RULES
-from agent.unspoken import Unspoken
 from kbs.passages import Passage, Source
 from memory.models import new_id
 

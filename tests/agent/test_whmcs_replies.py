@@ -15,7 +15,7 @@ from memory.errors import Conflict, NotFound
 from memory.models import ApprovedReply, Draft, User, new_id
 from tests.whmcs_desk import CIPHER, Desk, desk_of
 from tests.whmcs_server import Fault, Form, Issue, WhmcsServer, stamp, whmcs_server
-from tools.drafts.channel import NotSent, Outgoing
+from tools.channel import NotSent, Outgoing
 from tools.outbound import Outbound
 from tools.whmcs.replying import SURELY_ENDED, WhmcsChannel
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from agent import metrics
-from agent.calibration import FEWEST, load_calibration
+from agent.scoring.calibration import FEWEST, load_calibration
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import Product, Visitor, asked_together

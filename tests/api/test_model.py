@@ -42,7 +42,7 @@ async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Pro
 @pytest.fixture
 async def tenant(modelled: Product, provider: ModelServer) -> Tenant:
     provider.script()
-    from agent import breaker
+    from agent.llm import breaker
 
     breaker._by_provider.clear()  # a provider that failed in the last test is a new one in this
     return await modelled.tenant()
@@ -211,7 +211,7 @@ class TestConclusions:
         assert "knowledge base" in answer["message"]
 
     async def test_code_is_left_as_it_is(self, modelled: Product, tenant: Tenant, provider: ModelServer) -> None:
-        from agent.answering import _renumber
+        from agent.answer.answering import _renumber
 
         row = "| Basic | `$cfg['Servers'][1]` | 5 euros [3] |"
         assert _renumber(row, {3: 1}) == "| Basic | `$cfg['Servers'][1]` | 5 euros [1] |"

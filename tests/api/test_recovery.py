@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from agent.conversations import Sent
-from agent.preparing import prepare
+from agent.turns.preparing import prepare
 from memory import chats, turns
 from memory.events import journal
 from memory.models import Tenant

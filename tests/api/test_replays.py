@@ -16,13 +16,13 @@ import pytest
 import pytest_asyncio
 
 from agent import metrics
-from agent.calibration import load_calibration
 from agent.drafts.composing import compose
 from agent.drafts.filing import new_draft, request_of
 from agent.prompting import Turn
 from agent.replays import running as running_replays
 from agent.replays.past import past_draft
 from agent.replays.running import run_replay
+from agent.scoring.calibration import load_calibration
 from kbs.ingest import ingest_folder
 from memory import chats
 from memory.embedded import EmbeddedUrls

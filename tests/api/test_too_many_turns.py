@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from agent.admission import Admission
+from agent.turns.admission import Admission
 from memory.errors import TooMany
 from memory.models import Tenant
 from tests.product import Product

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent.whmcs import PACE, Pace
+from agent.jobs.whmcs import PACE, Pace
 from api.logging import configure
 from memory.models import Tenant
 from memory.tenancy import Role

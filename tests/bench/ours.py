@@ -6,7 +6,7 @@ from api.cli import main
 
 if __name__ == "__main__":
     if "--unverified" in sys.argv:
-        from agent.answering import Answer
+        from agent.answer.answering import Answer
 
         sys.argv.remove("--unverified")
         assert Answer.__init__.__kwdefaults__ is not None  # a dataclass whose fields have defaults

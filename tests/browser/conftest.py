@@ -163,7 +163,7 @@ async def desk(browser: Browser, backend: Product, provider: ModelServer) -> Asy
             view: dict[str, Any] | None = None,
             options: dict[str, Any] | None = None,
         ) -> Desk:
-            from agent import breaker
+            from agent.llm import breaker
 
             breaker._by_provider.clear()
             provider.script()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.scenes import read_asker
+from agent.turns.scenes import read_asker
 from memory import chats, facts, turns
 from memory.database import Connection, Database
 from memory.embedded import EmbeddedUrls

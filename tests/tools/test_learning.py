@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from tools.contacts import Contacts, contacts_of, public_contact, values_in
 from tools.learning.comparing import compare
-from tools.learning.contacts import Contacts, contacts_of, public_contact, values_in
 from tools.learning.differences import summarise
 from tools.learning.redaction import marks_in, redact
 from tools.learning.texts import staff_words, text_of, without_headings

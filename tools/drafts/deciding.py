@@ -14,9 +14,9 @@ from memory.database import Connection
 from memory.errors import AlreadyTaken, Conflict, Invalid, NotFound, OutOfDate
 from memory.models import Ticket, new_id
 from memory.tenancy import Principal
+from tools.contacts import NOTHING_PUBLIC, Contacts
 from tools.drafts.asking import ANSWERED_SINCE, WRITTEN_SINCE
 from tools.learning.comparing import Comparison, compare
-from tools.learning.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.differences import summarise
 from tools.learning.learning import Learned, learn
 from tools.learning.redaction import marks_in

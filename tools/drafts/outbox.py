@@ -17,7 +17,7 @@ from memory import audit
 from memory.database import Connection
 from memory.errors import Conflict, NotFound
 from memory.tenancy import Principal
-from tools.drafts.channel import Outgoing
+from tools.channel import Outgoing
 from tools.tickets.editing import editing
 from tools.tickets.events import add_event
 from tools.tickets.status import TRANSITIONS

@@ -16,9 +16,9 @@ from memory.errors import Conflict
 from memory.tenancy import Principal
 from tools.articles import removing, writing
 from tools.articles.shelf import Shelf
+from tools.contacts import Contacts
 from tools.gaps.clustering import Groups, assign
 from tools.gaps.listing import get_gap
-from tools.learning.contacts import Contacts
 from tools.learning.public import public_contacts
 from tools.learning.redaction import redact
 

@@ -18,7 +18,7 @@ from memory.errors import AlreadyTaken, Conflict, NotFound
 from memory.events import Journal
 from memory.models import ChatSession, Handoff, Turn
 from memory.turns import Lease
-from tools.handoffs.people import Colleague, colleague
+from tools.staff import Colleague, colleague
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

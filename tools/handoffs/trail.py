@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from memory.database import Connection
-from tools.handoffs.people import Colleague
+from tools.staff import Colleague
 from tools.tickets.editing import Edit, editing
 from tools.tickets.reading import escalation_ticket
 from tools.tickets.status import ENDED

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from memory.database import Connection
 from memory.models import new_id
-from tools.learning.contacts import NOTHING_PUBLIC, Contacts
+from tools.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.lessons import LessonKind
 from tools.learning.public import without_customers
 from tools.learning.redaction import redact

@@ -13,7 +13,7 @@ from memory.database import Connection
 from memory.errors import Conflict, Invalid, NotFound
 from memory.models import LearnedReply
 from memory.tenancy import Principal
-from tools.learning.contacts import NOTHING_PUBLIC, Contacts
+from tools.contacts import NOTHING_PUBLIC, Contacts
 from tools.learning.lessons import LessonKind
 from tools.learning.public import without_customers
 from tools.learning.redaction import redact

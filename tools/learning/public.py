@@ -14,7 +14,7 @@ import structlog
 from memory.database import Connection, Database
 from memory.errors import Unavailable
 from memory.models import GLOBAL_TENANT
-from tools.learning.contacts import Contacts, contacts_of, found_in, same_form, values_in
+from tools.contacts import Contacts, contacts_of, found_in, same_form, values_in
 from tools.tenants import load_options
 
 log = structlog.get_logger()

@@ -9,8 +9,7 @@ the team says publicly of itself (see `contacts`) is nobody's, and often the ans
 import re
 from collections.abc import Callable, Collection
 
-from tools.dates import dates_in, same_day
-from tools.learning.contacts import (
+from tools.contacts import (
     ACCOUNT,
     EMAIL,
     FEWEST_DIGITS,
@@ -22,6 +21,7 @@ from tools.learning.contacts import (
     Contacts,
     same_form,
 )
+from tools.dates import dates_in, same_day
 from tools.learning.names import telling_parts, without_names
 
 _FIGURE = re.compile(r"\d(?:[\d.,:/-]*\d)?")

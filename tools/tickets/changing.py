@@ -8,7 +8,7 @@ from memory.database import Connection
 from memory.errors import Conflict
 from memory.tenancy import Principal
 from tools.classification.severity import SEVERITIES
-from tools.handoffs.people import colleague
+from tools.staff import colleague
 from tools.ticket_rules import HIGHEST_TIER, PRIORITIES
 from tools.tickets import clocks
 from tools.tickets.editing import BOOKKEEPING, Edit, editing, in_utc

@@ -11,7 +11,7 @@ from memory import chats
 from memory.database import Connection
 from memory.events import Journal
 from memory.models import ChatSession
-from tools.handoffs.people import Colleague
+from tools.staff import Colleague
 
 
 async def hold_session(connection: Connection, ticket_id: UUID) -> ChatSession | None:

@@ -11,7 +11,7 @@ from memory.models import Attachment, Ticket, TicketEvent
 from memory.tenancy import Principal, Role
 from tools.attachments import storing
 from tools.conversations import seen_by
-from tools.handoffs.people import colleague
+from tools.staff import colleague
 from tools.tickets.editing import Edit, editing
 from tools.tickets.events import get_event
 from tools.tickets.in_chat import hold_session, say_in_chat

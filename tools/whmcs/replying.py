@@ -14,7 +14,7 @@ import structlog
 from memory.database import Connection, Database
 from memory.encryption import Cipher
 from memory.errors import Conflict, HelpdeskError, Misconfigured, Unavailable
-from tools.drafts.channel import Look, NotSent, Outgoing
+from tools.channel import Look, NotSent, Outgoing
 from tools.outbound import Outbound
 from tools.whmcs import wire
 from tools.whmcs.client import Whmcs

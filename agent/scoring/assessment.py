@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import log
 
-from agent.confidence import Evidence
 from agent.grounding.words import STOP_WORDS, stem
 from agent.prompting import NumberedPassage
+from agent.scoring.confidence import Evidence
 from kbs.glossary import glossed
 from kbs.passages import Passage, Source
 from kbs.retrieval_cache import Retrieved

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
 
-from agent.answering import Wording
+from agent.answer.answering import Wording
 from agent.graph import TurnGraph, build_graph
 from agent.parts import Parts
-from agent.preparing import own_words, searcher, surroundings
-from agent.scenes import Scene, Setting
 from agent.state import Before, Tokens, TurnState
+from agent.turns.preparing import own_words, searcher, surroundings
+from agent.turns.scenes import Scene, Setting
 from kbs.retrieval_cache import Retrieved
 from memory.events import Event
 from memory.models import Ticket, new_id

@@ -1,6 +1,6 @@
 """How probable it is that a draft will be approved unchanged, or that a chat's answer helps: learned from outcomes.
 
-The specification's score (`agent/confidence.py`) says how good the evidence is, not how often a person was content. So
+The specification's score (`agent/scoring/confidence.py`) says how good the evidence is, not how often a person was content. So
 each decided draft, and each answer that a customer judged, counts as an outcome, and the probability at a score is read
 from a curve, one for drafts and one for answers:
 

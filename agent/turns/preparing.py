@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 from agent import metrics
-from agent.answering import Answer, Wording
+from agent.answer.answering import Answer, Wording
 from agent.parts import Parts
-from agent.scenes import Scene, Setting, read_now
 from agent.state import GraphContext
+from agent.turns.scenes import Scene, Setting, read_now
 from kbs.retrieval_cache import Retrieved
 from memory.errors import Unavailable
 from memory.patience import within

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent.answering import Wording, sources
+from agent.answer.answering import Wording, sources
 from agent.state import GraphContext, Tokens, TurnState
 from memory.models import new_id
 

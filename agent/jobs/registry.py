@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 from procrastinate import App
 
-from agent.analytics_jobs import define_analytics_jobs
-from agent.knowledge_jobs import KnowledgeJobs, define_knowledge_jobs
+from agent.jobs.analytics import define_analytics_jobs
+from agent.jobs.knowledge import KnowledgeJobs, define_knowledge_jobs
 from agent.parts import Parts
 from kbs.ingest import ingest_folder
 from memory import chats, checkpoints, idempotency

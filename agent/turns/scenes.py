@@ -19,10 +19,10 @@ from memory.rows import to_read
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
 from tools.attachments.reading import HAS_FILES, files_of_session
-from tools.handoffs.people import ON_DUTY, could_take
 from tools.handoffs.requesting import OPEN
 from tools.recall import WINDOW
 from tools.search import NEWEST_RANKING, ranking_of
+from tools.staff import ON_DUTY, could_take
 from tools.tenants import OPTIONS, TenantOptions, options_of
 from tools.tickets import escalation_ticket
 

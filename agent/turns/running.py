@@ -16,12 +16,12 @@ from uuid import UUID
 import structlog
 
 from agent import metrics
-from agent.admission import Admission
 from agent.parts import Parts
 from agent.phrases import say
-from agent.preparing import prepare
-from agent.results import details, references, result
 from agent.state import GraphContext, TurnState
+from agent.turns.admission import Admission
+from agent.turns.preparing import prepare
+from agent.turns.results import details, references, result
 from memory import chats, checkpoints, turns
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.answer.links import inert, seen
+from agent.answer.unspoken import Unspoken
 from agent.grounding import verify_sentence
-from agent.links import inert, seen
 from agent.sentences import Kind, SentenceBuffer, kind_of, split
-from agent.unspoken import Unspoken
 from kbs.passages import Passage
 from memory.database import Database
 from memory.events import Event
