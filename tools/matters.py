@@ -8,6 +8,7 @@ what the question beside it asks about, or something else: which of the two is t
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,6 +58,11 @@ han he ha visto leído recibido quiero quisiera necesito puedo pueden ayuda que 
 спасибо не ни на в во с со по от до о об и или но а же бы это этот сообщение вопрос запрос обращение видели читали алло ау
 """
 _EMPTY = frozenset(_PRESSES.split())
+_ASKS = """
+which where what who whose why how welche welcher welches wo woher wohin wie quel quelle quels quelles où comment cuál cuáles
+dónde cómo какой какая какие где куда откуда как
+"""
+_ASKING = _EMPTY | frozenset(_ASKS.split())
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?!\s|$)[^.!?。！？\n]*)*[.!?。！？]*")
 _ENDS_ASKING = re.compile(r"[?？]\W*(?:\s|$)")
@@ -110,6 +116,28 @@ def is_nudge(text: str) -> bool:
 def asks(text: str) -> bool:
     """Whether a message is put as a question or a request."""
     return bool(_ENDS_ASKING.search(text) or _BEGINS_ASKING.match(text))
+
+
+def in_pieces(messages: Sequence[str]) -> tuple[str, ...]:
+    """The messages, with those in pieces that put several questions of which each can be understood without the others:
+    what is told before a question goes with it, and what stands behind the last one with that."""
+    return tuple(piece for message in messages for piece in _questions_in(message))
+
+
+def _questions_in(message: str) -> tuple[str, ...]:
+    if message.count("?") + message.count("？") < 2:
+        return (message,)
+    questions = [found for found in _SENTENCE.finditer(message) if _ENDS_ASKING.search(found[0])]
+    alone = [found for found in questions if _stands_alone(found[0])]
+    # A piece begins behind the question before its own.
+    cuts = [max(other.end() for other in questions if other.end() <= question.start()) for question in alone[1:]]
+    places = [0, *cuts, len(message)]
+    return tuple(message[start:end].strip() for start, end in pairwise(places))
+
+
+def _stands_alone(question: str) -> bool:
+    words = [word.casefold() for word in _WORD.findall(question) if len(word) > 2]
+    return len([word for word in words if word not in _ASKING]) >= 2 and not leans(question.strip())
 
 
 async def matters_of(messages: Sequence[str], embed: Embed) -> tuple[Matter, ...]:

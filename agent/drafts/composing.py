@@ -23,7 +23,7 @@ from tools.classification import Classification, reassess
 from tools.escalation_policy import EscalationDecision, decide
 from tools.intents import find_intent
 from tools.learning.redaction import marks_in
-from tools.matters import Matter, is_nudge, matters_of
+from tools.matters import Matter, in_pieces, is_nudge, matters_of
 from tools.search import load_retrieval_options
 from tools.tenants import TenantOptions, load_options
 from tools.whmcs.account import Account
@@ -45,6 +45,7 @@ async def compose(
 
     Raises Unavailable where a model is away.
     """
+    request = replace(request, messages=in_pieces(request.messages or (request.content,)))
     async with parts.database.connection(request.tenant_id) as connection:
         options = options or await load_options(connection, request.tenant_id)
         ranking = ranking or await load_retrieval_options(connection, request.tenant_id)

@@ -15,6 +15,7 @@ from memory.tenancy import Principal
 from memory.turns import Lease
 from tools.consent import OwnWords
 from tools.context import Search, TurnContext
+from tools.matters import in_pieces
 from tools.search import scope_of
 
 MODELS_S = 28.0
@@ -48,7 +49,7 @@ def surroundings(
         turn=turn,
         session=scene.session,
         question=scene.question,
-        messages=scene.messages,
+        messages=in_pieces(scene.messages),
         asked=scene.asked,
         facts=scene.facts,
         attachments=scene.attachments,

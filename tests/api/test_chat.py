@@ -255,6 +255,13 @@ class TestMessagesTogether:
         assert places == sorted(places, key=lambda place: place or 0)
         assert answer["status"] == "complete"
 
+    async def test_two_questions_in_one_message_are_two(self, product: Product, tenant: Tenant) -> None:
+        answer = await (await product.visitor(tenant)).ask(
+            "I moved to a new office. How do I renew my domain? And how do I reset my mailbox password? Regards, Ada"
+        )
+        found = cited(answer)
+        assert (found[0][:7], found[-1]) == ("domain-", "email-reset-password"), found
+
     async def test_each_is_answered_as_it_would_be_alone(self, product: Product, tenant: Tenant) -> None:
         questions = ("How do I pay an invoice?", "How do I reset my mailbox password?")
         together = await asked_together(product, tenant, *questions)

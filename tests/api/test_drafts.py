@@ -305,9 +305,12 @@ class TestWriting:
         assert found[0].startswith("email-")
         assert found[-1].startswith("database-")
         await approved(product, ada, draft)
-        await written(product, customer, ticket, "How do I pay an invoice?")
+        both = "How do I pay an invoice? And how do I renew my domain?"
+        await written(product, customer, ticket, both)
         draft = await drafted(product, ada, ticket)
-        assert draft["question"] == "How do I pay an invoice?"
+        assert draft["question"] == both
+        found = {source["id"].split("-")[0] for source in draft["sources"]}
+        assert found == {"billing", "domain"}
 
     async def test_what_stays_open_of_several_is_said_and_shown(
         self, product: Product, ada: Headers, customer: Visitor

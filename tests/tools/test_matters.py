@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kbs.index import Vectors
-from tools.matters import SEARCHED_AT_MOST, Matter, asks, is_nudge, matters_of, rest_of, searched
+from tools.matters import SEARCHED_AT_MOST, Matter, asks, in_pieces, is_nudge, matters_of, rest_of, searched
 
 NUDGES = [
     "hello?", "??", "Any news? I am still waiting.", "Is anybody there?", "please answer me", "thanks!",
@@ -40,6 +42,46 @@ class TestNudges:
     @pytest.mark.parametrize("text", MATTERS)
     def test_what_names_a_matter_is_none(self, text: str) -> None:
         assert not is_nudge(text)
+
+
+class TestPieces:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "How do I renew my domain?",
+            "How do I create a mailbox? Where do I see its password?",
+            "Where can I find the invoice? Is it in the control panel?",
+            "How do I set up mail on my phone? Which port?",
+            "Can you help me? How do I reset my mailbox password?",
+            "How do I reset my mailbox password? Thanks! Is anybody there?",
+            "Why does https://example.com/?a=1&b=2 show error 500?",
+            "What?! Why is this so hard?",
+        ],
+    )
+    def test_one_question_stays_whole(self, message: str) -> None:
+        assert in_pieces([message]) == (message,)
+
+    def test_questions_of_their_own_are_apart_with_what_leads_up_to_each(self) -> None:
+        message = (
+            "Hi! My hosting plan is the small one.\nHow do I renew my domain? Is it expensive?\n\n"
+            "I also forgot something. How do I reset my mailbox password? Regards, Ada"
+        )
+        assert in_pieces(["first", message]) == (
+            "first",
+            "Hi! My hosting plan is the small one.\nHow do I renew my domain? Is it expensive?",
+            "I also forgot something. How do I reset my mailbox password? Regards, Ada",
+        )
+
+    def test_in_other_languages_too(self) -> None:
+        assert in_pieces(["Wie verlängere ich meine Domain? Wo finde ich die Rechnung vom Mai?"]) == (
+            "Wie verlängere ich meine Domain?",
+            "Wo finde ich die Rechnung vom Mai?",
+        )
+
+    @given(st.lists(st.sampled_from(["How do I renew my domain?", "Is it slow?", "I use mail.", "?", "\n", "Why?!"])))
+    def test_no_word_is_lost(self, parts: list[str]) -> None:
+        message = " ".join(parts)
+        assert " ".join(" ".join(in_pieces([message])).split()) == " ".join(message.split())
 
 
 class TestMatters:
