@@ -160,6 +160,40 @@ async def ticket_of(ada: Colleague, subject: str, content: str, *, draft: bool =
     return ticket
 
 
+class TestMoves:
+    async def test_a_ticket_is_handed_over_escalated_and_merged(self, hire: Hire) -> None:
+        ada = await hire()
+        ben = await hire(ada.tenant, Role.AGENT, "Ben")
+        visitor = await ada.product.visitor(ada.tenant)
+        bodies = [{"subject": f"Matter {n}", "content": "x"} for n in (1, 2)]
+        opened = [await ada.product.http.post("/api/v1/tickets", json=body, headers=visitor.headers) for body in bodies]
+        kept, ticket = [each.json() for each in opened]
+        await ada.begin(f"#/tickets/{ticket['id']}")
+        detail, dialog = ada.find(".ticket"), ada.find("dialog.ask")
+        await ada.button("Hand to…").click()
+        await dialog.get_by_label("Colleague").select_option(str(ben.user.id))
+        await ada.button("Hand it over").click()
+        await expect(detail.locator(".facts")).to_contain_text("Ben")
+        await ada.button("Escalate…").click()
+        await dialog.get_by_role("button", name="Escalate").click()
+        await expect(dialog.get_by_role("alert")).to_have_text("Reason: please write something.")
+        await dialog.get_by_label("Reason").fill("Needs somebody who knows DNS")
+        await ada.shot("escalate")
+        await dialog.get_by_role("button", name="Escalate").click()
+        await expect(detail.locator(".facts")).to_contain_text("Tier")
+        await ada.button("Merge…").click()
+        await expect(dialog.locator("option")).to_have_text([f"#{kept['number']} Matter 1 (Open)"])
+        await dialog.get_by_role("button", name="Merge").click()
+        await expect(detail).to_contain_text("This ticket was merged into another")
+        await expect(ada.button("Merge…")).to_have_count(0)
+        await ada.shot("merged")
+        [row] = await ada.product.rows(
+            ada.tenant, "select tier, status, merged_into from tickets where id = %s", UUID(ticket["id"])
+        )
+        assert (row["tier"], row["status"], row["merged_into"]) == (1, "closed", UUID(kept["id"]))
+        assert ada.ran == []
+
+
 class TestTeam:
     async def test_a_colleague_is_added_signs_in_gets_another_password_and_is_let_out(self, hire: Hire) -> None:
         ada = await hire()

@@ -3,6 +3,7 @@
 import { Composer } from "./composer.js";
 import { DraftPanel } from "./draft.js";
 import { fileButton } from "./log.js";
+import { escalate, handTo, merge } from "./moves.js";
 import { Notice, action, badge, choice, facts, failed, loading, severity } from "./parts.js";
 import { Poll } from "./poll.js";
 import { h } from "./shared/dom.js";
@@ -82,9 +83,10 @@ export class TicketView {
       h("a", { class: "back", href: "#/tickets" }, "‹ Tickets"),
       h("div", { class: "title" }, h("h2", { dir: "auto" }, `#${ticket.number} ${ticket.subject}`), severity(ticket.severity), ticket.late ? badge("Late", "bad") : null),
       h("div", { class: "actions" }, go,
-        mine ? action("Unassign", () => this.#change({ assignee_id: null }), { notice }) : action("Assign to me", () => this.#change({ assignee_id: this.desk.who.user.id }), { notice })));
+        mine ? action("Unassign", () => this.#change({ assignee_id: null }), { notice }) : action("Assign to me", () => this.#change({ assignee_id: this.desk.who.user.id }), { notice }),
+        ...(ticket.merged_into ? [] : this.#moves())));
     this.about.replaceChildren(facts([
-      ["Assigned to", ticket.assignee_name ?? "Nobody"], ["Priority", name(ticket.priority)], ["About", name(ticket.intent)], ["Department", ticket.department], ["Team", name(ticket.team)],
+      ["Assigned to", ticket.assignee_name ?? "Nobody"], ["Priority", name(ticket.priority)], ["About", name(ticket.intent)], ["Tier", ticket.tier ? String(ticket.tier) : ""], ["Department", ticket.department], ["Team", name(ticket.team)],
       ["Opened", date(ticket.created_at)], ["Next deadline", ticket.next_deadline ? when(ticket.next_deadline) : null], ["Missed", ticket.missed.map(name).join(", ")],
       ["In WHMCS", ticket.source === "whmcs" ? `${ticket.external_number} (${ticket.external_status})` : null],
       ["Merged", ticket.merged_into ? h("a", { href: `#/tickets/${ticket.merged_into}` }, "into another ticket") : null],
@@ -95,6 +97,16 @@ export class TicketView {
       : ticket.status === "closed" ? "This ticket is closed. Open it again to answer."
         : ticket.source === "whmcs" && ticket.external_number ? "Its customer reads this ticket in WHMCS: what reaches them there is a draft that is approved." : "";
     this.composer.allow("reply", !why, why);
+  }
+
+  #moves() {
+    const { desk, ticket, notice } = this;
+    const done = () => this.#changed();
+    return [
+      action("Hand to…", () => handTo(desk, ticket, (wish) => this.#change(wish)), { notice }),
+      ...(ticket.status === "closed" ? [] : [action("Escalate…", () => escalate(desk, ticket, done), { notice })]),
+      action("Merge…", () => merge(desk, ticket, done), { notice }),
+    ];
   }
 
   #event(event) {
