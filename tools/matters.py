@@ -128,10 +128,10 @@ def _questions_in(message: str) -> tuple[str, ...]:
     if message.count("?") + message.count("？") < 2:
         return (message,)
     questions = [found for found in _SENTENCE.finditer(message) if _ENDS_ASKING.search(found[0])]
-    alone = [found for found in questions if _stands_alone(found[0])]
-    # A piece begins behind the question before its own.
-    cuts = [max(other.end() for other in questions if other.end() <= question.start()) for question in alone[1:]]
-    places = [0, *cuts, len(message)]
+    alone = [n for n, found in enumerate(questions) if _stands_alone(found[0])]
+    if not 1 < len(alone) <= SEARCHED_AT_MOST:
+        return (message,)  # a text that was pasted is no list of what its sender wants to know
+    places = [0, *(questions[n - 1].end() for n in alone[1:]), len(message)]  # each begins behind the question before
     return tuple(message[start:end].strip() for start, end in pairwise(places))
 
 

@@ -56,6 +56,8 @@ class TestPieces:
             "How do I reset my mailbox password? Thanks! Is anybody there?",
             "Why does https://example.com/?a=1&b=2 show error 500?",
             "What?! Why is this so hard?",
+            "How do I renew my second domain? " * (SEARCHED_AT_MOST + 1),
+            "? " * 1000,
         ],
     )
     def test_one_question_stays_whole(self, message: str) -> None:
