@@ -77,8 +77,7 @@ async def read(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
     return await (await connection.execute(query, values)).fetchall()
 
 
-# Each names the tenant: a layer of its own besides row-level security. Ids are ordered by time, nearly: a bound on the id
-# spares reading years of entries, with an hour for clocks that differ.
+# Ids are ordered by time, nearly: a bound on the id spares reading years of entries, with an hour for clocks that differ.
 _ID_AT = "(rpad(lpad(to_hex(floor(extract(epoch from {time}) * 1000)::bigint), 12, '0'), 32, '{rest}'))::uuid"
 _FROM_ID = _ID_AT.format(time="greatest(%(created_from)s, '1970-01-02') - interval '1 hour'", rest="0")
 _TO_ID = _ID_AT.format(time="least(%(created_to)s, '3000-01-01') + interval '1 hour'", rest="f")

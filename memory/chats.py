@@ -132,7 +132,6 @@ async def update_session(connection: Connection, session_id: UUID, **values: Any
     await connection.execute(query, {**values, "id": session_id})
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 CREATE = """
 insert into chat_sessions (id, tenant_id, customer_id, user_label, title, status, mode, epoch, last_n, summary,
                            summary_upto, language, attributes)

@@ -325,6 +325,6 @@ from chat_sessions s left join turns t on t.session_id = s.id and t.status = 'ru
      left join lateral (
          select n, type, data, created_at from session_events
          where session_id = s.id and n > %(after)s order by n limit %(limit)s) e on true
-where s.id = %(session)s order by e.n
+where s.id = %(session)s and s.tenant_id = current_tenant() order by e.n
 """
 """The state stands in the first row, beside the first event, if there is one; the text is not sent with each."""

@@ -2,7 +2,8 @@
 
 Isolation has three layers: the principal is set from the credential, this layer scopes each ORM statement and stamps
 each new row, and row-level security in Postgres holds even where this layer is switched off. Nothing here reads a
-context variable: the tenant is handed to every transaction.
+context variable: the tenant is handed to every transaction. Plain SQL names the tenant itself, for the same reason;
+`tests/memory/test_second_wall.py` looks at every statement.
 """
 
 from dataclasses import dataclass, field

@@ -154,7 +154,6 @@ def _sentences(quotes: Sequence[str]) -> Iterator[str]:
         yield from (sentence.strip() for sentence in _SENTENCE.split(quote) if sentence.strip())
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 HIDDEN = "select 1 from knowledge_revisions where tenant_id = current_tenant() and %s = any(replaced)"
 QUOTES = """
 select passage_digest, max(quoted) as quoted from kb_references

@@ -55,7 +55,6 @@ async def _must_be_an_answer(connection: Connection, session_id: UUID, message_i
         raise NotFound("no such answer in this conversation")
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 _KEEP = """
 insert into feedback (id, tenant_id, session_id, message_id, kind, value, comment)
 values (%(id)s, %(tenant)s, %(session)s, %(message)s, %(kind)s, %(value)s, %(comment)s)

@@ -69,7 +69,6 @@ def could_take(options: TenantOptions, *, on_duty: bool) -> bool:
     return on_duty and options.people_available and is_open(options.business_hours, datetime.now(UTC))
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 COLLEAGUE = """
 select id, name, email, role from users
 where id = %s and tenant_id = current_tenant() and is_active and role <> 'customer'

@@ -72,7 +72,6 @@ async def _is_wanted(connection: Connection, ticket_id: UUID) -> bool:
     return row is not None
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 WANTED = f"""
 select t.id from tickets t cross join lateral (select {LAST_WORD} as id) word
 where t.tenant_id = current_tenant() and t.status in ('open', 'in_progress') and t.merged_into is null

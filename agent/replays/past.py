@@ -185,7 +185,6 @@ def _of_draft(draft: Row) -> Given:
     )  # fmt: skip
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 TURN = """
 select t.id, t.started_n, coalesce(e.created_at, t.created_at) as started_at
 from turns t left join session_events e

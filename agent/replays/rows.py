@@ -97,7 +97,6 @@ async def cancel(database: Database, principal: Principal, replay_id: UUID, **wh
         return await get_replay(connection, replay_id)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 ADD = """
 insert into replays (id, tenant_id, status, prompt_version_id, ranking, baseline, total, requested_by)
 values (%(id)s, current_tenant(), 'queued', %(prompt)s, %(ranking)s, %(baseline)s, 0, %(by)s)

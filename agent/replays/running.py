@@ -194,7 +194,6 @@ async def _end(parts: Parts, tenant_id: UUID, replay_id: UUID, status: str, *, e
         metrics.replays_total.labels(ended["status"]).inc()
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 BEGIN = """
 update replays set status = 'running', updated_at = now()
 where id = %s and tenant_id = current_tenant() and status in ('queued', 'running') returning *

@@ -3,8 +3,11 @@
 The tables' owner is not held by row-level security, so every statement here runs as the owner, with a tenant set.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import importlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +150,40 @@ class TestWrites:
                     )
                 ).fetchall()
             ]
+
+
+ROOT = Path(__file__).parent.parent.parent
+STATEMENT = re.compile(r"\s*(?:with|select|insert into|update|delete from)\b")
+BY_ITSELF = re.compile(r"\s*select (?:\* from )?\w+\([^;]*\)(?: as \w+)?\s*")
+"""A function's call: a lock, or one that enters the tenant."""
+NAMES_NONE = {
+    "memory.checkpoints.FORGET": "a thread's id is that of the tenant's session",
+    "memory.database.ROLE_QUESTION": "of the database's catalogue",
+    "kbs.indexes.tuning._INDEXES": "of the database's catalogue",
+    "tools.gaps.drafting.STANDS": "an article of the tenant or of everyone",
+    "agent.replays.past.ARTICLES_SINCE": "articles of the tenant and of everyone",
+    "tools.key_rotation.ALL": "every tenant's secrets, as the owner",
+    "tools.key_rotation.SOME": "every tenant's secrets, as the owner",
+    "tools.key_rotation.CHANGE": "every tenant's secrets, as the owner",
+    "tools.tickets.finding._ASKED": "words alone",
+}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Every statement that stands under a name of its own, put together as it is sent."""
+    for package in ("memory", "kbs", "tools", "agent"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "migrations" in path.parts:
+                continue
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            own = set(re.findall(r"^(_?[A-Z][A-Z_]*)\b", path.read_text("utf-8"), re.MULTILINE))
+            for name, value in vars(importlib.import_module(module)).items():
+                if name in own and isinstance(value, str) and STATEMENT.match(value):
+                    yield f"{module}.{name}", value
+
+
+def test_every_statement_names_its_tenant() -> None:
+    found = dict(statements())
+    silent = {name for name, text in found.items() if "tenant" not in text and not BY_ITSELF.fullmatch(text)}
+    assert len(found) > 300
+    assert silent == NAMES_NONE.keys()

@@ -110,7 +110,6 @@ async def acknowledge(database: Database, principal: Principal, alert_id: UUID, 
     return Alert(**row)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 OPEN = """
 insert into alerts (id, tenant_id, kind, subject, data) values (%s, %s, %s, %s, %s)
 on conflict (tenant_id, kind, subject) where ended_at is null

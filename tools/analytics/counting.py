@@ -118,7 +118,6 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 COUNTED = "select day from counted_days where tenant_id = current_tenant() and day between %(first)s and %(last)s"
 STORED = """
 select day, name, key, count, total from daily_figures

@@ -21,7 +21,6 @@ async def system(database: Database, knowledge: Database, tenant_id: UUID) -> di
     }  # fmt: skip
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 WAITS = """
 select
     (select count(*) from learned_replies where tenant_id = current_tenant() and kind = 'example' and status = 'active')

@@ -91,7 +91,6 @@ a.created_at, a.updated_at, case a.tenant_id when current_tenant() then 'tenant'
 """
 _SAID = ("title", "category", "audience", "tags", "supersedes", "language", "effective_from", "effective_until")
 SHOWN = f"{_OF_ARTICLE}, {', '.join(f'a.{name}' for name in _SAID)}"
-# Each names the tenant: a layer of its own besides row-level security.
 _OWN = "a.tenant_id = current_tenant()"
 _GLOBAL = "(a.tenant_id = %(everyone)s and a.status = 'published' and a.collection = any(%(enabled)s::text[]))"
 OWNERS: dict[Owner, str] = {"tenant": _OWN, "global": _GLOBAL, "all": f"({_OWN} or {_GLOBAL})"}

@@ -186,7 +186,6 @@ async def _note(connection: Connection, import_id: UUID, file_id: UUID, outcome:
     await connection.execute(PROGRESS, values)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 WAITING = """
 select id, name, content from kb_import_files
 where tenant_id = current_tenant() and import_id = %(import)s and outcome = 'waiting'

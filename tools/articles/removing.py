@@ -72,7 +72,6 @@ async def _erase(shelf: Shelf, principal: Principal, stored: StoredArticle, who:
         await shelf.note(connection, principal, "article.erased", stored.id, {"versions": stored.latest}, **who)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 FORGET_QUOTES = """
 update kb_references set quoted = '', title = '' where article_id = %s and tenant_id = current_tenant()
 """

@@ -141,7 +141,6 @@ def _requester(tenant_id: UUID, key: str) -> Principal:
     return Principal(tenant_id=tenant_id, role=Role.ADMIN, user_id=UUID(name) if kind == "user" else None)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 BEGIN = """
 insert into kb_imports (id, tenant_id, kind, status, collection, category, publish, requested_by, total, done, passages,
                         error)

@@ -100,7 +100,6 @@ SHOWN = """
 i.id, i.kind, i.status, i.collection, i.publish, i.total, i.done, i.passages, i.error, i.requested_by, i.created_at,
 i.touched_at, i.ended_at
 """
-# Each names the tenant: a layer of its own besides row-level security.
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('uploads ' || %s, 0))"
 ADD_UPLOAD = """
 insert into kb_imports (id, tenant_id, kind, status, collection, category, tags, audience, publish, requested_by, total,

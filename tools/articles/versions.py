@@ -88,7 +88,6 @@ async def _text(connection: Connection, article_id: UUID, version: int) -> Row:
     return row
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 LIST = """
 select v.id, v.version, v.title, v.label, v.author, v.note, v.created_at, length(v.body) as length,
        a.status = 'published' and a.version = v.version as published, a.draft is not distinct from v.version as draft

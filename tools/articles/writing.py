@@ -244,7 +244,6 @@ def _differing(before: ArticleFile, after: ArticleFile) -> set[str]:
     return {each.name for each in fields(ArticleFile) if getattr(before, each.name) != getattr(after, each.name)}
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 CIRCLE = """
 with recursive older(ref) as (
     select unnest(%(supersedes)s::text[])

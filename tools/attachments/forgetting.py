@@ -49,7 +49,6 @@ async def _is_named(connection: Connection, sha256: str) -> bool:
     return await (await connection.execute(NAMED, (sha256,))).fetchone() is not None
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 UNSENT = """
 delete from attachments
 where tenant_id = current_tenant() and message_id is null and event_id is null and created_at < now() - %s::interval

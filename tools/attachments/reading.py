@@ -150,7 +150,6 @@ def _passage(ranked: Ranked, attachment: Attachment) -> Passage:
     )  # fmt: skip
 
 
-# It names the tenant: a layer of its own besides row-level security.
 HAS_FILES = """
 select 1 from attachments f
 where f.session_id = s.id and f.tenant_id = s.tenant_id and f.message_id is not null and not f.internal

@@ -196,7 +196,6 @@ async def _bind(connection: Connection, claimed: Collection[Attachment], **to: A
         assert cursor.rowcount == 1  # it was claimed in this transaction
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 _UNBOUND = "message_id is null and event_id is null"
 INSERT = """
 insert into attachments (id, tenant_id, customer_id, session_id, ticket_id, message_id, event_id, internal, uploaded_by,

@@ -151,7 +151,6 @@ async def _words(connection: Connection, ticket: Ticket) -> list[Word]:
     return [*said[:place], first, *said[place:]]
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 SAID = """
 select e.id, e.data ->> 'author' as author, e.data ->> 'text' as text, e.created_at, false as settled
 from ticket_events e

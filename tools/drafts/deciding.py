@@ -173,7 +173,6 @@ async def _teach(
     return await learn(connection, ticket.tenant_id, learned)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 TICKET = "select ticket_id from drafts where id = %s and tenant_id = current_tenant()"
 HOLD = "select 1 from tickets where id = %s and tenant_id = current_tenant() for no key update"
 DECIDE = f"""

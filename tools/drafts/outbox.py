@@ -126,7 +126,6 @@ def _attempt(row: dict[str, Any]) -> Attempt:
     return Attempt(outgoing=outgoing, channel=row["channel"], number=row["attempts"], age=row["age"])
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 _SHOWN = """
 r.*, t.external_id as external_ticket_id, clock_timestamp() - r.tried_at as age,
 coalesce((select nullif(u.name, '') from users u where u.tenant_id = r.tenant_id and u.id = r.approved_by), 'Support')

@@ -29,7 +29,6 @@ async def unanswered(connection: Connection, since: UUID, most: int) -> list[dic
     return [*found, *await (await connection.execute(ON_TICKETS, values)).fetchall()]
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 _SAID = """
 (select string_agg(q.content, E'\\n' order by q.n) from chat_messages q
  where q.turn_id = m.turn_id and q.tenant_id = current_tenant() and q.author = 'customer')

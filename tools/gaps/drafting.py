@@ -140,7 +140,6 @@ def _one_line(text: str) -> str:
 ALREADY = "an article was drafted for this gap, or answers it, already"
 STANDS = "select 1 from kb_articles where id = %s and status <> 'deleted'"
 """Of the tenant or of everyone, as row-level security shows them."""
-# Each of the others names the tenant: a layer of its own besides row-level security.
 _ASKED = """
 asked as (
     select q.session_id, q.draft_id, coalesce(max(m.n), 0) as n from kb_gap_questions q

@@ -82,7 +82,6 @@ def _read_cursor(cursor: str) -> tuple[int, UUID]:
         raise Invalid("the cursor is not one of this list") from error
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 LIST = f"""
 with counted as (
     select q.gap_id, count(*) as questions, count(distinct q.session_id) as sessions,

@@ -178,7 +178,6 @@ async def _renew(database: Database, embedder: Embedder, tenant_id: UUID) -> Non
             await connection.execute(RENEW, values)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 SINCE = "select looked_until from kb_gap_searches where tenant_id = current_tenant()"
 LOOKED = """
 insert into kb_gap_searches (tenant_id, looked_until) values (current_tenant(), %(until)s)

@@ -182,7 +182,6 @@ async def _back_to_bot(
     return await turns.answer_rest(entry, session.id, owner=owner)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 GET = "select * from handoffs where id = %s and tenant_id = current_tenant()"
 OPEN = """
 select * from handoffs

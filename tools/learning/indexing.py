@@ -50,7 +50,6 @@ async def want_indexed_again(connection: Connection, kind: str) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 PENDING = """
 select kind, title, text, status, version from learned_replies
 where id = %s and tenant_id = current_tenant() and indexed_version <> version

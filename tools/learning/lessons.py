@@ -39,7 +39,6 @@ async def lessons_by_id(connection: Connection, ids: Collection[UUID]) -> dict[U
     return {row["id"]: Lesson(**row) for row in rows}
 
 
-# Names the tenant: a layer of its own besides row-level security.
 LESSONS = """
 select id, kind, version, subject, issue, reply, wrong, notes from learned_replies
 where id = any(%s) and tenant_id = current_tenant() and status = 'active'

@@ -113,7 +113,6 @@ async def _save(connection: Connection, principal: Principal, lesson: LearnedRep
     await connection.execute(SAVE, values)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 CONDITIONS = {
     "status": "status = %(status)s",
     "intent": "intent = %(intent)s",

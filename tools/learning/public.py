@@ -62,7 +62,6 @@ def _values(texts: Collection[str]) -> set[str]:
     return {value for text in texts for value in values_in(text)}
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 STAFF = "select email from users where tenant_id = current_tenant() and role <> 'customer' and is_active"
 CUSTOMERS = """
 select email from customers

@@ -88,7 +88,6 @@ async def _delete(connection: Connection, people: list[UUID], found: dict[str, l
     await connection.execute(ACCOUNTS, (accounts,))
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 LEARNED = "delete from learned_replies where tenant_id = current_tenant() and id::text = any(%(lessons)s)"
 QUOTED = """
 update kb_references set quoted = '', title = ''

@@ -71,7 +71,6 @@ async def _must_be_replayed(connection: Connection, tenant_id: UUID, version_id:
         )
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('prompts ' || %s, 0))"
 NONE_ACTIVE = "update prompt_versions set is_active = false where tenant_id = current_tenant() and is_active"
 ACTIVATE = "update prompt_versions set is_active = true where id = %s and tenant_id = current_tenant()"

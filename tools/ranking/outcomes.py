@@ -37,7 +37,6 @@ def _outcome(value: float, credit: dict[Source, float]) -> Outcome:
     return Outcome(value=min(max(value, 0.0), 1.0), shares=shares)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 DRAFTS = """
 with judged as (
     select d.id, case d.status when 'rejected' then 0 else a.similarity end as value

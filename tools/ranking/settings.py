@@ -99,7 +99,6 @@ async def _add(
     )  # fmt: skip
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('ranking ' || %s, 0))"
 _SHOWN = """
 select r.*, coalesce(nullif(u.name, ''), u.email) as changed_by_name from retrieval_settings r

@@ -95,7 +95,6 @@ async def _known(connection: Connection, customer_id: UUID) -> UUID:
     return customer_id
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 KNOWN = "select 1 from customers where id = %s and tenant_id = current_tenant()"
 WITH_FILES = """
 update ticket_events set data = data || jsonb_build_object('attachments', %s::jsonb)

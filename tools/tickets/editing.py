@@ -144,7 +144,6 @@ def _values(ticket: Ticket) -> dict[str, Any]:
     return {name: getattr(ticket, name) for name in type(ticket).model_fields if name != "tsv"}
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 LOCK = f"""
 select {COLUMNS}, clock_timestamp() as locked_at from tickets t
 where t.id = %(id)s and t.tenant_id = current_tenant() and (%(customer)s::uuid is null or t.customer_id = %(customer)s)

@@ -60,7 +60,6 @@ async def get_event(connection: Connection, event_id: UUID) -> TicketEvent:
     return TicketEvent(**row)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 EVENT = """
 insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data, created_at, external_id)
 values (%s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()), %s)

@@ -36,7 +36,6 @@ async def say_in_chat(
     return True
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 SESSION = "select session_id from tickets where id = %s and tenant_id = current_tenant()"
 ANSWERED = """
 update handoffs set waiting_since = null

@@ -54,7 +54,6 @@ t.status not in ('resolved', 'closed') and (
 """A target is missed and not yet met."""
 SHOWN = f"{COLUMNS}, {LATE} as late, coalesce(nullif(u.name, ''), u.email) as assignee_name"
 WITH_ASSIGNEE = "tickets t left join users u on u.tenant_id = t.tenant_id and u.id = t.assignee_id"
-# Each names the tenant: a layer of its own besides row-level security.
 _ONE = (
     "t.id = %(id)s and t.tenant_id = current_tenant() and (%(customer)s::uuid is null or t.customer_id = %(customer)s)"
 )

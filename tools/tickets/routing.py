@@ -105,7 +105,6 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 COLLEAGUE = """
 select id, coalesce(nullif(name, ''), email) as known_as from users
 where tenant_id = current_tenant() and is_active and role <> 'customer' and (email = %(email)s or id = %(id)s::uuid)

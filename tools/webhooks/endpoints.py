@@ -133,7 +133,6 @@ id, url, description, events, status, disabled_because, failing_since, failures,
 case when previous_until > clock_timestamp() then previous_until end as previous_secret_until
 """
 
-# Each names the tenant: a layer of its own besides row-level security.
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('webhooks ' || %s, 0))"
 ADD = f"""
 insert into webhook_endpoints (id, tenant_id, url, description, events, secret, status, failures, created_by)

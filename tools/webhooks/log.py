@@ -101,7 +101,6 @@ async def _delivery(connection: Connection, query: str, endpoint_id: UUID, deliv
     return row
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 ENDPOINT = "select 1 from webhook_endpoints where id = %s and tenant_id = current_tenant()"
 WAKE = """
 update webhook_endpoints set rests_until = null where id = %s and tenant_id = current_tenant() and status = 'active'

@@ -104,7 +104,6 @@ def _system(tenant_id: UUID) -> Principal:
 
 IS_DISABLED = "the endpoint is disabled"
 
-# Each names the tenant: a layer of its own besides row-level security.
 DUE = "select * from due_deliveries(%s, %s, %s::uuid[])"
 TAKE = """
 with due as (

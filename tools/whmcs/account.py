@@ -140,7 +140,6 @@ TOLD = (
     ("productsnumactive", "Active services"), ("numactivedomains", "Active domains"),
     ("numdueinvoices", "Invoices due"), ("dueinvoicesbalance", "Due in all"), ("numoverdueinvoices", "Invoices overdue"),
 )  # fmt: skip
-# Names the tenant: a layer of its own besides row-level security.
 CLIENT = """
 select coalesce(
     case when t.source = 'whmcs' and t.external_id is not null then nullif(t.external_client, '') end,

@@ -54,7 +54,6 @@ def _id(written: str) -> int:
 
 
 PREFIX = "whmcs:"
-# Each names the tenant: a layer of its own besides row-level security.
 CUSTOMER = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, false, %(name)s, 0)

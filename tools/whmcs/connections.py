@@ -204,7 +204,6 @@ async def _there(connection: Connection) -> Row:
     return row
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('whmcs ' || %s, 0))"
 GET = "select * from whmcs_connections where tenant_id = current_tenant()"
 SAVE = """

@@ -116,7 +116,6 @@ async def _twins(connection: Connection, reply: Outgoing) -> int:
     return sum(same_words(reply.text, row["content"]) for row in rows)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 STATUS = "select ticket_status as status from approved_replies where id = %s and tenant_id = current_tenant()"
 CLAIMED = """
 select e.external_id from ticket_events e

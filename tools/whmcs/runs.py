@@ -129,7 +129,6 @@ def _first(name: str) -> str:
             order by place limit {MOST_NAMED}) named)"""
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 BEGIN = """
 insert into whmcs_syncs (id, tenant_id, state, asked_by, owner, lease_until, listed, opened, changed, failed, error)
 values (%(id)s, current_tenant(), 'running', %(by)s, %(owner)s, clock_timestamp() + make_interval(secs => %(lease)s),

@@ -202,7 +202,6 @@ def _is_silence(error: HelpdeskError) -> bool:
     return isinstance(error, WhmcsUnreachable) and not isinstance(error, WhmcsUnreadable)
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 MARKS = """
 select external_id, external_mark from tickets
 where tenant_id = current_tenant() and source = 'whmcs' and external_id = any(%s)

@@ -237,7 +237,6 @@ async def _home(connection: Connection, ticket_id: UUID) -> UUID:
     return row["id"] if row else ticket_id
 
 
-# Each names the tenant: a layer of its own besides row-level security.
 KNOWN = """
 select id from tickets where tenant_id = current_tenant() and source = 'whmcs' and external_id = %s
 """
