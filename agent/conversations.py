@@ -19,7 +19,7 @@ from memory.tenancy import Principal, Role
 from tools.attachments import storing
 from tools.conversations import seen_by
 from tools.handoffs import taking, trail
-from tools.principals import customer_of_user
+from tools.identity.principals import customer_of_user
 
 ROUTE = "chat.messages"
 

@@ -37,14 +37,14 @@ from kbs.embeddings import Embedder
 from kbs.indexes.opening import open_index
 from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
+from memory.cancelling import end
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
 from memory.encryption import Cipher
 from memory.errors import Misconfigured
 from memory.files import Files
 from memory.jobs import open_jobs
-from memory.kept import Kept
-from memory.patience import end
+from memory.local_cache import LocalCache
 from memory.streams import Streams
 from tools.attachments.storing import Limits
 from tools.classification import build_prototypes, detect_language
@@ -155,7 +155,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             outbound=Outbound(allowed=settings.http.reachable),
             embedder=embedder,
             index=index,
-            retriever=Retriever(index, embedder, knowledge, cache=redis or Kept()),
+            retriever=Retriever(index, embedder, knowledge, cache=redis or LocalCache()),
             models=_models(settings, embedder),
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
             checkpointer=checkpointer,

@@ -11,7 +11,7 @@ from kbs.indexes.tuning import tune_index
 from kbs.ingest import Report, ingest_folder
 from memory.database import open_owner
 from memory.models import GLOBAL_TENANT
-from tools import provisioning
+from tools.identity import provisioning
 from tools.prompts.library import templates
 
 

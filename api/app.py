@@ -11,9 +11,9 @@ from agent.settings import Settings
 from api import docs, errors
 from api.body_limit import BodyLimit
 from api.cors import TenantCors
+from api.early_refusal import EarlyRefusal
 from api.limits import Limiter
 from api.middleware import RequestContext
-from api.patience import Patience
 from api.routes import (
     admin,
     analytics,
@@ -76,7 +76,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     )
     errors.install(app)
     app.add_middleware(BodyLimit, settings=settings)
-    app.add_middleware(Patience)
+    app.add_middleware(EarlyRefusal)
     if with_docs:
         docs.install(app)
     app.add_middleware(TenantCors, origins=settings.http.origins)

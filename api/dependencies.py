@@ -19,7 +19,7 @@ from api.limits import Limiter
 from api.tokens import Tokens
 from memory.errors import HelpdeskError, Invalid, NotAllowed, NotAuthenticated
 from memory.tenancy import Principal, Role
-from tools import api_keys, principals
+from tools.identity import api_keys, principals
 
 bearer = HTTPBearer(auto_error=False, description="access, visitor or identity token, or a secret API key")
 WidgetKey = Annotated[str | None, Header(alias="X-Widget-Key", max_length=200)]

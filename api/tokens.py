@@ -24,7 +24,7 @@ from api.schemas.common import CleanText, Line
 from api.schemas.people import AudienceName
 from memory.errors import NotAuthenticated
 from memory.models import new_id
-from tools.principals import Identity
+from tools.identity.principals import Identity
 
 Kind = Literal["access", "visitor"]
 ISSUER = "helpdesk"

@@ -31,7 +31,7 @@ from kbs.retrieval_cache import Retrieved
 from memory.database import Database, open_owner
 from memory.errors import Conflict, Misconfigured
 from memory.models import Tenant
-from tools import provisioning
+from tools.identity import provisioning
 
 COLLECTIONS = ("hosting", "cyber-training")
 

@@ -17,9 +17,9 @@ from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecisio
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 
+from memory.cancelling import end
 from memory.database import RECONNECT_S, UNREACHABLE, WAIT_S, Database
 from memory.errors import Unavailable
-from memory.patience import end
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from memory.cancelling import end
 from memory.events import Event
-from memory.patience import end
 from memory.streams import Streams
 
 log = structlog.get_logger()

@@ -1,7 +1,7 @@
 """Redis for what may be lost: a client that fails fast, and a breaker that stops asking a dead one.
 
 A command has 0.1 s and no retry; after a failure nobody asks until a ping beside the work was answered: one call waits
-for a Redis that hangs, no other does. Without a REDIS_URL each process has its own (`memory/kept.py`).
+for a Redis that hangs, no other does. Without a REDIS_URL each process has its own (`memory/local_cache.py`).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from memory.patience import end
+from memory.cancelling import end
 
 log = structlog.get_logger()
 T = TypeVar("T")

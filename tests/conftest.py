@@ -26,7 +26,7 @@ from memory.embedded import APP, EmbeddedUrls, embedded_postgres
 from memory.migrate import migrate
 from memory.models import new_id
 from tests.forked import Forks, forking
-from tools import passwords
+from tools.identity import passwords
 
 if TYPE_CHECKING:
     from tests.product import Product

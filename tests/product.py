@@ -28,7 +28,7 @@ from memory.encryption import Cipher
 from memory.events import journal
 from memory.models import Tenant, User
 from memory.tenancy import Principal, Role
-from tools import provisioning
+from tools.identity import provisioning
 
 PASSWORD = "correct horse battery"
 DATA_DIR = tempfile.mkdtemp(prefix="helpdesk-files-")

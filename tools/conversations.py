@@ -13,7 +13,7 @@ from memory.events import journal
 from memory.models import ChatMessage, ChatSession
 from memory.streams import Streams
 from memory.tenancy import Principal, Role
-from tools import principals
+from tools.identity import principals
 from tools.tenants import load_options
 
 

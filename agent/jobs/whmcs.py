@@ -16,10 +16,10 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from agent import metrics
 from memory import audit
+from memory.cancelling import end
 from memory.database import Database
 from memory.encryption import Cipher
 from memory.errors import HelpdeskError, Unavailable
-from memory.patience import end
 from memory.tenancy import Principal
 from tools.outbound import Outbound
 from tools.whmcs import connections, runs

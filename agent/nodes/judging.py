@@ -21,13 +21,13 @@ from agent.scoring.confidence import score
 from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
+from memory.cancelling import end
 from memory.errors import Unavailable
-from memory.patience import end
 from tools import guardrails
 from tools.classification import asks_who_is_there, at_least, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
-from tools.guard_log import record_verdict
+from tools.guardrails.log import record_verdict
 from tools.intents import find_intent
 from tools.matters import Matter, matters_of, searched
 

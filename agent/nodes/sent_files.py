@@ -5,7 +5,7 @@ from agent.grounding.words import content_stems
 from agent.state import GraphContext
 from tools.attachments import reading
 from tools.attachments.asking import is_about_file, without_reference
-from tools.guard_log import record_verdict
+from tools.guardrails.log import record_verdict
 
 NONE = reading.Reading()
 

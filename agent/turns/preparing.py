@@ -9,8 +9,8 @@ from agent.parts import Parts
 from agent.state import GraphContext
 from agent.turns.scenes import Scene, Setting, read_now
 from kbs.retrieval_cache import Retrieved
+from memory.cancelling import within
 from memory.errors import Unavailable
-from memory.patience import within
 from memory.tenancy import Principal
 from memory.turns import Lease
 from tools.consent import OwnWords

@@ -23,10 +23,10 @@ from agent.turns.admission import Admission
 from agent.turns.preparing import prepare
 from agent.turns.results import details, references, result
 from memory import chats, checkpoints, turns
+from memory.cancelling import END_S, end
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal
 from memory.models import ChatSession, Turn
-from memory.patience import END_S, end
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
 from tools.escalation_policy import EscalationReason

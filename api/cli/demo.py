@@ -121,7 +121,7 @@ def _aside(text: str) -> None:
 @asynccontextmanager
 async def _colleague(settings: Settings, client: httpx.AsyncClient, tenant: str) -> AsyncIterator[Headers]:
     """A colleague for as long as the story lasts, with a password that nobody learns."""
-    from tools.provisioning import lend_account, take_back_account  # with a database driver
+    from tools.identity.provisioning import lend_account, take_back_account  # with a database driver
 
     email, password = f"ada@{tenant}.example.com", secrets.token_urlsafe(24)
     async with installation(settings) as owner:

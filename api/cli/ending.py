@@ -20,7 +20,7 @@ from types import FrameType
 
 import structlog
 
-from memory.patience import whereabouts
+from memory.cancelling import whereabouts
 
 log = structlog.get_logger()
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

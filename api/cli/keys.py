@@ -7,7 +7,7 @@ from agent.settings import Settings
 from api.cli.opening import installation, quiet_settings, run
 from memory.encryption import Cipher
 from memory.errors import Misconfigured
-from tools.key_rotation import Rotated, rotate_all
+from tools.identity.key_rotation import Rotated, rotate_all
 
 app = typer.Typer()
 

@@ -24,7 +24,7 @@ from memory.database import open_database, open_owner
 from memory.errors import Unavailable
 from memory.jobs import open_jobs
 from memory.models import GLOBAL_TENANT
-from tools.provisioning import DEMO, find_tenant, list_tenants, mirror_tenants, seed_demo
+from tools.identity.provisioning import DEMO, find_tenant, list_tenants, mirror_tenants, seed_demo
 
 console = Console()
 

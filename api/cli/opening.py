@@ -45,7 +45,7 @@ async def installation(settings: Settings) -> "AsyncIterator[Database]":
     """The database as its owner: migrated, and with its demo tenant, where it is embedded."""
     from agent.urls import open_urls  # with a database driver, which `ask` does not need
     from memory.database import open_owner
-    from tools.provisioning import seed_demo
+    from tools.identity.provisioning import seed_demo
 
     async with open_urls(settings) as urls, open_owner(urls.owner) as owner:
         if settings.embedded:

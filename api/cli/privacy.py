@@ -12,10 +12,10 @@ from api.cli.opening import quiet_settings, run
 from memory.database import open_owner
 from memory.errors import Conflict
 from memory.tenancy import Principal, Role
+from tools.identity.provisioning import DEMO, find_tenant
 from tools.privacy.belongings import find_customer
 from tools.privacy.erasing import Stores, erase_customer
 from tools.privacy.exporting import export_customer
-from tools.provisioning import DEMO, find_tenant
 
 app = typer.Typer()
 customers = typer.Typer(help="A customer's data: all of it in one file, or all of it gone.", no_args_is_help=True)

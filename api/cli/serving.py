@@ -15,9 +15,9 @@ from agent.settings import Settings
 from api.app import create_app
 from api.cli.ending import DRAIN_S, Ending
 from api.sse import GRACE_S
+from memory.cancelling import end
 from memory.errors import Misconfigured
 from memory.jobs import PACE, work
-from memory.patience import end
 
 JOBS_END_S = PACE.grace_s + 4
 """For jobs to use their grace, and for the worker's own tasks."""

@@ -14,7 +14,7 @@ from api.cli.opening import as_owner, in_words, quiet_settings, run
 from memory.errors import Invalid, Misconfigured
 from memory.migrate import migrate as migrate_database
 from memory.tenancy import Role
-from tools import provisioning
+from tools.identity import provisioning
 
 app = typer.Typer()
 tenants = typer.Typer(help="Tenants of this installation.", no_args_is_help=True)

@@ -12,7 +12,8 @@ from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.people import ApiKeyIn, ApiKeyOut, NewApiKeyOut, UserChange, UserIn, UserOut, role_of
 from api.schemas.settings import SettingsChange, SettingsOut
-from tools import accounts, api_keys, tenants
+from tools import tenants
+from tools.identity import accounts, api_keys
 from tools.search import check_collections
 
 router = APIRouter(prefix=PREFIX, tags=["admin"], route_class=IdempotentRoute)

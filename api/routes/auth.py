@@ -25,7 +25,8 @@ from api.tokens import Claims, Tokens
 from memory.errors import NotAllowed
 from memory.models import User
 from memory.tenancy import Principal
-from tools import accounts, principals, tenants
+from tools import tenants
+from tools.identity import accounts, principals
 
 router = APIRouter(prefix=f"{PREFIX}/auth", tags=["auth"])
 LOGINS_PER_MINUTE = 10

@@ -42,8 +42,9 @@ from memory.events import Event
 from memory.models import ChatSession
 from memory.streams import Cursor as StreamCursor
 from memory.tenancy import Principal
-from tools import conversations, principals
+from tools import conversations
 from tools.attachments.sending import sending
+from tools.identity import principals
 
 router = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"])
 once = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"], route_class=IdempotentRoute)

@@ -28,10 +28,10 @@ from api.schemas.kb import (
 )
 from kbs.articles import ArticleFile
 from memory.tenancy import Principal
-from tools import answer_recall
-from tools.answer_recall import Kind
 from tools.articles import finding, removing, versions, writing
+from tools.articles import reliance as answer_recall
 from tools.articles.finding import Owner, Status
+from tools.articles.reliance import Kind
 
 
 class _ArticleId(Convertor[str]):

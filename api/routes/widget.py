@@ -17,8 +17,8 @@ from fastapi.responses import HTMLResponse
 from api.assets import SHORTLY, Assets, files_in
 from api.dependencies import Limits, Res, address_of
 from memory.errors import NotAuthenticated, NotFound
-from tools import principals
-from tools.provisioning import DEMO
+from tools.identity import principals
+from tools.identity.provisioning import DEMO
 from tools.tenants import load_options, name_of
 
 router = APIRouter(include_in_schema=False)

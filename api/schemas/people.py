@@ -7,7 +7,7 @@ from pydantic import EmailStr, Field, StrictBool, StringConstraints
 
 from api.schemas.common import Body, CleanText, Line, Out, Password, Time
 from memory.tenancy import Role
-from tools.api_keys import SCOPES
+from tools.identity.api_keys import SCOPES
 from tools.prompts.audiences import AUDIENCE
 from tools.ticket_rules import Team
 

@@ -21,7 +21,7 @@ from memory.models import (
 )
 from tests.knowledge_desk import Headers, Json, call, colleague, written
 from tests.product import Product
-from tools.answer_recall import Text
+from tools.articles.reliance import Text
 
 BODY = """# Refunds
 

@@ -12,7 +12,7 @@ from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import PASSWORD, Product
 from tests.ticket_desk import server_of
-from tools import accounts
+from tools.identity import accounts
 
 IDENTITY_SECRET = "the site's own identity secret, long enough"
 
@@ -121,7 +121,7 @@ class TestSignIn:
         assert await statuses(product, *kept) == [401] * 4
 
     async def test_a_suspended_tenant_lets_nobody_in(self, product: Product) -> None:
-        from tools.provisioning import set_tenant_status
+        from tools.identity.provisioning import set_tenant_status
 
         tenant = await product.tenant()
         admin, visitor = await product.staff(tenant, Role.ADMIN), await product.visitor(tenant)

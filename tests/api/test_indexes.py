@@ -16,7 +16,7 @@ from memory.models import GLOBAL_TENANT
 from tests.conftest import Cluster
 from tests.knowledge_desk import call, colleague, found, uploaded, worked, written
 from tests.product import Product, running, settings_for
-from tools.provisioning import mirror_tenants
+from tools.identity.provisioning import mirror_tenants
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["chroma", "another database"])

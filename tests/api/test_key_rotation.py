@@ -15,8 +15,8 @@ from memory.errors import Misconfigured
 from memory.models import new_id
 from tests.conftest import Cluster
 from tests.product import settings_for
-from tools import provisioning
-from tools.key_rotation import PLACES, rotate_all
+from tools.identity import provisioning
+from tools.identity.key_rotation import PLACES, rotate_all
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = Cipher.new_key(), Cipher.new_key()

@@ -19,8 +19,8 @@ from tests.product import Product, Visitor, running, settings_for
 from tests.reply_desk import approved, drafted, work
 from tests.ticket_desk import opened
 from tools.analytics import alerts
+from tools.identity.provisioning import mirror_tenants
 from tools.privacy.erasing import Stores, erase_customer
-from tools.provisioning import mirror_tenants
 
 REPLY = (
     "Hello,\n\nYou can buy one apple pie at any of our stands with your kiwi coupon, and nothing else.\n\nKind regards"

@@ -11,8 +11,8 @@ from agent.seeding import seed_all
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.product import Product
+from tools.identity.provisioning import seed_prompt
 from tools.prompts.library import templates
-from tools.provisioning import seed_prompt
 
 URL = "/api/v1/prompts"
 QUESTION = "How do I reset my mailbox password?"

@@ -23,7 +23,7 @@ from tests.browser.hostile import LEAKS, SCRIPTS
 from tests.browser.test_accessibility import AXE, RULES
 from tests.knowledge_desk import worked
 from tests.product import PASSWORD, Product, Visitor
-from tools.passwords import hash_password
+from tools.identity.passwords import hash_password
 
 expect.set_options(timeout=30_000)
 QUESTION = "How do I reset my mailbox password?"

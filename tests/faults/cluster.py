@@ -36,7 +36,7 @@ from tests.faults.processes import Process
 from tests.faults.servers import Postgres, RedisServer
 from tests.forked import Forks
 from tests.model_server import model_server
-from tools import provisioning
+from tools.identity import provisioning
 
 ARTICLES = ("email-reset-password", "email-phone-setup", "billing-invoices", "ssl-install-free-certificate")
 MAIN, KNOWLEDGE = "helpdesk", "knowledge"

@@ -13,11 +13,11 @@ from uuid import UUID
 import pytest
 import redis
 
+from memory.cancelling import AGAIN_S
 from memory.database import Database
 from memory.events import Event
 from memory.live import LiveWire
 from memory.models import new_id
-from memory.patience import AGAIN_S
 from memory.redis import COMMAND_S, open_redis
 from memory.streams import Streams
 from tests.faults.servers import RedisServer

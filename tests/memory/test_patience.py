@@ -5,7 +5,7 @@ import time
 
 from structlog.testing import capture_logs
 
-from memory.patience import end
+from memory.cancelling import end
 from tests.machine import usual
 
 

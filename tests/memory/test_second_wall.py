@@ -162,9 +162,9 @@ NAMES_NONE = {
     "kbs.indexes.tuning._INDEXES": "of the database's catalogue",
     "tools.gaps.drafting.STANDS": "an article of the tenant or of everyone",
     "agent.replays.past.ARTICLES_SINCE": "articles of the tenant and of everyone",
-    "tools.key_rotation.ALL": "every tenant's secrets, as the owner",
-    "tools.key_rotation.SOME": "every tenant's secrets, as the owner",
-    "tools.key_rotation.CHANGE": "every tenant's secrets, as the owner",
+    "tools.identity.key_rotation.ALL": "every tenant's secrets, as the owner",
+    "tools.identity.key_rotation.SOME": "every tenant's secrets, as the owner",
+    "tools.identity.key_rotation.CHANGE": "every tenant's secrets, as the owner",
     "tools.tickets.finding._ASKED": "words alone",
 }
 

@@ -12,8 +12,8 @@ from memory.database import Connection
 from memory.errors import Invalid, NotFound
 from memory.models import Ticket
 from memory.tenancy import Principal
-from tools import principals
 from tools.attachments import storing
+from tools.identity import principals
 from tools.tickets.opening import open_ticket
 
 

@@ -13,8 +13,8 @@ from memory.database import Database
 from memory.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, NotFound
 from memory.models import Customer, User
 from memory.tenancy import Principal, Role
-from tools.passwords import check_password, hash_password
-from tools.principals import tenant_is_active
+from tools.identity.passwords import check_password, hash_password
+from tools.identity.principals import tenant_is_active
 from tools.tenants import load_options
 
 MOST_SIGNED_OUT = 100

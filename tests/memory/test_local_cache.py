@@ -4,12 +4,12 @@ import tracemalloc
 
 import orjson
 
-from memory.kept import Kept
+from memory.local_cache import LocalCache
 
 
 async def test_a_value_lasts_until_it_expires() -> None:
     now = 100.0
-    kept = Kept(clock=lambda: now)
+    kept = LocalCache(clock=lambda: now)
     await kept.set("one", b"1", 60)
     await kept.set("two", b"2", 61)
     now += 59.9
@@ -21,7 +21,7 @@ async def test_a_value_lasts_until_it_expires() -> None:
 
 
 async def test_it_holds_only_so_much_and_drops_the_oldest() -> None:
-    kept = Kept(most=3)
+    kept = LocalCache(most=3)
     for key in ("first", "second", "third"):
         await kept.set(key, key.encode(), 60)
     await kept.set("first", b"again", 60)
@@ -32,7 +32,7 @@ async def test_it_holds_only_so_much_and_drops_the_oldest() -> None:
 
 
 async def test_a_value_takes_no_more_than_its_size() -> None:
-    kept = Kept()
+    kept = LocalCache()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

@@ -13,7 +13,7 @@ from memory.database import Database
 from memory.errors import Conflict, NotFound
 from memory.models import GLOBAL_TENANT, Customer, PromptVersion, Tenant, TenantSettings, User
 from memory.tenancy import Role
-from tools.passwords import hash_password
+from tools.identity.passwords import hash_password
 
 DEMO = "demo"
 """Slug and widget key of the tenant that an embedded installation starts with."""

@@ -13,7 +13,7 @@ from memory.database import Database
 from memory.errors import NotAuthenticated, NotFound
 from memory.models import ApiKey
 from memory.tenancy import Principal, Role
-from tools.principals import tenant_is_active
+from tools.identity.principals import tenant_is_active
 
 KEY_PREFIX = "hk_"
 SCOPES = ("chat", "search", "tickets")

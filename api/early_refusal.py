@@ -16,7 +16,7 @@ ROUTE = SimpleNamespace(path=f"{PREFIX}/chat/sessions/{{session_id}}/messages")
 """As whose the request is counted."""
 
 
-class Patience:
+class EarlyRefusal:
     """In front of the routes, as plain ASGI; names who asks in which conversation as the request's `asker`."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -8,7 +8,7 @@ MOST_KEPT = 500
 """Values, of some 12 KB each."""
 
 
-class Kept:
+class LocalCache:
     """A store with a Redis' interface and no other process in it."""
 
     def __init__(self, *, most: int = MOST_KEPT, clock: Callable[[], float] = time.monotonic) -> None:
