@@ -43,6 +43,11 @@ mailbox.org orange.fr wanadoo.fr free.fr laposte.net sfr.fr mail.ru bk.ru list.r
 zoho.com fastmail.com mail.com
 """
 """Domains at which customers have their mailboxes."""
+_SHARED = re.compile(
+    r"(?:hotmail|outlook|live|yahoo|ymail|gmx|icloud|gmail|googlemail|aol|msn|proton|protonmail|yandex)\.[a-z]{2,3}(?:\.[a-z]{2})?"
+    r"|(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}"
+)
+"""The same in every country, and what many companies' domains end with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +113,7 @@ def public_contact(given: str) -> str:
     """One entry of a tenant's list, without spaces around it. Raises ValueError for what is neither a mail address, a
     domain, an IP address, nor a number of a phone or an account."""
     entry = given.strip()
-    if entry.casefold() in _EVERYBODYS.split():
+    if entry.casefold() in _EVERYBODYS.split() or _SHARED.fullmatch(entry.casefold()):
         raise ValueError("customers have mailboxes at this domain: name the addresses that are yours")
     if contacts_of([entry]):
         return entry

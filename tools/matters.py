@@ -31,8 +31,8 @@ does do have has had not didn don doesn haven hasn won will would can could may 
 quick quickly hurry now today wait waiting waited long how when what why since hours hour minutes minute days day week weeks
 yesterday ages forever the a an to of on in for at by with about this that it its my me mine i m am im we our us you your u
 and or but so just only also well really very much more than been be being need want like wish talk speak chat call
-contact person human people agent colleague support team staff help helping message messages question questions request
-ticket email mail follow following followup up concerning regarding case matter s re ve ll d t
+person human people agent colleague support team staff help helping message messages question questions request
+ticket follow following followup up concerning regarding case matter s re ve ll d t
 yes yeah yep ok okay sure no nope nothing thanks thank thx great fine good morning afternoon evening
 gibt es etwas was neues neuigkeiten schon noch immer wieder bereits ist sind da jemand niemand wer hier wann wie lange
 dauert dauern warte warten wartet antwort antworten antwortet rückmeldung meldung meldet melden stand bitte dringend eilt
@@ -63,9 +63,17 @@ which where what who whose why how welche welcher welches wo woher wohin wie que
 dónde cómo какой какая какие где куда откуда как
 """
 _ASKING = _EMPTY | frozenset(_ASKS.split())
+_MY_MAIL = re.compile(
+    r"\b(?:my|our|meine?|unsere|mon|notre|mi|nuestro|моё|мое|наше) (?:last |letzte |dernier |último )?(?:e-?mails?|письмо)\b",
+    re.IGNORECASE,
+)
+"""What the customer has written, to those who are asked about it; else a mailbox may be what the question is about."""
+_YOU = re.compile(
+    r"\b(?:you|u|anyone|anybody|someone|sie|ihr|du|jemand|vous|usted|ustedes|alguien|вы|кто)\b", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?!\s|$)[^.!?。！？\n]*)*[.!?。！？]*")
-_ENDS_ASKING = re.compile(r"[?？]\W*(?:\s|$)")
+_ENDS_ASKING = re.compile(r"[?？][^\w\s]{0,8}(?:\s|$)")
 _COURTESY = (
     r"(?:\W*(?:and|also|or|so|but|then|hi|hello|hey|dear\s+\w+|please|ok(?:ay)?|und|auch|oder|aber|dann|hallo|bitte|"
     r"et|aussi|mais|bonjour|y|también|pero|hola|и|а|ещё|еще|также|привет|здравствуйте|another question|one more thing|"
@@ -109,7 +117,8 @@ class Matter:
 
 def is_nudge(text: str) -> bool:
     """Whether a message names nothing at all: small talk, a call for somebody, a question for the answer to another."""
-    words = [word.casefold() for word in _WORD.findall(text)]
+    told = _MY_MAIL.sub(" ", text) if _YOU.search(text) else text
+    words = [word.casefold() for word in _WORD.findall(told)]
     return all(word in _EMPTY for word in words) or talk_kind(text)[0] != "question"
 
 

@@ -195,8 +195,8 @@ class TestWhatIsPublic:
         tenant = await product.tenant(public_contacts=["staff-mail.example"])
         admin = await product.staff(tenant, Role.ADMIN)
         await written(product, admin, "Reach us", PUBLIC.replace("+44 20", "+44 (0)20"))
-        colleague: str = (await product.http.get("/api/v1/auth/me", headers=admin)).json()["user"]["email"]
-        content = f"{PUBLIC} {colleague} or team@staff-mail.example helps; not ada@mail.example, not 203.0.113.77."
+        await written(product, admin, "Instructors reach us", "The gateway is 203.0.113.77.", audience=["instructor"])
+        content = f"{PUBLIC} Or team@staff-mail.example helps; not ada@mail.example, not 203.0.113.77."
         customer = await product.visitor(tenant)
         for wanted in ("correction", "example", "example"):
             ticket = await opened(
@@ -211,8 +211,9 @@ class TestWhatIsPublic:
                 tenant, "select kind, reply from learned_replies where ticket_id = %s", ticket["id"]
             )
             assert row["kind"] == wanted
-            assert f"{PUBLIC} {colleague} or team@staff-mail.example helps; not [removed" in row["reply"]
+            assert f"{PUBLIC} Or team@staff-mail.example helps; not [removed" in row["reply"]
             assert "ada@" not in row["reply"]
+            assert "203.0.113.77" not in row["reply"]  # an article for some says it, and a lesson is for all
 
     async def test_an_admins_edit_keeps_what_the_settings_name_and_no_address_of_a_customer(
         self, product: Product, tenant: Tenant, admin: Headers, example: str

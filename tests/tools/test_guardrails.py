@@ -66,7 +66,7 @@ class TestHostInfrastructure:
     def test_whatever_audience_somebody_has_or_has_not(self, text: str, audience: str | None) -> None:
         verdict = checked(text, audience)
         assert (verdict.action, verdict.category) == ("refuse", "host_infrastructure")
-        assert verdict.escalate is (audience == "trainee")
+        assert verdict.escalate is (audience == "trainee" or verdict.rule == "host-power")
         assert checked(text, "operator").action == "allow"
 
     @pytest.mark.parametrize(
@@ -95,10 +95,15 @@ class TestHostInfrastructure:
             "Verbindung zum Host fehlgeschlagen",
             "Redémarrez mon serveur",
             "Какой пароль от хостинга?",
+            "I bought a dedicated server. How do I log in to the hypervisor that I installed?",
         ],
     )
     def test_customers_of_a_hosting_company_speak_of_hosts_every_day(self, text: str) -> None:
         assert checked(text).action == "allow"
+
+    def test_who_lost_a_server_is_heard_by_a_person(self) -> None:
+        verdict = checked("Please reboot the host node, my server has been offline for an hour", None)
+        assert (verdict.action, verdict.escalate) == ("refuse", True)
 
     def test_operators_and_staff_may_ask(self) -> None:
         question = "How do I log in to the hypervisor of rack 3?"

@@ -244,6 +244,16 @@ class TestPublicContacts:
         assert redact(text, names=["Ada Lovelace"], public=public) == wanted
 
     @pytest.mark.parametrize(
+        ("name", "text", "left"),
+        [
+            ("Ada Power", "As said, call Power again. Regards,\nPower", "As said, call # again. Regards,\n#"),
+            ("Will Page", "Open the page.\nKind regards,\nPage", "Open the page.\nKind regards,\n#"),
+        ],
+    )
+    def test_a_surname_that_is_an_everyday_word_goes_too(self, name: str, text: str, left: str) -> None:
+        assert redact(text, names=[name]) == left.replace("#", "[removed: name]")
+
+    @pytest.mark.parametrize(
         "given",
         ["abuse@acme.example", "acme.example", "münchen.example", "+44 20 7946 0958", "192.0.2.10", "2001:db8::1"],
     )
@@ -252,7 +262,19 @@ class TestPublicContacts:
 
     @pytest.mark.parametrize(
         "given",
-        ["gmail.com", "GMX.de", "example", "call us", "12345", "192.0.2.0/24", "999.1.1.1", "*@acme.example", "@a.b"],
+        [
+            "gmail.com",
+            "GMX.de",
+            "example",
+            "call us",
+            "12345",
+            "192.0.2.0/24",
+            "999.1.1.1",
+            "*@acme.example",
+            "@a.b",
+            "hotmail.fr",
+            "co.uk",
+        ],
     )
     def test_a_list_refuses_what_names_nobody_or_everybody(self, given: str) -> None:
         with pytest.raises(ValueError, match=r"must be|customers"):

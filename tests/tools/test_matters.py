@@ -1,14 +1,18 @@
 """What several messages ask: each question of its own, and none of what only presses."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kbs.index import Vectors
+from tests.machine import usual
 from tools.matters import SEARCHED_AT_MOST, Matter, asks, in_pieces, is_nudge, matters_of, rest_of, searched
 
 NUDGES = [
+    "Did you get my last email?", "Haben Sie meine E-Mail gelesen?", "Have you heard back from support?",
     "hello?", "??", "Any news? I am still waiting.", "Is anybody there?", "please answer me", "thanks!",
     "Just following up on this", "Did you see my message?", "I want to talk to a person", "yes please",
     "Gibt es schon etwas Neues? Ich warte noch immer.", "Hallo, ist da jemand?", "Bitte um Rückmeldung!",
@@ -16,6 +20,8 @@ NUDGES = [
     "¿Alguna novedad? Sigo esperando.", "Есть новости? Я всё ещё жду.",
 ]  # fmt: skip
 MATTERS = [
+    "Why do I get no email?", "Is the mail back up?", "Ich bekomme keine Mail", "How do I contact support?",
+    "What is your support email?", "how do I back up my mail?", "How do I read email", "Why do I not get my email?",
     "How long do I have to wait for DNS?", "Any update for PHP 8.3?", "password", "How long does a transfer take?",
     "Is the server down?", "Wie lange dauert der Umzug?", "Wann wird die Rechnung fällig?", "What about backups?",
     "Combien de temps dure le transfert ?", "¿Cuánto tarda la migración?", "Сколько стоит домен?", "4711",
@@ -42,6 +48,15 @@ class TestNudges:
     @pytest.mark.parametrize("text", MATTERS)
     def test_what_names_a_matter_is_none(self, text: str) -> None:
         assert not is_nudge(text)
+
+
+@pytest.mark.parametrize("text", ["?" * 8000 + "a", "zebra " + "?! " * 2600 + "a", "?" + "-" * 8000, "? " * 4000])
+def test_what_asks_nothing_costs_nothing(text: str) -> None:
+    began = time.perf_counter()
+    asks(text)
+    is_nudge(text)
+    in_pieces([text])
+    assert time.perf_counter() - began < usual(0.1)
 
 
 class TestPieces:

@@ -39,7 +39,9 @@ class TestAudiences:
         ],
     )
     def test_each_hears_what_is_for_them_and_for_all(self, audience: tuple[str, ...] | None, heard: str) -> None:
-        assert heard_by(self.PROMPT, None if audience is None else frozenset(audience)) == heard
+        who = None if audience is None else frozenset(audience)
+        assert heard_by(self.PROMPT, who) == heard
+        assert heard_by(self.PROMPT.replace("\n", "\r\n"), who).split() == heard.split()
 
     @pytest.mark.parametrize(
         "text", ["Write [1] after it.", "[for example] is just text [for x] here.", "  Be kind. \n"]

@@ -2,7 +2,7 @@
 
 A whole name always goes, and so does each part of it that is no everyday word. Of a customer named `Will May` or `Web Mail
 Support` the parts are also words of ordinary sentences: these go only where they are said as a name, after a greeting or a
-title, beside another part of the name, and, of what people are called, alone on a line or in the middle of a sentence.
+title, beside another part of the name, alone on a line, and, of what people are called, in the middle of a sentence.
 """
 
 import re
@@ -49,7 +49,7 @@ def without_names(text: str, names: Collection[str], mark: str) -> str:
     for name in _longest_first(_whole(names) | telling_parts(names)):
         text = re.sub(rf"\b{re.escape(name)}\b", mark, text)
     if everyday := _parts(names) - telling_parts(names):
-        text = _without_everyday(text, _longest_first(everyday), mark)
+        text = _without_everyday(text, _longest_first(everyday), mark, of_people=bool(telling_parts(names)))
     return text
 
 
@@ -86,18 +86,20 @@ def _parts(names: Collection[str]) -> set[str]:
     return {part for part in found if len(part) >= SHORTEST and part[:1].isupper()}
 
 
-def _without_everyday(text: str, parts: list[str], mark: str) -> str:
-    """Without those of an everyday meaning, where they stand as somebody's name."""
+def _without_everyday(text: str, parts: list[str], mark: str, *, of_people: bool) -> str:
+    """Without those of an everyday meaning, where they stand as somebody's name; `of_people` says that another part of the
+    name is none, so that this one is likely to be a surname."""
     any_part = _any_of(parts)
     put = partial(_put, mark)
     text = re.sub(rf"(?P<kept>\b(?i:{_TITLE})\.?\s{{1,3}}){any_part}", put, text)
     text = re.sub(rf"(?P<kept>\b(?i:{_GREETING})\s{{1,3}}){any_part}(?=\s*(?:[,.!;:–-]|$))", put, text, flags=re.M)
     beside = rf"(?:{any_part} ){{0,{MOST_PARTS}}}{re.escape(mark)}(?: {any_part}){{0,{MOST_PARTS}}}"
     text = re.sub(beside, mark, text)
-    if called := [part for part in parts if part.casefold() in _OF_PEOPLE]:
+    if called := [part for part in parts if part.casefold() not in _OF_COMPANIES]:
         text = re.sub(rf"(?P<kept>^[ \t]*(?:[–—-] ?)?){_any_of(called)}(?=[ \t]*[.,!]?[ \t]*$)", put, text, flags=re.M)
-    if called := [part for part in called if part.casefold() != _MONTH]:
-        text = re.sub(rf"(?P<kept>[^\W\d_A-Z][,;]? ){_any_of(called)}", put, text)
+    said = [part for part in called if (of_people or part.casefold() in _OF_PEOPLE) and part.casefold() != _MONTH]
+    if said:
+        text = re.sub(rf"(?P<kept>[^\W\d_A-Z][,;]? ){_any_of(said)}", put, text)
     return text
 
 

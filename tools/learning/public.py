@@ -1,4 +1,4 @@
-"""What is public of a tenant's team: what its published articles say, where its colleagues are reached, and its own list.
+"""What is public of a tenant's team: what its published articles say to everybody, and its own list.
 
 The articles may be in a database of their own. Where that is away less is known to be public, and more is taken out.
 """
@@ -26,11 +26,9 @@ async def public_contacts(database: Database, knowledge: Database, tenant_id: UU
     """Of a tenant; to be read before the transaction in which something is learned."""
     async with database.connection(tenant_id) as connection:
         options = await load_options(connection, tenant_id)
-        staff = await (await connection.execute(STAFF)).fetchall()
     listed = contacts_of(options.public_contacts)
     said = await _in_articles(knowledge, tenant_id, options.collections)
-    addresses = {row["email"].casefold() for row in staff}
-    return replace(listed, values=listed.values | said | addresses)
+    return replace(listed, values=listed.values | said)
 
 
 async def without_customers(
@@ -62,7 +60,6 @@ def _values(texts: Collection[str]) -> set[str]:
     return {value for text in texts for value in values_in(text)}
 
 
-STAFF = "select email from users where tenant_id = current_tenant() and role <> 'customer' and is_active"
 CUSTOMERS = """
 select email from customers
 where tenant_id = current_tenant() and email is not null
@@ -70,7 +67,7 @@ where tenant_id = current_tenant() and email is not null
 """
 ARTICLES = """
 select title || ' ' || heading || ' ' || text as text from passages
-where active and source = 'article'
+where active and source = 'article' and audience = '{}'
       and (tenant_id = %(tenant)s or (tenant_id = %(everyone)s and collection = any(%(collections)s)))
       and (effective_from is null or effective_from <= now()) and (effective_until is null or effective_until > now())
       and text ~* '@|[0-9][0-9a-f ().:/-]{4,}'

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 EVERYONE = "everyone"
 AUDIENCE = re.compile(r"[a-z][a-z0-9_-]{0,59}")
-_LINE = re.compile(r"^[ \t]*\[for\b([^\]\n]*)\][ \t]*$", re.IGNORECASE | re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*\[for\b([^\]\n]*)\][ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 def heard_by(text: str, audience: frozenset[str] | None) -> str:
