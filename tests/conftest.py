@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 TEMPLATE = "helpdesk"
 LONGEST = (
-    "test_faults.py", "test_access.py", "test_console.py", "test_bad_input.py", "test_widget.py", "test_command_line.py",
-    "test_openapi.py", "test_safety.py", "test_stories.py", "test_accessibility.py", "test_attachments.py",
-    "test_attachments_files.py", "test_whmcs.py", "test_replays.py", "test_index_contract.py",
+    "test_faults.py", "test_access.py", "test_console.py", "test_console_people.py", "test_bad_input.py",
+    "test_widget.py", "test_command_line.py", "test_openapi.py", "test_safety.py", "test_stories.py",
+    "test_accessibility.py", "test_attachments.py", "test_attachments_files.py", "test_whmcs.py", "test_replays.py",
+    "test_index_contract.py",
 )  # fmt: skip
 """These files begin first, so that no worker is alone with one of them at the end; the first, which waits a lot, beside
 those that compute."""

@@ -1,13 +1,11 @@
 """A real Chromium in front of the real product, with a model that writes slowly enough to be interrupted."""
 
 import asyncio
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +15,8 @@ from playwright.async_api import Browser, BrowserContext, FrameLocator, Locator,
 
 from memory.embedded import EmbeddedUrls
 from memory.models import Tenant
+from tests.browser.console_desk import Hire, hiring
+from tests.browser.shots import SHOTS
 from tests.browser.site import site
 from tests.browser.wire import Wire, wire_to
 from tests.model_server import ModelServer, Reply, Timing, model_server
@@ -25,7 +25,6 @@ from tests.product import Product, running, settings_for
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is the same engine without a desktop's windows, for two thirds of the processor's time."""
 CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-SHOTS = Path(os.environ.get("SCREENSHOTS", "artefacts/screenshots"))
 QUESTION = "How do I reset my mailbox password?"
 SENTENCE = "A mailbox password is reset in cPanel under Email Accounts > Manage. [1] "
 SHOWN = (
@@ -44,6 +43,13 @@ async def browser() -> AsyncIterator[Browser]:
         opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
         await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hire(browser: Browser, product: Product) -> AsyncIterator[Hire]:
+    """`await hire()` makes a colleague with a tab; `tenant` lets two of them work for the same one."""
+    async with hiring(browser, product) as hired:
+        yield hired
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,269 +2,26 @@
 
 import asyncio
 import json
-import os
 import re
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.async_api import Route, expect
 
 from memory import chats
 from memory.events import journal
-from memory.models import Tenant, User, new_id
+from memory.models import new_id
 from memory.tenancy import Role
-from tests.browser.conftest import SHOTS
+from tests.browser.console_desk import QUESTION, Colleague, Hire, customer, ticket_of
 from tests.browser.hostile import LEAKS, SCRIPTS
 from tests.browser.test_accessibility import AXE, RULES
 from tests.knowledge_desk import worked
-from tests.product import PASSWORD, Product, Visitor
-from tools.identity.passwords import hash_password
+from tests.product import PASSWORD, Product
 
-expect.set_options(timeout=30_000)
-QUESTION = "How do I reset my mailbox password?"
 CONTRAST = {"runOnly": ["color-contrast", "target-size"], "resultTypes": ["violations"]}
 HOSTILE = (*SCRIPTS, *LEAKS)
 FOREIGN = "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action], a:not([href^='#/'])"
 """Nodes that none of our own views makes below its body, but for the link that skips to the content."""
-
-
-@dataclass
-class Colleague:
-    """Somebody of the staff in front of the console, in a tab of their own."""
-
-    product: Product
-    tenant: Tenant
-    user: User
-    page: Page
-    off_origin: list[str] = field(default_factory=list)
-    """Requests that went anywhere but to the product."""
-    ran: list[str] = field(default_factory=list)
-    """Dialogs and errors: a script of somebody else ran, or ours broke."""
-
-    def find(self, selector: str, **options: Any) -> Locator:
-        return self.page.locator(selector, **options)
-
-    def button(self, name: str | re.Pattern[str]) -> Locator:
-        return self.page.get_by_role("button", name=name)
-
-    async def open(self, path: str = "") -> None:
-        await self.page.goto(f"{self.product.http.base_url}/console{path}")
-
-    async def sign_in(self, password: str = PASSWORD, *, email: str = "") -> None:
-        dialog = self.find(".signin")
-        await dialog.get_by_label("E-mail address").fill(email or self.user.email)
-        await dialog.get_by_label("Password").fill(password)
-        await dialog.get_by_role("button", name="Sign in").click()
-
-    async def begin(self, path: str = "") -> "Colleague":
-        await self.open(path)
-        await self.sign_in()
-        await expect(self.find(".shell")).to_be_visible()
-        return self
-
-    async def go(self, place: str) -> None:
-        """As a link would: nothing is loaded anew."""
-        await self.page.evaluate("(place) => { location.hash = place; }", f"#/{place}")
-
-    async def look_again(self) -> None:
-        """Now instead of within seconds."""
-        await self.page.evaluate("dispatchEvent(new Event('online'))")
-
-    async def headers(self) -> dict[str, str]:
-        return await self.product.sign_in(self.user.email)
-
-    async def sign_out_everywhere(self) -> None:
-        """As an admin does who changes a role: every token of theirs is void."""
-        async with self.product.owner.connection(self.tenant.id) as connection:
-            await connection.execute("update users set token_epoch = token_epoch + 1 where id = %s", (self.user.id,))
-
-    async def shot(self, name: str) -> None:
-        """To be looked at, where a folder for it is named."""
-        if "SCREENSHOTS" in os.environ:
-            await self.page.screenshot(path=SHOTS / f"console-{name}.png")
-
-
-Hire = Callable[..., Awaitable[Colleague]]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def hire(browser: Browser, product: Product) -> AsyncIterator[Hire]:
-    """`await hire()` makes a colleague with a tab; `tenant` lets two of them work for the same one."""
-    contexts: list[BrowserContext] = []
-
-    async def one(
-        tenant: Tenant | None = None, role: Role = Role.ADMIN, name: str = "Ada", view: dict[str, Any] | None = None
-    ) -> Colleague:
-        tenant = tenant or await product.tenant()
-        user = User(
-            email=f"{secrets.token_hex(6)}@example.com", role=role, name=name, password_hash=await hash_password(PASSWORD)
-        )  # fmt: skip
-        async with product.owner.transaction(tenant.id) as session:
-            session.add(user)
-        context = await browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **(view or {})}
-        )
-        contexts.append(context)
-        page = await context.new_page()
-        colleague = Colleague(product, tenant, user, page)
-        page.on("pageerror", lambda error: colleague.ran.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: colleague.ran.append(f"dialog: {dialog.message}"))
-        mine = urlsplit(str(product.http.base_url)).netloc
-
-        async def watch(route: Route) -> None:
-            parts = urlsplit(route.request.url)
-            if parts.scheme in ("http", "https") and parts.netloc != mine:
-                colleague.off_origin.append(route.request.url)
-                await route.abort()
-            else:
-                await route.continue_()
-
-        await page.route("**/*", watch)
-        return colleague
-
-    yield one
-    for context in contexts:
-        await context.close()
-
-
-async def customer(ada: Colleague, *words: str, wants_person: bool = True) -> Visitor:
-    """A visitor who has said these words and asks for a person."""
-    visitor = await ada.product.visitor(ada.tenant)
-    for text in words:
-        await visitor.ask(text)
-    if wants_person:
-        answer = await ada.product.http.post(f"{visitor.url}/escalate", json={}, headers=visitor.headers)
-        assert answer.status_code == 200, answer.text
-    return visitor
-
-
-async def ticket_of(ada: Colleague, subject: str, content: str, *, draft: bool = False) -> dict[str, Any]:
-    """A visitor's ticket; with `draft` a reply is drafted for it."""
-    visitor = await customer(ada, wants_person=False)
-    opened = await ada.product.http.post(
-        "/api/v1/tickets", json={"subject": subject, "content": content}, headers=visitor.headers
-    )
-    assert opened.status_code == 201, opened.text
-    ticket: dict[str, Any] = opened.json()
-    if draft:
-        made = await ada.product.http.post(
-            "/api/v1/replies/generate", json={"ticket_id": ticket["id"]}, headers=await ada.headers()
-        )
-        assert made.status_code == 201, made.text
-        ticket["draft"] = made.json()
-    return ticket
-
-
-class TestMoves:
-    async def test_a_ticket_is_handed_over_escalated_and_merged(self, hire: Hire) -> None:
-        ada = await hire()
-        ben = await hire(ada.tenant, Role.AGENT, "Ben")
-        visitor = await ada.product.visitor(ada.tenant)
-        bodies = [{"subject": f"Matter {n}", "content": "x"} for n in (1, 2)]
-        opened = [await ada.product.http.post("/api/v1/tickets", json=body, headers=visitor.headers) for body in bodies]
-        kept, ticket = [each.json() for each in opened]
-        await ada.begin(f"#/tickets/{ticket['id']}")
-        detail, dialog = ada.find(".ticket"), ada.find("dialog.ask")
-        await ada.button("Hand to…").click()
-        await dialog.get_by_label("Colleague").select_option(str(ben.user.id))
-        await ada.button("Hand it over").click()
-        await expect(detail.locator(".facts")).to_contain_text("Ben")
-        await ada.button("Escalate…").click()
-        await dialog.get_by_role("button", name="Escalate").click()
-        await expect(dialog.get_by_role("alert")).to_have_text("Reason: please write something.")
-        await dialog.get_by_label("Reason").fill("Needs somebody who knows DNS")
-        await ada.shot("escalate")
-        await dialog.get_by_role("button", name="Escalate").click()
-        await expect(detail.locator(".facts")).to_contain_text("Tier")
-        await ada.button("Merge…").click()
-        await expect(dialog.locator("option")).to_have_text([f"#{kept['number']} Matter 1 (Open)"])
-        await dialog.get_by_role("button", name="Merge").click()
-        await expect(detail).to_contain_text("This ticket was merged into another")
-        await expect(ada.button("Merge…")).to_have_count(0)
-        await ada.shot("merged")
-        [row] = await ada.product.rows(
-            ada.tenant, "select tier, status, merged_into from tickets where id = %s", UUID(ticket["id"])
-        )
-        assert (row["tier"], row["status"], row["merged_into"]) == (1, "closed", UUID(kept["id"]))
-        assert ada.ran == []
-
-
-class TestTeam:
-    async def test_a_colleague_is_added_signs_in_gets_another_password_and_is_let_out(self, hire: Hire) -> None:
-        ada = await hire()
-        await ada.begin("#/team")
-        await ada.button("Add a colleague…").click()
-        dialog = ada.find("dialog.ask")
-        add = dialog.get_by_role("button", name="Add", exact=True)
-        address = f"{secrets.token_hex(6)}@example.com"
-        given = await dialog.get_by_label("Password").input_value()
-        await dialog.get_by_label("E-mail address").fill(ada.user.email)
-        await dialog.get_by_label("Name").fill("Ben")
-        await add.click()
-        await expect(dialog.get_by_role("alert")).to_have_text("This address is taken.")
-        await dialog.get_by_label("E-mail address").fill(address)
-        await ada.shot("team-add")
-        await add.click()
-        await expect(ada.find(".detail h2")).to_have_text("Ben")
-        await expect(ada.find(".rows a[aria-current]")).to_contain_text(address)
-        ben = await ada.product.sign_in(address, password=given)
-
-        detail = ada.find(".detail")
-        await detail.get_by_label("Role").select_option("admin")
-        await detail.get_by_label("Teams", exact=True).fill("Billing!")
-        await ada.button("Save").click()
-        await expect(detail.get_by_role("alert")).to_have_text("A team has a name of small letters, digits, - and _.")
-        await detail.get_by_label("Teams", exact=True).fill("billing, dns")
-        await ada.button("Save").click()
-        await expect(detail.locator(".notice")).to_have_text("Saved.")
-        await expect(ada.find(".rows a[aria-current]")).to_contain_text("dns")
-        await ada.shot("team")
-        me = "/api/v1/auth/me"
-        assert (await ada.product.http.get(me, headers=ben)).status_code == 401  # with another role
-        ben = await ada.product.sign_in(address, password=given)
-
-        await ada.button("New password…").click()
-        again = await dialog.get_by_label("Password").input_value()
-        assert re.fullmatch(r"(\w{4}-){3}\w{4}", again)
-        assert again != given
-        await ada.button("Give it").click()
-        await expect(detail.locator(".notice")).to_have_text("The new password holds.")
-        assert (await ada.product.http.get(me, headers=ben)).status_code == 401
-        ben = await ada.product.sign_in(address, password=again)
-        user = (await ada.product.http.get(me, headers=ben)).json()["user"]
-        assert (user["role"], user["teams"]) == ("admin", ["billing", "dns"])
-
-        await ada.button("Close the account…").click()
-        await ada.button("Close it").click()
-        await expect(detail.locator(".badge")).to_have_text("Closed")
-        assert (await ada.product.http.get(me, headers=ben)).status_code == 401
-        await ada.button("Let in again").click()
-        await expect(detail.locator(".badge")).to_have_count(0)
-        await ada.product.sign_in(address, password=again)
-        assert ada.ran == []
-
-    async def test_one_can_not_take_ones_own_rights_and_the_name_is_changed_everywhere(self, hire: Hire) -> None:
-        ada = await hire()
-        eve = await hire(ada.tenant, Role.CUSTOMER, "Eve, who asks")
-        await ada.begin(f"#/team/{ada.user.id}")
-        await expect(ada.find(".detail h2")).to_have_text("Ada")
-        await expect(ada.find(".detail").get_by_label("Role")).to_have_count(0)
-        await expect(ada.button("Close the account…")).to_have_count(0)
-        await ada.find(".detail").get_by_label("Name").fill("Ada L.")
-        await ada.find(".detail").get_by_label("On duty").uncheck()
-        await ada.button("Save").click()
-        await expect(ada.find(".whoami")).to_contain_text("Ada L.")
-        await expect(ada.page.get_by_role("switch", name="On duty")).not_to_be_checked()
-        await expect(ada.find(".rows a")).to_have_count(1)  # customers have accounts, too, and are none of the team
-        ben = await (await hire(ada.tenant, Role.AGENT, "Ben")).begin("#/team")
-        await expect(ben.find("nav")).not_to_contain_text("Team")
-        await expect(ben.find(".split").locator("visible=true")).to_contain_text("Inbox")
-        assert eve.ran == ada.ran == ben.ran == []
 
 
 class TestSignIn:
@@ -311,48 +68,6 @@ class TestSignIn:
             assert (await renewed.value).status == 200
         await ada.look_again()
         await expect(ada.find(".signin")).to_be_hidden()
-        assert ada.ran == []
-
-    async def test_signing_out_ends_the_token_and_a_new_password_every_other_sign_in(self, hire: Hire) -> None:
-        ada = await hire()
-        sent: list[str] = []
-        ada.page.on("request", lambda request: sent.append(request.headers.get("authorization", "")))
-        await ada.begin()
-        elsewhere = await ada.headers()
-        await ada.button("Account").click()
-        dialog = ada.find("dialog.ask")
-        fields = ("Password", "New password", "New password, once more")
-        newer = f"{PASSWORD}, and newer"
-        for given, said in (
-            (("not the password", newer, newer), "The current password is wrong."),
-            ((PASSWORD, newer, PASSWORD), "The two new passwords are not the same."),
-        ):
-            for label, value in zip(fields, given, strict=True):
-                await dialog.get_by_label(label, exact=True).fill(value)
-            await ada.button("Change the password").click()
-            await expect(dialog.get_by_role("alert")).to_have_text(said)
-        await ada.shot("account")
-        await dialog.get_by_label(fields[2], exact=True).fill(newer)
-        await ada.button("Change the password").click()
-        await expect(ada.find(".room > .notice")).to_have_text("Your password is changed.")
-        me = "/api/v1/auth/me"
-        assert (await ada.product.http.get(me, headers=elsewhere)).status_code == 401
-        await ada.look_again()
-        await expect(ada.find(".signin")).to_be_hidden()
-        await ada.button("Sign out").click()
-        await ada.sign_in()
-        await expect(ada.find(".signin [role=alert]")).to_have_text("The address or the password is wrong.")
-        last = {"Authorization": [header for header in sent if header][-1]}
-        async with asyncio.timeout(10):
-            while (await ada.product.http.get(me, headers=last)).status_code != 401:
-                await asyncio.sleep(0.05)
-        await ada.sign_in(newer)
-        await ada.button("Account").click()
-        await ada.button("Sign out everywhere").click()
-        await expect(ada.find(".signin")).to_be_visible()
-        await expect(ada.find(".shell, dialog.ask")).to_have_count(0)
-        last = {"Authorization": [header for header in sent if header][-1]}
-        assert (await ada.product.http.get(me, headers=last)).status_code == 401
         assert ada.ran == []
 
     async def test_the_page_may_run_its_own_files_and_nothing_else(self, product: Product) -> None:
