@@ -21,13 +21,14 @@ import orjson
 from kbs.index import Postgres, Scope, Vectors
 from kbs.passages import Passage, Source
 from memory.models import GLOBAL_TENANT
+from memory.pipeline import statement
 
 log = logging.getLogger(__name__)
 
 TTL_S = 600
 PATIENCE_S = 0.25
 
-_STATE = "select knowledge_state(%s, %s) as state"
+_STATE = statement("select knowledge_state(%(tenant)s, %(everyone)s) as state")
 
 
 class ByteStore(Protocol):
@@ -58,8 +59,7 @@ class Retrieved:
 async def knowledge_state(database: Postgres, tenant_id: UUID) -> str:
     """Changes whenever a search of the tenant could find something else: by an edit, or by a date that has come."""
     async with database.lookup() as connection:
-        row = await (await connection.execute(_STATE, (tenant_id, GLOBAL_TENANT))).fetchone()
-    assert row is not None  # a function without a table
+        ((row,),) = await connection.together((_STATE, {"tenant": tenant_id, "everyone": GLOBAL_TENANT}))
     return str(row["state"])
 
 

@@ -9,6 +9,7 @@ from memory.database import Connection
 from memory.errors import NotFound
 from memory.events import Event, Journal
 from memory.models import ChatMessage, ChatSession, new_id
+from memory.pipeline import Asked, statement
 from memory.rows import to_read
 
 REOPEN_WITHIN = "7 days"
@@ -95,8 +96,13 @@ async def window(
     """The newest `limit` messages past `after`, oldest first: what a turn reads of the history, or read of it when
     `before` was the next number. With `turn_id` the messages that it answers are among them and do not count."""
     values = {"session": session_id, "after": after, "limit": limit, "before": before, "turn": turn_id}
-    rows = await connection.execute(WINDOW, values)
-    return [to_read(ChatMessage, row) for row in await rows.fetchall()]
+    (rows,) = await connection.together((WINDOW, values))
+    return [to_read(ChatMessage, row) for row in rows]
+
+
+def window_now(session_id: UUID, turn_id: UUID, *, limit: int) -> Asked:
+    """Asks for the same past what the session's summary holds, as it is now."""
+    return NEWEST, {"session": session_id, "limit": limit, "before": None, "turn": turn_id}
 
 
 async def get_message(connection: Connection, message_id: UUID) -> ChatMessage:
@@ -155,10 +161,10 @@ MESSAGE = "select * from chat_messages where id = %s and tenant_id = current_ten
 SAID_BY_SYSTEM = """
 select * from chat_messages where turn_id = %s and tenant_id = current_tenant() and author = 'system' order by n
 """
-WINDOW = """
+_WINDOW = """
 select * from (
     (select * from chat_messages
-     where session_id = %(session)s and n > %(after)s and tenant_id = current_tenant()
+     where session_id = %(session)s and n > {after} and tenant_id = current_tenant()
            and (%(before)s::int is null or n < %(before)s)
            and (author <> 'customer' or turn_id is distinct from %(turn)s)
      order by n desc limit %(limit)s)
@@ -167,6 +173,12 @@ select * from (
 ) messages
 order by n
 """
+WINDOW = statement(_WINDOW.format(after="%(after)s"))
+NEWEST = statement(
+    _WINDOW.format(
+        after="(select summary_upto from chat_sessions where id = %(session)s and tenant_id = current_tenant())"
+    )
+)
 CLOSE = """
 update chat_sessions set status = 'closed', closed_at = now() where id = %s and tenant_id = current_tenant()
 """

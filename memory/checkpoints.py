@@ -5,6 +5,7 @@ form, and takes both ids from a row that was read inside the tenant.
 """
 
 import os
+from typing import Any, cast
 from uuid import UUID
 
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # read when the library is imported: data must not run code
@@ -12,6 +13,7 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # read when the libra
 import asyncio
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg_pool import AsyncConnectionPool
 
 from memory.database import Database
 
@@ -22,7 +24,7 @@ def thread_id(tenant_id: UUID, session_id: UUID) -> str:
 
 def open_checkpointer(database: Database, *, concurrency: int = 8) -> AsyncPostgresSaver:
     """A saver over the application's pool. Its own lock would allow one statement at a time, whatever the pool."""
-    saver = AsyncPostgresSaver(database.pool)
+    saver = AsyncPostgresSaver(cast(AsyncConnectionPool[Any], database.pool))
     saver.lock = asyncio.Semaphore(concurrency)  # type: ignore[assignment]
     return saver
 

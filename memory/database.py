@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 import psycopg
 import sqlalchemy.exc
-from psycopg import generators, pq
+from psycopg import pq
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -24,14 +24,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from memory.connection import READ_ONLY, Beginning
+from memory.connection import Connection as Connection
 from memory.errors import Misconfigured, Unavailable
 from memory.migrate import sqlalchemy_url
 from memory.tenancy import scope
 
-Connection = psycopg.AsyncConnection[DictRow]
-READ_ONLY = "read only"
-BEGIN = "begin {access}; set local app.tenant = '{tenant}';"
-"""One message to the server instead of two; a tenant is a UUID and needs no quoting."""
 SET_TENANT = "select set_config('app.tenant', :tenant, true)"
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 """A server that is gone without a word is noticed in the end; what says goodbye is noticed at once by `_check`."""
@@ -56,8 +54,8 @@ class Database:
             sqlalchemy_url(url), pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=WAIT_S
         )
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url, min_size=2, max_size=pool_size, open=False, timeout=WAIT_S, max_lifetime=1800,
-            reconnect_timeout=RECONNECT_S, check=_check, configure=_let_go,
+            url, connection_class=Connection, min_size=2, max_size=pool_size, open=False, timeout=WAIT_S,
+            max_lifetime=1800, reconnect_timeout=RECONNECT_S, check=_check, configure=_let_go,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row, **KEEPALIVE},
         )  # fmt: skip
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
@@ -82,14 +80,14 @@ class Database:
                     await connection.execute(text(f"set transaction {self._access}"))
                 yield session
 
-    def connection(self, tenant_id: UUID, *, settings: str = "") -> AbstractAsyncContextManager[Connection]:
-        """A psycopg connection in one transaction, scoped to the tenant by row-level security; `settings` are further
-        statements that begin it, of the code's own making."""
-        return _Lent(self.pool, BEGIN.format(tenant=tenant_id, access=self._access) + settings)
+    def connection(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Connection]:
+        """A psycopg connection in one transaction, scoped to the tenant by row-level security. It begins at once, or
+        `lazily` with its first statements."""
+        return _Lent(self.pool, Beginning(tenant_id, self._access), lazily=lazily)
 
     def lookup(self, *, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[Connection]:
         """A connection with no tenant at all: row-level security shows it nothing but what functions do for it."""
-        return _Lent(self.pool, "", wait_s)
+        return _Lent(self.pool, None, wait_s=wait_s)
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""
@@ -111,20 +109,25 @@ class Database:
 
 
 class _Lent(AbstractAsyncContextManager[Connection]):
-    """A connection of the pool; what `begin` began is committed in the end, or rolled back. No generators within
-    generators, as there are a dozen of these in a turn."""
+    """A connection of the pool; what began is committed in the end, or rolled back. No generators within generators, as
+    there are a dozen of these in a turn."""
 
-    __slots__ = ("_begin", "_connection", "_pool", "_wait_s")
+    __slots__ = ("_beginning", "_connection", "_lazily", "_pool", "_wait_s")
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], begin: str, wait_s: float = WAIT_S) -> None:
-        self._pool, self._begin, self._wait_s = pool, begin, wait_s
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], beginning: Beginning | None, *, lazily: bool = False,
+        wait_s: float = WAIT_S,
+    ) -> None:  # fmt: skip
+        self._pool, self._beginning, self._lazily, self._wait_s = pool, beginning, lazily, wait_s
 
     async def __aenter__(self) -> Connection:
         with _reachable():
             connection = await self._pool.getconn(self._wait_s)
             try:
-                if self._begin:
-                    await _command(connection, self._begin)
+                if self._lazily:
+                    connection.beginning = self._beginning
+                else:
+                    await connection.begin(self._beginning)
             except BaseException:
                 await self._pool.putconn(connection)
                 raise
@@ -134,25 +137,16 @@ class _Lent(AbstractAsyncContextManager[Connection]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        connection = self._connection
+        connection.beginning = None
         with _reachable():
             try:
-                await self._connection.__aexit__(kind, error, trace)
+                if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                    await connection.__aexit__(kind, error, trace)
             finally:
-                await self._pool.putconn(self._connection)
+                await self._pool.putconn(connection)
             if isinstance(error, psycopg.Error):
                 raise error
-
-
-async def _command(connection: Connection, text: str) -> None:
-    """Statements without values or rows, in one message: a cursor for them costs as much again."""
-    async with connection.lock:
-        connection.pgconn.send_query(text.encode())
-        results = await connection.wait(generators.execute(connection.pgconn))
-    for result in results:
-        if result.status != pq.ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result)
-    if not results:
-        raise psycopg.OperationalError("the connection is lost")
 
 
 async def _check(connection: Connection) -> None:

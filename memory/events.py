@@ -35,6 +35,7 @@ from psycopg.types.json import Jsonb
 
 from memory.database import Connection, Database
 from memory.errors import NotFound
+from memory.pipeline import Asked, Statement
 
 TERMINAL = frozenset({"turn.completed", "turn.failed", "turn.cancelled"})
 
@@ -115,13 +116,15 @@ class Journal:
         return self._note(session_id, kind, data, await self._one(APPEND_MESSAGE, values))
 
     async def append_all(
-        self, session_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], query: str, **values: Any
-    ) -> list[dict[str, Any]]:
+        self, session_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], query: Statement, *,
+        before: Sequence[Asked] = (), last: bool = False, **values: Any,
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """Write several events and what they report in one statement, made of `NUMBERS` and `EVENTS`, that returns their
-        `n` and `created_at` in order, or nothing where it wrote nothing."""
+        `n` and `created_at` in order, or nothing where it wrote nothing. The statements `before` it go in the same
+        message, which is the transaction's `last` or not."""
         told = Jsonb([{"type": kind, "data": data} for kind, data in events])
-        cursor = await self.connection.execute(query, {"session": session_id, "events": told, **values})
-        rows = await cursor.fetchall()
+        asked = (query, {"session": session_id, "events": told, **values})
+        rows = (await self.connection.together(*before, asked, last=last))[-1]
         for (kind, data), row in zip(events, rows, strict=bool(rows)):
             self._note(session_id, kind, data, row)
         return rows
@@ -139,18 +142,20 @@ class Journal:
 
 
 @asynccontextmanager
-async def journal(database: Database, publisher: Publisher, tenant_id: UUID) -> AsyncIterator[Journal]:
-    """A transaction whose events reach this process's watchers as soon as it has committed, and never before."""
-    async with database.connection(tenant_id) as connection:
+async def journal(
+    database: Database, publisher: Publisher, tenant_id: UUID, *, lazily: bool = False
+) -> AsyncIterator[Journal]:
+    """A transaction whose events reach this process's watchers as soon as it has committed, and never before. It begins
+    at once, or `lazily` with statements that are sent together."""
+    async with database.connection(tenant_id, lazily=lazily) as connection:
         entry = Journal(connection, tenant_id)
         yield entry
     for event in entry.events:
         publisher.publish(event)
 
 
-NUMBERS = """
-update chat_sessions set last_n = last_n + jsonb_array_length(%(events)s), last_message_at = clock_timestamp()
-where id = %(session)s and tenant_id = current_tenant()"""
+COUNTED = "last_n = last_n + jsonb_array_length(%(events)s), last_message_at = clock_timestamp()"
+NUMBERS = f"update chat_sessions set {COUNTED} where id = %(session)s and tenant_id = current_tenant()"
 BEFORE = "last_n - jsonb_array_length(%(events)s)"
 EVENTS = """
 insert into session_events (tenant_id, session_id, n, type, data)

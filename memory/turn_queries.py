@@ -1,6 +1,7 @@
 """What a turn says to the database. Each statement names the tenant: a layer of its own besides row-level security."""
 
-from memory.events import BEFORE, EVENTS, NUMBERS
+from memory.events import BEFORE, COUNTED, EVENTS, NUMBERS
+from memory.pipeline import statement
 
 GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
 QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
@@ -28,7 +29,7 @@ UNDER_WAY = """
 exists (select 1 from turns where session_id = %(session)s and tenant_id = current_tenant()
         and status in ('running', 'queued'))
 """
-BEGIN = f"""
+BEGIN = statement(f"""
 with s as ({NUMBERS} and not {UNDER_WAY} returning tenant_id, id, epoch, {BEFORE} as before), t as (
     insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until,
                        started_n)
@@ -40,7 +41,7 @@ with s as ({NUMBERS} and not {UNDER_WAY} returning tenant_id, id, epoch, {BEFORE
            %(details)s from s
 ), event as ({EVENTS})
 select n, created_at from event order by n
-"""
+""")
 """A message and the turn that answers it at once; nothing where another turn is under way."""
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
@@ -64,15 +65,18 @@ GIVE_BACK = """
 update turns set lease_until = clock_timestamp()
 where id = %s and tenant_id = current_tenant() and fence = %s and status = 'running'
 """
-HOLD = """
-with s as materialized (
-    select id, mode, epoch from chat_sessions where id = %s and tenant_id = current_tenant() for update)
-select 1 from turns t, s
-where t.id = %s and t.tenant_id = current_tenant() and t.fence = %s and t.epoch = %s and t.status = 'running'
-      and s.id = t.session_id and s.mode = 'bot' and s.epoch = t.epoch
-for update of t
+LOCK = statement("select 1 from chat_sessions where id = %(session)s and tenant_id = current_tenant() for update")
+HELD = """
+mode = 'bot' and epoch = %(epoch)s and exists (
+    select 1 from turns t where t.id = %(turn)s and t.tenant_id = current_tenant() and t.session_id = %(session)s
+        and t.fence = %(fence)s and t.epoch = %(epoch)s and t.status = 'running')
 """
-RELEASE = "select release_text(%s, %s, %s, %s, %s) as held"
+"""A turn may be written by whoever says so, in a session that this transaction has locked before: what was lost never
+comes back, and nobody ends a turn without that lock."""
+HOLD = statement(f"""
+select 1 as held from chat_sessions where id = %(session)s and tenant_id = current_tenant() and {HELD}
+""")
+RELEASE = statement("select release_text(%(tenant)s, %(turn)s, %(fence)s, %(epoch)s, %(text)s) as held")
 """A function, since four of these in a turn would each need a `begin` and a `commit`."""
 STOP = """
 update turns set fence = fence + 1, reason = %(reason)s
@@ -81,15 +85,19 @@ where session_id = %(session)s and tenant_id = current_tenant() and status = 'ru
 ENDED = """, ended as (
     update turns set status = %(status)s, reason = %(reason)s, answer_id = %(message)s, ended_at = clock_timestamp(),
            lease_until = null, owner = null
-    where id = %(turn)s and tenant_id = current_tenant()
+    where id = %(turn)s and tenant_id = current_tenant() and exists (select from s)
 ), due as (
     update turns set lease_until = clock_timestamp() + interval '2 seconds'
     where session_id = %(session)s and tenant_id = current_tenant() and status = 'queued' and id <> %(turn)s
+          and exists (select from s)
     returning 1
 )"""
 """Whoever ends a turn starts the one that waits; should it die before, another process takes it up at once."""
-FINISH = f"""
-with s as ({NUMBERS} returning tenant_id, id, {BEFORE} as before), m as (
+FINISH = statement(f"""
+with s as (
+    update chat_sessions set {COUNTED}, language = coalesce(%(language)s, language)
+    where id = %(session)s and tenant_id = current_tenant() and {HELD} returning tenant_id, id, {BEFORE} as before
+), m as (
     insert into chat_messages (tenant_id, id, session_id, n, author, content, status, turn_id, details,
                                prompt_version_id)
     select tenant_id, %(message)s, id, before + 1, 'bot', %(content)s, %(kept)s, %(turn)s, %(details)s, %(prompt)s
@@ -101,7 +109,7 @@ with s as ({NUMBERS} returning tenant_id, id, {BEFORE} as before), m as (
            f.score, f.source from s, jsonb_populate_recordset(null::kb_references, %(references)s) f
 ){ENDED}, event as ({EVENTS})
 select n, created_at, exists (select from due) as waiting from event order by n
-"""
+""")
 """An answer with what it cites, and the end of its turn."""
 AND_TURN_ENDED = f"""{ENDED}
 select n, created_at, exists (select from due) as waiting from event

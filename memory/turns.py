@@ -156,7 +156,8 @@ async def claim(journal: Journal, turn_id: UUID, *, owner: str) -> Lease | None:
 
 async def renew(connection: Connection, lease: Lease) -> None:
     """Hold the lease for another 15 s."""
-    _held(await connection.execute(sql.RENEW, (LEASE_S, lease.turn_id, lease.fence)))
+    renewed = await connection.execute(sql.RENEW, (LEASE_S, lease.turn_id, lease.fence))
+    _keeps(renewed.rowcount)
 
 
 async def give_back(connection: Connection, lease: Lease) -> None:
@@ -166,16 +167,15 @@ async def give_back(connection: Connection, lease: Lease) -> None:
 
 async def hold(connection: Connection, lease: Lease) -> None:
     """Make sure, inside the transaction of a write, that it is still ours to make; keeps others out until commit."""
-    _held(await connection.execute(sql.HOLD, (lease.session_id, lease.turn_id, lease.fence, lease.epoch)))
+    _, held = await connection.together((sql.LOCK, {"session": lease.session_id}), (sql.HOLD, _names(lease)))
+    _keeps(held)
 
 
 async def release_text(connection: Connection, lease: Lease, text: str) -> None:
     """Add released text to the turn before any customer sees it: whatever happens next, it is kept. On a connection of
     the lease's tenant or of none (`Database.lookup`), where it is a transaction by itself."""
-    values = (lease.tenant_id, lease.turn_id, lease.fence, lease.epoch, text)
-    row = await (await connection.execute(sql.RELEASE, values)).fetchone()
-    if row is None or not row["held"]:
-        raise LeaseLost("the turn is no longer this process's to write")
+    ((row,),) = await connection.together((sql.RELEASE, {**_names(lease), "text": text}))
+    _keeps(row["held"])
 
 
 async def finish(
@@ -190,18 +190,21 @@ async def finish(
     references: Sequence[dict[str, Any]] = (),
     status: str = "completed",
     reason: str | None = None,
+    language: str | None = None,
 ) -> Ended:
-    """Store the answer with what it cites and end the turn, if it is still the bot's to write."""
-    await hold(journal.connection, lease)
+    """Store the answer with what it cites, and the conversation's new language, and end the turn and the transaction, if
+    it is still the bot's to write."""
     message_id = new_id()
     kept = "complete" if complete else "incomplete"
     data = {**answer, "message_id": str(message_id), "turn_id": str(lease.turn_id), "status": kept}
     ended = (f"turn.{status}", {"turn_id": str(lease.turn_id), "reason": reason})
     rows = await journal.append_all(
         lease.session_id, (("message.completed", data), ended), sql.FINISH,
-        message=message_id, content=content, kept=kept, turn=lease.turn_id, details=Jsonb(details),
-        prompt=prompt_version_id, references=Jsonb(references), status=status, reason=reason,
+        before=((sql.LOCK, {"session": lease.session_id}),), last=True, turn=lease.turn_id, fence=lease.fence,
+        epoch=lease.epoch, message=message_id, content=content, kept=kept, details=Jsonb(details),
+        prompt=prompt_version_id, references=Jsonb(references), status=status, reason=reason, language=language,
     )  # fmt: skip
+    _keeps(rows)
     return Ended(message_id=message_id, waiting=bool(rows[-1]["waiting"]))
 
 
@@ -311,6 +314,14 @@ async def _one(connection: Connection, query: str, values: dict[str, Any]) -> di
     return await (await connection.execute(query, values)).fetchone()
 
 
-def _held(cursor: Any) -> None:
-    if cursor.rowcount != 1:
+def _names(lease: Lease) -> dict[str, Any]:
+    """What a query calls a lease."""
+    return {
+        "tenant": lease.tenant_id, "session": lease.session_id, "turn": lease.turn_id, "fence": lease.fence,
+        "epoch": lease.epoch,
+    }  # fmt: skip
+
+
+def _keeps(held: object) -> None:
+    if not held:
         raise LeaseLost("the turn is no longer this process's to write")

@@ -26,8 +26,7 @@ SEARCH_S = 6.0
 
 async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None) -> GraphContext:
     """The surroundings of one turn."""
-    async with parts.database.connection(lease.tenant_id) as connection:
-        setting, scene = await read_now(connection, lease)
+    setting, scene = await read_now(parts.database, lease)
     turn = TurnContext(
         principal=scene.principal, lease=lease, database=parts.database, streams=parts.streams,
         options=setting.options, search=searcher(parts, scene.principal, setting), people_there=scene.people_there,

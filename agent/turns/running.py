@@ -173,15 +173,15 @@ class Turns:
         state = cast(TurnState, output)
         answer = context.answer
         failed = state.get("outcome") == "model_failed"
-        async with self._journal(lease.tenant_id) as entry:
+        words = state["by_words"]
+        changed = words.language_told and words.language != context.session.language
+        async with self._journal(lease.tenant_id, lazily=True) as entry:
             ended = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
                 details=details(state, context), prompt_version_id=_prompt_id(context), references=references(answer),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
+                language=words.language if changed else None,
             )  # fmt: skip
-            words = state["by_words"]
-            if words.language_told and words.language != context.session.language:
-                await chats.update_session(entry.connection, lease.session_id, language=words.language)
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
         if answer.first_text_s is not None:
@@ -297,8 +297,8 @@ class Turns:
         if self._background:
             await asyncio.wait(self._background, timeout=END_S)
 
-    def _journal(self, tenant_id: UUID) -> AbstractAsyncContextManager[Journal]:
-        return journal(self.parts.database, self.parts.streams, tenant_id)
+    def _journal(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Journal]:
+        return journal(self.parts.database, self.parts.streams, tenant_id, lazily=lazily)
 
 
 async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:

@@ -3,6 +3,7 @@
 A live turn reads both as they are; a rehearsal may change either, and then runs through the same graph.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,12 @@ from uuid import UUID
 from agent.prompting import DEFAULT_PROMPT, PromptParts
 from kbs.retrieval import RetrievalOptions
 from memory import chats
-from memory.database import Connection
+from memory.chats import window_now
+from memory.database import Connection, Database
 from memory.errors import NotFound
 from memory.facts import OF_CUSTOMER
 from memory.models import Attachment, ChatMessage, ChatSession, Ticket
+from memory.pipeline import statement
 from memory.rows import to_read
 from memory.tenancy import Principal, Role
 from memory.turns import Lease
@@ -71,14 +74,26 @@ class Asker:
         )  # fmt: skip
 
 
-async def read_now(connection: Connection, lease: Lease) -> tuple[Setting, Scene]:
-    """Both, as they are. All at once, as a turn waits for each of its statements."""
-    row = await _one(connection, NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None})
-    setting, session = setting_of(row), to_read(ChatSession, row)
-    scene = await read_scene(
-        connection, session, lease.turn_id, Asker.of(row),
-        people_there=could_take(setting.options, on_duty=row["on_duty"]),
-        waiting_ticket=await escalation_ticket(connection, session.id) if row["waiting"] else None,
+async def read_now(database: Database, lease: Lease) -> tuple[Setting, Scene]:
+    """Both, as they are. All in one message, as a turn waits for each; what hardly any turn has is read after it."""
+    here = (NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None})
+    async with database.connection(lease.tenant_id, lazily=True) as connection:
+        found, said = await connection.together(
+            here, window_now(lease.session_id, lease.turn_id, limit=WINDOW), last=True
+        )
+    if not found:
+        raise NotFound("no such session")
+    (row,) = found
+    setting, session, asker = setting_of(row), to_read(ChatSession, row), Asker.of(row)
+    files: Sequence[Attachment] = ()
+    ticket: Ticket | None = None
+    if asker.has_files or row["waiting"]:
+        async with database.connection(lease.tenant_id) as connection:
+            files = await files_of_session(connection, session.id)
+            ticket = await escalation_ticket(connection, session.id) if row["waiting"] else None
+    scene = scene_of(
+        session, lease.turn_id, asker, [to_read(ChatMessage, message) for message in said], files,
+        people_there=could_take(setting.options, on_duty=row["on_duty"]), waiting_ticket=ticket,
     )  # fmt: skip
     return setting, scene
 
@@ -104,15 +119,23 @@ async def read_asker(connection: Connection, session: ChatSession, *, as_of: dat
 
 async def read_scene(
     connection: Connection, session: ChatSession, turn_id: UUID, asker: Asker, *, people_there: bool,
-    waiting_ticket: Ticket | None, before: int | None = None,
+    waiting_ticket: Ticket | None, before: int,
 ) -> Scene:  # fmt: skip
-    """The conversation as a turn finds it; with `before`, the number of its start, as it found it then."""
-    window = await chats.window(
+    """The conversation as a turn found it, whose start has the number `before`."""
+    said = await chats.window(
         connection, session.id, after=session.summary_upto, limit=WINDOW, before=before, turn_id=turn_id
     )
-    asked = [message for message in window if message.turn_id == turn_id and message.author == "customer"]
-    own = frozenset(message.id for message in asked)
     files = await files_of_session(connection, session.id, before=before) if asker.has_files else ()
+    return scene_of(session, turn_id, asker, said, files, people_there=people_there, waiting_ticket=waiting_ticket)
+
+
+def scene_of(
+    session: ChatSession, turn_id: UUID, asker: Asker, said: Sequence[ChatMessage], files: Sequence[Attachment], *,
+    people_there: bool, waiting_ticket: Ticket | None,
+) -> Scene:  # fmt: skip
+    """The conversation of which this was `said`, with the messages that the turn answers among it."""
+    asked = [message for message in said if message.turn_id == turn_id and message.author == "customer"]
+    own = frozenset(message.id for message in asked)
     return Scene(
         session=session,
         principal=Principal(
@@ -123,7 +146,7 @@ async def read_scene(
         messages=tuple(message.content for message in asked),
         asked=own,
         facts=asker.facts,
-        history=tuple(each for each in window if each.id not in own and not _is_for_later(each, asked[-1].n)),
+        history=tuple(each for each in said if each.id not in own and not _is_for_later(each, asked[-1].n)),
         attachments=tuple(files),
         people_there=people_there,
         waiting_ticket=waiting_ticket,
@@ -167,4 +190,4 @@ SESSION = """
 chat_sessions s join customers c on c.id = s.customer_id and c.tenant_id = s.tenant_id
 where s.id = %(session)s and s.tenant_id = current_tenant()
 """
-NOW = f"select s.*, {ASKER}, {SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting from {SESSION}"
+NOW = statement(f"select s.*, {ASKER}, {SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting from {SESSION}")

@@ -33,6 +33,7 @@ from kbs.indexes.rows import (
 from kbs.passages import Passage, Source
 from memory.database import Connection
 from memory.errors import Misconfigured
+from memory.pipeline import Statement, statement
 
 SEARCH_WIDTH = 200
 """`hnsw.ef_search`, at least: on real articles recall@10 is 1.00 at 40 for questions about them, but 0.97 only at 200
@@ -42,10 +43,10 @@ _DENSE = sql.SQL("""
 (select t.passage_id as id, {kb} as kb from {table} t where {where}
  order by t.embedding <=> %(vector)s::{vector_type} limit {k})
 """)
-_WIDE = (
-    "set local hnsw.iterative_scan = relaxed_order; set local hnsw.ef_search = {width}; set local work_mem = '32MB';"
-    "set local plan_cache_mode = force_generic_plan"
-)
+_WIDE = statement("""
+select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', %(width)s, true),
+       set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'force_generic_plan', true)
+""")
 
 
 class PgvectorIndex:
@@ -67,11 +68,10 @@ class PgvectorIndex:
             values["vector"] = vector_text(vector)
         if text:
             values |= lexical_values(text)
-        statement = search_statement(scope, self.dimensions, dense=vector is not None, lexical=bool(text), k=k)
-        wide = _WIDE.format(width=max(k, SEARCH_WIDTH))
-        async with self._database.connection(scope.tenant_id, settings=wide) as connection:
-            cursor = await connection.execute(statement, values, binary=True)
-            rows = await cursor.fetchall()
+        search = search_statement(scope, self.dimensions, dense=vector is not None, lexical=bool(text), k=k)
+        wide = {"width": str(max(k, SEARCH_WIDTH))}
+        async with self._database.connection(scope.tenant_id, lazily=True) as connection:
+            _, rows = await connection.together((_WIDE, wide), (search, values), binary=True, last=True)
         vectors = parse_vectors([row["vector"] for row in rows])
         return tuple(candidate(row, vector) for row, vector in zip(rows, vectors, strict=True))
 
@@ -129,7 +129,7 @@ class PgvectorIndex:
         await clear_rows(connection, tenant_id)
 
 
-def search_statement(scope: Scope, dimensions: int, *, dense: bool, lexical: bool, k: int) -> bytes:
+def search_statement(scope: Scope, dimensions: int, *, dense: bool, lexical: bool, k: int) -> Statement:
     """What finds the candidates of a scope; its values are `scope_values`, `lexical_values` and `vector`."""
     audience = None if scope.audience is None else frozenset[str]()
     shape = replace(scope, collections=("any",) if scope.collections else (), audience=audience)
@@ -137,7 +137,7 @@ def search_statement(scope: Scope, dimensions: int, *, dense: bool, lexical: boo
 
 
 @lru_cache(maxsize=256)  # to put it together costs more than to send it
-def _statement(scope: Scope, dimensions: int, dense: bool, lexical: bool, k: int) -> bytes:
+def _statement(scope: Scope, dimensions: int, dense: bool, lexical: bool, k: int) -> Statement:
     table = embeddings_table(dimensions)
     steps, halves = [], []
     if lexical:
@@ -150,7 +150,7 @@ def _statement(scope: Scope, dimensions: int, dense: bool, lexical: bool, k: int
         scope, sql.SQL(" union all ").join(halves), columns=f"{COLUMNS}, halfvec_send(e.embedding) as vector",
         join=sql.SQL("join {} e on e.tenant_id = p.tenant_id and e.passage_id = p.id").format(table),
     )  # fmt: skip
-    return (sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])).as_bytes()
+    return statement((sql.SQL("with ") + sql.SQL(", ").join([*steps, rows])).as_bytes())
 
 
 def _nearest(scope: Scope, table: sql.Identifier, dimensions: int, k: int) -> sql.Composed:

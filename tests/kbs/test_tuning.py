@@ -78,6 +78,6 @@ async def plan_of(database: Database, index: PgvectorIndex, made: World) -> str:
     values = scope_values(scope, EMBEDDER) | {"vector": vector_text(made.questions[0][1])}
     async with database.connection(scope.tenant_id) as connection:
         await connection.execute("set local enable_sort = off")
-        statement = search_statement(scope, index.dimensions, dense=True, lexical=False, k=10)
-        cursor = await connection.execute(b"explain " + statement, values)
-        return "\n".join(str(row["QUERY PLAN"]) for row in await cursor.fetchall())
+        search = search_statement(scope, index.dimensions, dense=True, lexical=False, k=10)
+        (rows,) = await connection.together((search._replace(query=b"explain " + search.query), values))
+        return "\n".join(str(row["QUERY PLAN"]) for row in rows)

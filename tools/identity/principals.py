@@ -7,6 +7,7 @@ from uuid import UUID
 from memory.database import Connection, Database
 from memory.errors import NotAuthenticated
 from memory.models import new_id
+from memory.pipeline import statement
 from memory.tenancy import Principal, Role
 
 
@@ -54,10 +55,10 @@ async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer
 
     On a connection of no tenant (`Database.lookup`). Raises NotAuthenticated.
     """
-    row = await (await connection.execute(VISITOR, (tenant_id, customer_id, epoch))).fetchone()
-    if row is None:
+    (rows,) = await connection.together((VISITOR, {"tenant": tenant_id, "customer": customer_id, "epoch": epoch}))
+    if not rows:
         raise NotAuthenticated("this token no longer holds")
-    return _customer_principal(row)
+    return _customer_principal(rows[0])
 
 
 async def principal_of_identity(connection: Connection, tenant_id: UUID, identity: Identity) -> Principal:
@@ -111,7 +112,7 @@ USER = """
 select u.tenant_id, u.role, u.audience, c.id as customer_id from users u left join customers c on c.user_id = u.id
 where u.id = %s and u.token_epoch = %s and not u.signed_out ? %s and u.is_active and tenant_is_active(u.tenant_id)
 """
-VISITOR = "select * from visitor_of_token(%s, %s, %s)"
+VISITOR = statement("select * from visitor_of_token(%(tenant)s, %(customer)s, %(epoch)s)")
 IDENTIFIED = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, audience, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, %(verified)s, %(name)s, %(audience)s, 0)
