@@ -13,9 +13,10 @@ from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound
 from memory.events import journal
-from memory.models import ChatMessage, ChatSession
+from memory.models import ChatMessage, ChatSession, new_id
 from memory.streams import Cursor, Inbox
 from memory.tenancy import Principal, Role
+from memory.turns import those_unfinished
 from tools.attachments import storing
 from tools.conversations import seen_by
 from tools.handoffs import taking, trail
@@ -55,31 +56,32 @@ class Conversations:
     ) -> Sent:
         """Store a message with the uploads that go with it and start its turn. A retry under the same key finds the
         message that is there; `awaited` says that somebody will read its events at once."""
-        database = self.parts.database
-        async with journal(database, self.parts.streams, principal.tenant_id) as entry:
-            session = await _own_session(entry.connection, principal, session_id)
-            if idempotency_key:
-                key = idempotency.Key.of(principal, f"{ROUTE}:{session_id}", idempotency_key, raw)
-                earlier = await idempotency.begin(entry.connection, key)
-                if earlier is not None:
-                    return await _earlier(entry.connection, earlier)
+        key = _key(principal, session_id, idempotency_key, raw)
+        message_id = new_id()
+        async with journal(self.parts.database, self.parts.streams, principal.tenant_id, lazily=True) as entry:
+            asked = [
+                chats.one_session(session_id, customer_id=_own(principal), lock=True),
+                those_unfinished(session_id),
+            ]
+            if key:
+                asked.append(idempotency.claim(key, message_id))
+            found, unfinished, *claimed = await entry.connection.together(*asked)
+            session = await _may_speak(entry.connection, principal, chats.the_session(found))
+            if key and not claimed[0]:
+                return await _earlier(entry.connection, await idempotency.earlier(entry.connection, key))
             files = await storing.claim(entry.connection, principal, attachment_ids)
             accepted = await self.turns.accept(
                 entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy,
+                unfinished=unfinished, message_id=message_id, last=not files,
                 details={"attachments": storing.shown(files)} if files else None,
             )  # fmt: skip
             await storing.attach_to_message(
-                entry.connection, files, customer_id=session.customer_id, session_id=session_id,
-                message_id=accepted.message_id,
-            )  # fmt: skip
+                entry.connection, files, customer_id=session.customer_id, session_id=session_id, message_id=message_id
+            )
             if accepted.turn_id is None:
                 await taking.customer_waits(entry, session_id)
                 await trail.customer_said(entry.connection, session_id, text, actor=principal.key)
-            if idempotency_key:
-                await idempotency.attach(entry.connection, key, accepted.message_id)
             inbox = self.parts.streams.expect(session_id) if accepted.lease and awaited else None
-            if not session.title:
-                await chats.update_session(entry.connection, session_id, title=" ".join(text.split())[:120])
         metrics.chat_messages_total.labels("customer").inc()
         self.turns.start(accepted.lease)
         return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id, inbox=inbox)
@@ -108,19 +110,26 @@ class Conversations:
             self.turns.interrupt(stopped.id)
 
 
-async def _own_session(connection: Connection, principal: Principal, session_id: UUID) -> ChatSession:
-    """The locked session, if the caller may speak in it: its customer, or the server that speaks for them."""
-    if principal.is_server:
-        return await chats.get_session(connection, session_id, lock=True)
-    if principal.role is not Role.CUSTOMER:
-        principal = await customer_of_user(connection, principal)
-        session = await chats.get_session(connection, session_id, lock=True)
-        if session.customer_id != principal.customer_id:
-            raise NotAllowed("claim the conversation to speak in it")
-        return session
+def _key(principal: Principal, session_id: UUID, key: str | None, raw: bytes) -> idempotency.Key | None:
+    return idempotency.Key.of(principal, f"{ROUTE}:{session_id}", key, raw) if key else None
+
+
+def _own(principal: Principal) -> UUID | None:
+    """The customer whose sessions alone the caller may find; None for servers and colleagues."""
+    if principal.is_server or principal.role is not Role.CUSTOMER:
+        return None
     if principal.customer_id is None:
         raise NotFound("no such session")
-    return await chats.get_session(connection, session_id, customer_id=principal.customer_id, lock=True)
+    return principal.customer_id
+
+
+async def _may_speak(connection: Connection, principal: Principal, session: ChatSession) -> ChatSession:
+    """The session, if the caller may speak in it: its customer, or the server that speaks for them. Raises NotAllowed."""
+    if not principal.is_server and principal.role is not Role.CUSTOMER:
+        principal = await customer_of_user(connection, principal)
+        if session.customer_id != principal.customer_id:
+            raise NotAllowed("claim the conversation to speak in it")
+    return session
 
 
 def _as_customer(principal: Principal, session: ChatSession) -> Principal:

@@ -1,8 +1,10 @@
 """Sessions and their history: the questions that a conversation asks of the database."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from memory.database import Connection
@@ -38,9 +40,10 @@ async def add_message(
     author_id: UUID | None = None,
     turn_id: UUID | None = None,
     details: dict[str, Any] | None = None,
+    message_id: UUID | None = None,
 ) -> tuple[UUID, Event]:
     """A message that is no turn's answer, announced by `message.created`, which tells its `details` too."""
-    message_id = new_id()
+    message_id = message_id or new_id()
     event = await journal.append_message(
         session_id, "message.created", told_of(message_id, author, content, turn_id, details),
         message_id=message_id, author=author, content=content, author_id=author_id, turn_id=turn_id, details=details,
@@ -62,12 +65,20 @@ async def get_session(
     connection: Connection, session_id: UUID, *, customer_id: UUID | None = None, lock: bool = False
 ) -> ChatSession:
     """One session; with `customer_id` only if it is that customer's. Raises NotFound."""
-    values = (session_id, customer_id, customer_id)
-    rows = await connection.execute(GET + ("for update" if lock else ""), values)
-    row = await rows.fetchone()
-    if row is None:
+    (rows,) = await connection.together(one_session(session_id, customer_id=customer_id, lock=lock))
+    return the_session(rows)
+
+
+def one_session(session_id: UUID, *, customer_id: UUID | None = None, lock: bool = False) -> Asked:
+    """Asks for the same; `the_session` reads it."""
+    return LOCKED if lock else GET, {"session": session_id, "customer": customer_id}
+
+
+def the_session(rows: Sequence[DictRow]) -> ChatSession:
+    """Raises NotFound."""
+    if not rows:
         raise NotFound("no such session")
-    return to_read(ChatSession, row)
+    return to_read(ChatSession, rows[0])
 
 
 async def list_sessions(
@@ -144,10 +155,12 @@ insert into chat_sessions (id, tenant_id, customer_id, user_label, title, status
 values (%(id)s, %(tenant_id)s, %(customer_id)s, %(user_label)s, %(title)s, %(status)s, %(mode)s, %(epoch)s,
         %(last_n)s, %(summary)s, %(summary_upto)s, %(language)s, %(attributes)s)
 """
-GET = """
+_GET = """
 select * from chat_sessions
-where id = %s and tenant_id = current_tenant() and (%s::uuid is null or customer_id = %s)
+where id = %(session)s and tenant_id = current_tenant() and (%(customer)s::uuid is null or customer_id = %(customer)s)
 """
+GET = statement(_GET)
+LOCKED = statement(f"{_GET} for update")
 LIST = """
 select * from chat_sessions
 where tenant_id = current_tenant() and (%(customer)s::uuid is null or customer_id = %(customer)s)

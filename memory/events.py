@@ -119,7 +119,7 @@ class Journal:
         self, session_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], query: Statement, *,
         before: Sequence[Asked] = (), last: bool = False, **values: Any,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Write several events and what they report in one statement, made of `NUMBERS` and `EVENTS`, that returns their
+        """Write several events and what they report in one statement, made of `COUNTED` and `EVENTS`, that returns their
         `n` and `created_at` in order, or nothing where it wrote nothing. The statements `before` it go in the same
         message, which is the transaction's `last` or not."""
         told = Jsonb([{"type": kind, "data": data} for kind, data in events])
@@ -155,7 +155,6 @@ async def journal(
 
 
 COUNTED = "last_n = last_n + jsonb_array_length(%(events)s), last_message_at = clock_timestamp()"
-NUMBERS = f"update chat_sessions set {COUNTED} where id = %(session)s and tenant_id = current_tenant()"
 BEFORE = "last_n - jsonb_array_length(%(events)s)"
 EVENTS = """
 insert into session_events (tenant_id, session_id, n, type, data)

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from memory.database import Connection
 from memory.errors import KeyReused
+from memory.pipeline import Asked, statement
 from memory.tenancy import Principal
 
 KEPT = "24 hours"
@@ -56,10 +57,18 @@ class Earlier:
 
 async def begin(connection: Connection, key: Key) -> Earlier | None:
     """Claim the key: None when this request is the first and shall run. Raises KeyReused for another body."""
-    values = key._values
-    if (await connection.execute(CLAIM, values)).rowcount == 1:
-        return None
-    row = await (await connection.execute(READ, values)).fetchone()
+    (claimed,) = await connection.together(claim(key))
+    return None if claimed else await earlier(connection, key)
+
+
+def claim(key: Key, resource_id: UUID | None = None) -> Asked:
+    """Asks for the key, for what the same transaction will make: one row when this request is the first and shall run."""
+    return CLAIM, {**key._values, "resource": resource_id}
+
+
+async def earlier(connection: Connection, key: Key) -> Earlier:
+    """What came of the request that has the key. Raises KeyReused for another body."""
+    row = await (await connection.execute(READ, key._values)).fetchone()
     if row is None:
         return Earlier(status_code=None, body=None, resource_id=None)
     if row["body_hash"] != key.body_hash:
@@ -87,17 +96,18 @@ async def forget_old(connection: Connection) -> None:
 
 
 _ROW = "tenant_id = %(tenant)s and principal = %(principal)s and route = %(route)s and key = %(key)s"
-CLAIM = """
-insert into idempotency_keys (tenant_id, principal, route, key, body_hash, body, locked_until)
-values (%(tenant)s, %(principal)s, %(route)s, %(key)s, %(hash)s, '{}',
+CLAIM = statement("""
+insert into idempotency_keys (tenant_id, principal, route, key, body_hash, body, resource_id, locked_until)
+values (%(tenant)s, %(principal)s, %(route)s, %(key)s, %(hash)s, '{}', %(resource)s,
         clock_timestamp() + make_interval(secs => %(lock)s))
 on conflict (tenant_id, principal, route, key) do update
-set body_hash = excluded.body_hash, status_code = null, body = '{}', resource_id = null,
+set body_hash = excluded.body_hash, status_code = null, body = '{}', resource_id = excluded.resource_id,
     locked_until = excluded.locked_until, created_at = now()
 where idempotency_keys.created_at < now() - %(kept)s::interval
    or (idempotency_keys.status_code is null and idempotency_keys.resource_id is null
        and idempotency_keys.locked_until < clock_timestamp() and idempotency_keys.body_hash = excluded.body_hash)
-"""
+returning 1
+""")
 READ = f"select body_hash, status_code, body, resource_id from idempotency_keys where {_ROW}"
 FINISH = f"update idempotency_keys set status_code = %(status)s, body = %(body)s where {_ROW}"
 ATTACH = f"update idempotency_keys set resource_id = %(resource)s where {_ROW}"

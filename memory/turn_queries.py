@@ -1,13 +1,14 @@
 """What a turn says to the database. Each statement names the tenant: a layer of its own besides row-level security."""
 
-from memory.events import BEFORE, COUNTED, EVENTS, NUMBERS
+from memory.events import BEFORE, COUNTED, EVENTS
 from memory.pipeline import statement
 
 GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
 QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
-UNFINISHED = """
-select * from turns where session_id = %s and tenant_id = current_tenant() and status in ('running', 'queued')
-"""
+UNFINISHED = statement("""
+select id, status from turns
+where session_id = %(session)s and tenant_id = current_tenant() and status in ('running', 'queued')
+""")
 HAD_EFFECTS = "select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant() limit 1"
 QUESTIONS = """
 select id, n, content from chat_messages
@@ -25,12 +26,11 @@ AND_TURN_STARTED = """, started as (
 )
 select n, created_at from event
 """
-UNDER_WAY = """
-exists (select 1 from turns where session_id = %(session)s and tenant_id = current_tenant()
-        and status in ('running', 'queued'))
-"""
 BEGIN = statement(f"""
-with s as ({NUMBERS} and not {UNDER_WAY} returning tenant_id, id, epoch, {BEFORE} as before), t as (
+with s as (
+    update chat_sessions set {COUNTED}, title = case title when '' then %(title)s else title end
+    where id = %(session)s and tenant_id = current_tenant() returning tenant_id, id, epoch, {BEFORE} as before
+), t as (
     insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until,
                        started_n)
     select %(turn)s, tenant_id, id, 'running', 1, epoch, 1, '', '{{}}', %(owner)s,
@@ -42,7 +42,7 @@ with s as ({NUMBERS} and not {UNDER_WAY} returning tenant_id, id, epoch, {BEFORE
 ), event as ({EVENTS})
 select n, created_at from event order by n
 """)
-"""A message and the turn that answers it at once; nothing where another turn is under way."""
+"""A message and the turn that answers it at once."""
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
 values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')

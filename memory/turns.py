@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from memory import chats
@@ -20,10 +21,13 @@ from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
 from memory.models import ChatSession, Turn, new_id
+from memory.pipeline import Asked
 from memory.rows import to_read
 
 LEASE_S = 15
 MAX_ATTEMPTS = 3
+TITLE = 120
+"""Characters of a conversation's title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,53 +72,73 @@ async def accept(
     author_id: UUID,
     owner: str,
     reject_if_busy: bool,
+    unfinished: Sequence[DictRow] | None = None,
+    message_id: UUID | None = None,
     details: dict[str, Any] | None = None,
+    last: bool = False,
 ) -> Accepted:
-    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller; `details`
-    are told with the message."""
+    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller, who may have
+    asked for its `unfinished` turns since; `details` are told with the message. A turn that begins at once ends the
+    transaction if the caller has nothing to add (`last`)."""
+    said = _Said(message_id or new_id(), content, author_id, details)
     if session.status == "closed" and not await chats.reopen_if_recent(journal.connection, session.id):
         raise SessionClosed("this conversation has ended; please start a new one")
     if session.mode == "human":
-        return await _store(journal, session, content, author_id, None, details)
-    if accepted := await _begin(journal, session, content, author_id, owner, details):
-        return accepted
-    busy = {turn.status: turn for turn in await _unfinished(journal.connection, session.id)}
+        return await _store(journal, session, said, None)
+    if unfinished is None:
+        (unfinished,) = await journal.connection.together(those_unfinished(session.id))
+    if not unfinished:
+        return await _begin(journal, session, said, owner, last)
     if reject_if_busy:
         raise TurnBusy("an answer is being written", retry_after=2)
-    if queued := busy.get("queued"):
-        return await _store(journal, session, content, author_id, queued.id, details)
-    turn = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
-    return await _enqueue(journal, session, content, author_id, turn, details)
+    for turn in unfinished:
+        if turn["status"] == "queued":
+            return await _store(journal, session, said, turn["id"])
+    queued = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
+    return await _enqueue(journal, session, said, queued)
 
 
-async def _begin(
-    journal: Journal, session: ChatSession, content: str, author_id: UUID, owner: str, details: dict[str, Any] | None
-) -> Accepted | None:
-    """Store a message and begin its turn; None where another turn of the session is under way."""
-    message_id, turn_id = new_id(), new_id()
-    said = chats.told_of(message_id, "customer", content, turn_id, details)
+def those_unfinished(session_id: UUID) -> Asked:
+    """Asks for the turns of a session that run or wait; the answer holds for as long as the session is locked."""
+    return sql.UNFINISHED, {"session": session_id}
+
+
+def title_of(content: str) -> str:
+    """A conversation's, by what its customer said first."""
+    return " ".join(content.split())[:TITLE]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A customer's message."""
+
+    id: UUID
+    content: str
+    author_id: UUID
+    details: dict[str, Any] | None
+
+
+async def _begin(journal: Journal, session: ChatSession, said: _Said, owner: str, last: bool) -> Accepted:
+    """Store a message and begin its turn, in a session without any other."""
+    turn_id = new_id()
+    told = chats.told_of(said.id, "customer", said.content, turn_id, said.details)
     rows = await journal.append_all(
-        session.id, (("message.created", said), ("turn.started", {"turn_id": str(turn_id)})), sql.BEGIN,
-        turn=turn_id, message=message_id, author=author_id, content=content, details=Jsonb(details or {}), owner=owner,
-        lease=LEASE_S,
+        session.id, (("message.created", told), ("turn.started", {"turn_id": str(turn_id)})), sql.BEGIN, last=last,
+        turn=turn_id, message=said.id, author=said.author_id, content=said.content, details=Jsonb(said.details or {}),
+        owner=owner, lease=LEASE_S, title=title_of(said.content),
     )  # fmt: skip
-    if not rows:
-        return None
     n, started_n = (row["n"] for row in rows)
     lease = Lease(
         tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn_id, fence=1, epoch=session.epoch,
         started_n=started_n,
     )  # fmt: skip
-    return Accepted(message_id=message_id, n=n, turn_id=turn_id, lease=lease)
+    return Accepted(message_id=said.id, n=n, turn_id=turn_id, lease=lease)
 
 
-async def _enqueue(
-    journal: Journal, session: ChatSession, content: str, author_id: UUID, turn: dict[str, UUID],
-    details: dict[str, Any] | None,
-) -> Accepted:  # fmt: skip
+async def _enqueue(journal: Journal, session: ChatSession, said: _Said, turn: dict[str, UUID]) -> Accepted:
     """Behind the running turn."""
     await journal.connection.execute(sql.INSERT, turn)
-    accepted = await _store(journal, session, content, author_id, turn["id"], details)
+    accepted = await _store(journal, session, said, turn["id"])
     data = {"turn_id": str(turn["id"]), "message_id": str(accepted.message_id)}
     await journal.append(session.id, "turn.queued", data)
     return accepted
@@ -128,17 +152,13 @@ async def _announce_start(journal: Journal, session_id: UUID, turn_id: UUID) -> 
     return int(row["n"])
 
 
-async def _store(
-    journal: Journal,
-    session: ChatSession,
-    content: str,
-    author_id: UUID,
-    turn_id: UUID | None,
-    details: dict[str, Any] | None,
-) -> Accepted:
+async def _store(journal: Journal, session: ChatSession, said: _Said, turn_id: UUID | None) -> Accepted:
     message_id, event = await chats.add_message(
-        journal, session.id, author="customer", content=content, author_id=author_id, turn_id=turn_id, details=details
-    )
+        journal, session.id, author="customer", content=said.content, author_id=said.author_id, turn_id=turn_id,
+        details=said.details, message_id=said.id,
+    )  # fmt: skip
+    if not session.title:
+        await chats.update_session(journal.connection, session.id, title=title_of(said.content))
     return Accepted(message_id=message_id, n=event.n or 0, turn_id=turn_id, lease=None)
 
 
@@ -303,11 +323,6 @@ async def questions(connection: Connection, turn_id: UUID) -> list[dict[str, Any
     """The customer's messages that a turn answers, in order."""
     rows = await connection.execute(sql.QUESTIONS, (turn_id,))
     return await rows.fetchall()
-
-
-async def _unfinished(connection: Connection, session_id: UUID) -> list[Turn]:
-    rows = await connection.execute(sql.UNFINISHED, (session_id,))
-    return [to_read(Turn, row) for row in await rows.fetchall()]
 
 
 async def _one(connection: Connection, query: str, values: dict[str, Any]) -> dict[str, Any] | None:

@@ -79,16 +79,16 @@ class Turns:
 
     async def accept(
         self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False,
-        details: dict[str, Any] | None = None,
+        **more: Any,
     ) -> Accepted:  # fmt: skip
         """Store a customer's message in the caller's transaction; call `start` with the result once it has committed.
-        Raises TooMany where its turn would have to wait for too long."""
+        `more` as for `memory.turns.accept`. Raises TooMany where its turn would have to wait for too long."""
         assert principal.customer_id is not None  # routes let only customers' messages through here
         if session.mode != "human":
             self.admission.check(session.tenant_id)
         return await turns.accept(
             entry, session, text, author_id=principal.customer_id, owner=self.parts.process,
-            reject_if_busy=reject_if_busy, details=details,
+            reject_if_busy=reject_if_busy, **more,
         )  # fmt: skip
 
     def start(self, lease: Lease | None) -> None:

@@ -19,6 +19,7 @@ from memory.embedded import EmbeddedUrls
 from memory.errors import LeaseLost, NotFound
 from memory.events import Journal
 from memory.models import ChatSession
+from memory.pipeline import Asked, Statement
 from memory.turns import Lease
 from tests.memory.conftest import Desk
 from tools import tickets
@@ -61,6 +62,11 @@ class Target:
         return cls(desk, first.lease, second.turn_id, first.message_id, ticket.id)
 
 
+async def first_of(connection: Connection, asked: Asked) -> list[dict[str, Any]]:
+    (rows,) = await connection.together(asked)
+    return rows
+
+
 Look = Callable[[Connection, Target], Awaitable[Any]]
 FINDS_NOTHING: dict[str, Look] = {
     "list_sessions": lambda c, t: chats.list_sessions(c, customer_id=t.customer, before=None, limit=9),
@@ -71,7 +77,8 @@ FINDS_NOTHING: dict[str, Look] = {
     "queued_turn": lambda c, t: turns.queued_turn(c, t.session),
     "had_effects": lambda c, t: turns.had_effects(c, t.lease.turn_id),
     "questions": lambda c, t: turns.questions(c, t.lease.turn_id),
-    "_unfinished": lambda c, t: turns._unfinished(c, t.session),
+    "those_unfinished": lambda c, t: first_of(c, turns.those_unfinished(t.session)),
+    "window_now": lambda c, t: first_of(c, chats.window_now(t.session, t.lease.turn_id, limit=9)),
     "list_tickets": lambda c, t: tickets.list_tickets(c, customer_id=t.customer),
     "escalation_ticket": lambda c, t: tickets.escalation_ticket(c, t.session),
 }
@@ -126,6 +133,11 @@ class TestWrites:
                 await chats.add_message(entry, theirs.session, author="agent", content="Injected.")
             await chats.update_session(connection, theirs.session, mode="human", epoch=9)
             await connection.execute(facts.PRUNE, {"customer": theirs.customer, "most": 0})
+            with pytest.raises(LeaseLost):
+                await turns.finish(
+                    entry, theirs.lease, content="Injected.", complete=True, answer={}, details={},
+                    prompt_version_id=None, language="de",
+                )  # fmt: skip
         assert await self.everything(owner, theirs) == before
 
     async def test_reopen_no_foreign_session(self, owner: Database, desk: OpenDesk) -> None:
@@ -178,8 +190,9 @@ def statements() -> Iterator[tuple[str, str]]:
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             own = set(re.findall(r"^(_?[A-Z][A-Z_]*)\b", path.read_text("utf-8"), re.MULTILINE))
             for name, value in vars(importlib.import_module(module)).items():
-                if name in own and isinstance(value, str) and STATEMENT.match(value):
-                    yield f"{module}.{name}", value
+                text = value.query.decode() if isinstance(value, Statement) else value
+                if name in own and isinstance(text, str) and STATEMENT.match(text):
+                    yield f"{module}.{name}", text
 
 
 def test_every_statement_names_its_tenant() -> None:
