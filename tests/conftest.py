@@ -86,7 +86,7 @@ class Cluster:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
-    """A hash as it should be takes longer than most tests; `tests/api/test_command_line.py` signs in with one."""
+    """A hash as it should be takes longer than most tests; `tests/api/operations/test_command_line.py` signs in with one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield

@@ -1,7 +1,7 @@
 """Hypothesis plays a customer and bad luck against the running product: sends, retries, cancels, reconnects, crashes.
 
 The model of it is small: what was accepted under which key, in order. The product must agree after every step, and when
-the story is over every turn has one end and the client has put together what is stored. `tests/agent/test_takeover.py`
+the story is over every turn has one end and the client has put together what is stored. `tests/agent/turns/test_takeover.py`
 has people in it and looks at rows alone; here everything goes over HTTP, with a model that is still typing.
 `STORIES` sets how many are played.
 """

@@ -103,7 +103,7 @@ class TestEvents:
 
 
 class TestThePage:
-    PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+    PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text("utf-8")
 
     def receiver(self) -> Callable[..., int]:
         names: dict[str, Callable[..., int]] = {}

@@ -10,7 +10,7 @@ from tests.machine import usual
 from tools.guardrails import Verdict, check_document, check_message, load_rules
 
 RULES = load_rules()
-CONTENT = Path(__file__).parents[2] / "kbs" / "content"
+CONTENT = Path(__file__).parents[3] / "kbs" / "content"
 
 
 def checked(text: str, audience: str | None = None, role: str = "customer") -> Verdict:

@@ -18,7 +18,7 @@ from tests.product import settings_for
 from tools.identity import provisioning
 from tools.identity.key_rotation import PLACES, rotate_all
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLD, NEW = Cipher.new_key(), Cipher.new_key()
 SECRETS = {
     "tenant_settings.identity_secret": "identity", "webhook_endpoints.secret": "hook",
