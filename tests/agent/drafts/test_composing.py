@@ -1,49 +1,22 @@
 """A draft composed with a model: what it is asked, what of its words is kept, and what a colleague is told."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
-from agent.llm import breaker
 from agent.prompting import Turn
 from agent.resources import Resources
 from memory.errors import Unavailable
 from memory.models import Tenant
-from tests.model_server import ModelServer, Reply, model_server
+from tests.model_server import ModelServer, Reply
 from tests.product import Product
-from tests.reply_desk import taught, with_a_model, work
+from tests.reply_desk import taught, work
 
 QUESTION = "How do I reset the password of my mailbox?"
 GOOD = "A mailbox password is reset in cPanel under Email Accounts > Manage. [1]"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Resources]:
-    async with with_a_model(product, provider) as parts:
-        yield parts
-
-
-@pytest.fixture
-def parts(modelled: Resources, provider: ModelServer) -> Resources:
-    provider.script()
-    breaker._by_provider.clear()  # a provider that failed in the last test is a new one in this
-    return modelled
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
 
 
 async def written(parts: Resources, tenant: Tenant, **request: Any) -> ComposedDraft:

@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from agent.drafts import automatic
 from memory.models import Tenant
-from memory.tenancy import Role
 from tests.product import Product, Visitor
 from tests.reply_desk import approved, drafted, placed, taught
 from tests.ticket_desk import Headers, Json, opened
@@ -24,16 +23,6 @@ async def tenant(product: Product) -> AsyncIterator[Tenant]:
     tenant = await product.tenant(auto_draft=True)
     yield tenant
     await product.rows(tenant, "update tenant_settings set options = '{}' returning 1")  # for tests that look at all
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
 
 
 async def queued(product: Product, task: str) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ from agent.llm import ModelConfig, breaker, build_models
 from agent.resources import Resources
 from memory.models import Tenant
 from memory.tenancy import Role
-from tests.model_server import ModelServer, Reply, model_server
+from tests.model_server import ModelServer, Reply
 from tests.product import Product
 from tests.whmcs_desk import CIPHER, QUICK, Desk
-from tests.whmcs_server import IDENTIFIER, SECRET, WhmcsServer, whmcs_server
+from tests.whmcs_server import IDENTIFIER, SECRET, WhmcsServer
 from tools.drafts.asking import asked_of
 from tools.outbound import Outbound
 from tools.whmcs.account import Accounts
@@ -31,18 +31,6 @@ QUESTION = "Which invoice of mine is unpaid, and when was it due?"
 ANSWER = "Invoice 70 over 15.95 USD is Unpaid. [{n}]"
 ACCOUNT = ("client_invoices", {})
 SEARCH = ("search_knowledge", {"query": "How do I reset the password of my mailbox?"})
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whmcs() -> AsyncIterator[WhmcsServer]:
-    async with whmcs_server() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -56,11 +44,6 @@ async def parts(product: Product, provider: ModelServer, whmcs: WhmcsServer) -> 
     parts.desk = DraftDesk(parts, product.resources.desk.jobs)
     yield parts
     await parts.models.aclose()
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -86,12 +86,6 @@ class Endpoint:
         """Make due what waits, and wake the endpoint."""
         await self.rows("update webhook_deliveries set next_attempt_at = now() where status = 'pending' returning 1")
         await self.rows("update webhook_endpoints set rests_until = now() where rests_until is not null returning 1")
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
 
 
 Make = Callable[..., Awaitable[Endpoint]]

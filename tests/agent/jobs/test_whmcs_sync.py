@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -12,7 +12,6 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from agent.drafts import automatic
 from agent.parts import Parts
@@ -21,7 +20,7 @@ from memory.errors import Conflict, Invalid
 from memory.models import WebhookEndpoint, new_id
 from tests.machine import usual
 from tests.whmcs_desk import CIPHER, Desk, desk_of
-from tests.whmcs_server import Fault, Form, WhmcsServer, stamp, whmcs_server
+from tests.whmcs_server import Fault, Form, WhmcsServer, stamp
 from tools.tickets.changing import change_ticket
 from tools.tickets.lateness import mark_late
 from tools.tickets.links import merge_ticket
@@ -34,16 +33,10 @@ from tools.whmcs.wire import Ticket
 TICKETS = int(os.environ.get("WHMCS_TICKETS", "40"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WhmcsServer]:
-    async with whmcs_server() as started:
-        yield started
-
-
 @pytest.fixture
-async def desk(database: Database, server: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Desk:
-    server.clear()
-    return await desk_of(database, server, tenant)
+async def desk(database: Database, whmcs: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Desk:
+    whmcs.clear()
+    return await desk_of(database, whmcs, tenant)
 
 
 class TestANewTicket:

@@ -12,16 +12,10 @@ from memory.models import Tenant
 from memory.tenancy import Role
 from tests.conftest import Cluster
 from tests.product import Product, running, settings_for
-from tests.receiver import Receiver, answer, receiving
+from tests.receiver import Receiver, answer
 
 URL = "/api/v1/webhooks"
 PUBLIC = "https://hooks.acme.example/in?token=canary-in-the-address"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

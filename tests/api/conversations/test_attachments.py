@@ -9,15 +9,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from memory.tenancy import Principal, Role
 from tests.hostile_files import CLEAN, FAILED, NAMES, REFUSED, docx, pdf, png
 from tests.machine import usual
-from tests.model_server import ModelServer, model_server
-from tests.product import Product, Visitor, running, settings_for
+from tests.model_server import ModelServer
+from tests.product import Product, Visitor
 from tools.attachments import forgetting, storing
 
 LOG = b"""\
@@ -533,22 +531,6 @@ class TestAnswers:
         answer = (await send(visitor, "What does the attached file say?", (name, b"nothing at all"))).json()
         assert answer["sources"] == []
         assert len(await product.rows(tenant, "select id from guardrail_events")) == 1
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
-    """The product on the same database, with a model that records what it is told."""
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-    settings = settings_for(shared, CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")
-    async with running(settings) as started:
-        yield started
 
 
 class TestCanaries:

@@ -5,38 +5,17 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-import pytest_asyncio
 
 from agent.nodes.answering import MAX_ROUNDS
 from agent.prompting import parse_passage_text
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.machine import usual
-from tests.model_server import ModelServer, Reply, Timing, model_server
-from tests.product import Product, asked_together, read_events, running, settings_for
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
-    """The product on the same database, with a model."""
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-    settings = settings_for(
-        shared, CHAT_MODEL="stub", FAST_MODEL="stub-fast", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test"
-    )
-    async with running(settings) as started:
-        yield started
+from tests.model_server import ModelServer, Reply, Timing
+from tests.product import Product, asked_together, read_events
 
 
 @pytest.fixture

@@ -9,21 +9,18 @@ import pytest
 import pytest_asyncio
 
 from memory import chats, turns
-from memory.embedded import EmbeddedUrls
 from memory.encryption import Cipher
 from memory.events import journal
 from memory.tenancy import Role
-from tests.product import Event, Product, Visitor, running, settings_for
+from tests.product import Event, Product, Visitor, running, shared_settings
 
 KEYS = Cipher.new_key()
 
 
 @pytest_asyncio.fixture(params=["postgres alone", "redis"], loop_scope="session", scope="module")
 async def pair(request: pytest.FixtureRequest, product: Product) -> AsyncIterator[tuple[Product, Product]]:
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
     redis = {"REDIS_URL": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
-    settings = settings_for(shared, ENCRYPTION_KEYS=KEYS, **redis)
+    settings = shared_settings(product, ENCRYPTION_KEYS=KEYS, **redis)
     async with AsyncExitStack() as stack:
         both = [await stack.enter_async_context(running(settings)) for _ in range(2)]
         await asyncio.sleep(0.3)  # both must hear of events before the first one is written

@@ -19,7 +19,8 @@ from memory.models import (
     Ticket,
     new_id,
 )
-from tests.knowledge_desk import Headers, Json, call, colleague, written
+from memory.tenancy import Role
+from tests.knowledge_desk import Headers, Json, call, written
 from tests.product import Product
 from tools.articles.reliance import Text
 
@@ -31,16 +32,6 @@ A refund takes thirty days. It goes to the card that paid.
 
 Domains are not refunded. A transfer is not either.
 """
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def admin(product: Product, tenant: Tenant) -> Headers:
-    return await colleague(product, tenant)
 
 
 async def passages(product: Product, tenant: Tenant, ref: str) -> list[dict[str, Any]]:
@@ -207,7 +198,7 @@ class TestWhoIsListed:
         [item] = (await relied(product, admin, article))["items"]
         assert (item["id"], item["session_id"]) == (answer["message_id"], visitor.session_id)
         assert item["says"] == ["A kiwi coupon is worth eleven euros at the desk."]
-        stranger = await colleague(product, await product.tenant())
+        stranger = await product.staff(await product.tenant(), Role.ADMIN)
         await call(product, "GET", f"/articles/{article['id']}/relied-on", stranger, 404)
 
 

@@ -3,24 +3,13 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from memory.models import Tenant, new_id
-from tests.knowledge_desk import URL, Headers, call, colleague, found, written
+from memory.tenancy import Role
+from tests.knowledge_desk import URL, Headers, call, found, written
 from tests.product import Product
 
 OLD = "A crimson voucher is worth ten euros and holds for a year."
 NEW = "A crimson voucher is worth twenty euros and holds for a month."
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def admin(product: Product, tenant: Tenant) -> Headers:
-    return await colleague(product, tenant)
 
 
 async def listed(product: Product, who: Headers, **filters: Any) -> list[str]:
@@ -198,7 +187,7 @@ class TestReading:
 
     async def test_another_tenants_article_is_none(self, product: Product, admin: Headers) -> None:
         article = await written(product, admin, "Crimson vouchers", OLD)
-        stranger = await colleague(product, await product.tenant())
+        stranger = await product.staff(await product.tenant(), Role.ADMIN)
         for what in ("", "/versions", "/diff"):
             await call(product, "GET", f"/articles/{article['id']}{what}", stranger, 404)
         assert await found(product, stranger, "crimson voucher") == {}

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import pytest
 
 from memory.models import (
     ApprovedReply,
@@ -25,7 +24,7 @@ from memory.models import (
     new_id,
 )
 from memory.tenancy import Principal, Role
-from tests.knowledge_desk import Headers, Json, call, colleague, found
+from tests.knowledge_desk import Headers, Json, call, found
 from tests.planted_questions import PLANTED, STRAYS
 from tests.product import Product
 from tools.gaps.clustering import Groups, assign, joined, unit
@@ -33,16 +32,6 @@ from tools.gaps.drafting import Material, draft_article, parted, set_in_order
 from tools.gaps.looking import look
 
 MIN_SIZE = 4
-
-
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def admin(product: Product, tenant: Tenant) -> Headers:
-    return await colleague(product, tenant)
 
 
 async def asked(
@@ -318,10 +307,12 @@ class TestDeciding:
     ) -> None:
         await asked(product, tenant, *PLANTED["parking"])
         [gap] = await gaps(product, admin)
-        agent = await colleague(product, tenant, Role.AGENT)
+        agent = await product.staff(tenant, Role.AGENT)
         assert len(await gaps(product, agent)) == 1
         await call(product, "POST", f"/gaps/{gap['id']}/dismiss", agent, 403)
-        await call(product, "POST", f"/gaps/{gap['id']}/dismiss", await colleague(product, await product.tenant()), 404)
+        await call(
+            product, "POST", f"/gaps/{gap['id']}/dismiss", await product.staff(await product.tenant(), Role.ADMIN), 404
+        )
         for action in ("dismiss", "dismiss", "reopen", "resolve"):
             await call(product, "POST", f"/gaps/{gap['id']}/{action}", admin)
         answer = await product.http.get("/api/v1/audit", headers=admin, params={"object_id": gap["id"]})

@@ -13,8 +13,9 @@ from agent.settings import Settings
 from memory.database import open_owner
 from memory.embedded import EmbeddedUrls
 from memory.models import GLOBAL_TENANT
+from memory.tenancy import Role
 from tests.conftest import Cluster
-from tests.knowledge_desk import call, colleague, found, uploaded, worked, written
+from tests.knowledge_desk import call, found, uploaded, worked, written
 from tests.product import Product, running, settings_for
 from tools.identity.provisioning import mirror_tenants
 
@@ -55,14 +56,14 @@ async def test_audiences_hold(elsewhere: Product) -> None:
 async def test_an_article_by_hand_is_found_and_gone_with_each_answer(elsewhere: Product) -> None:
     tenant = await elsewhere.tenant()
     if elsewhere.resources.knowledge is not elsewhere.resources.database:
-        admin = await colleague(elsewhere, tenant)
+        admin = await elsewhere.staff(tenant, Role.ADMIN)
         body = {"title": "Kiwi", "body": "A kiwi coupon is worth ten euros."}
         answer = await elsewhere.http.post("/api/v1/kb/articles", headers=admin, json=body)
         assert (answer.status_code, "helpdesk seed" in answer.text) == (503, True)  # the tenant is new there
         urls = elsewhere.resources.urls
         async with open_owner(urls.owner) as owner, open_owner(urls.knowledge_owner) as knowledge:
             await mirror_tenants(owner, knowledge)
-    admin = await colleague(elsewhere, tenant)
+    admin = await elsewhere.staff(tenant, Role.ADMIN)
     article = await written(elsewhere, admin, "Kiwi", "A kiwi coupon is worth ten euros.")
     for text in ("A kiwi coupon is worth twenty euros.", "A kiwi coupon is worth thirty euros."):
         assert await found(elsewhere, admin, "kiwi coupon")

@@ -4,7 +4,6 @@ import asyncio
 import os
 
 import pytest
-import pytest_asyncio
 
 from agent import metrics
 from agent.scoring.calibration import FEWEST, load_calibration
@@ -12,7 +11,7 @@ from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import Product, Visitor, asked_together
 from tests.reply_desk import approved, call, drafted, placed, work
-from tests.ticket_desk import Headers, Json, events, opened
+from tests.ticket_desk import Headers, Json, events, me, opened
 
 APPROVALS = int(os.environ.get("APPROVALS", "5"))
 """How often two people approve one draft at once; 200 are promised."""
@@ -27,21 +26,6 @@ FIXED = (
     "Hello,\n\nPlease order the certificate again under Shield, it is there within the hour. If the padlock is still "
     "missing then, purge the cache of your browser.\n\nKind regards"
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ada(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.AGENT)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
 
 
 @pytest.fixture
@@ -493,8 +477,3 @@ class TestQueue:
             cursor = page["next_cursor"]
         assert seen == newest
         await call(product, "GET", "/pending?created_from=2026-01-01T00:00:00", ada, 422)
-
-
-async def me(product: Product, who: Headers) -> str:
-    found: str = (await product.http.get("/api/v1/auth/me", headers=who)).json()["user"]["id"]
-    return found

@@ -14,7 +14,7 @@ from memory.database import Database, open_owner
 from memory.models import Tenant
 from memory.tenancy import Principal, Role
 from tests.conftest import Cluster
-from tests.knowledge_desk import call, colleague, written
+from tests.knowledge_desk import call, written
 from tests.product import Product, Visitor, running, settings_for
 from tests.reply_desk import approved, drafted, work
 from tests.ticket_desk import opened
@@ -48,11 +48,6 @@ async def tenant(product: Product) -> Tenant:
     return made
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
-
-
 async def passages(database: Database, tenant: Tenant, source: str) -> int:
     async with database.connection(tenant.id) as connection:
         row = await (
@@ -68,7 +63,7 @@ async def passages(database: Database, tenant: Tenant, source: str) -> int:
 async def test_a_reply_is_learned_there_found_again_rebuilt_and_forgotten(
     product: Product, tenant: Tenant, customer: Visitor
 ) -> None:
-    parts, ada = product.resources, await colleague(product, tenant)
+    parts, ada = product.resources, await product.staff(tenant, Role.ADMIN)
     await written(product, ada, "Kiwi", "A kiwi coupon is worth ten euros.")
     first = await drafted(product, ada, await opened(product, customer.headers, "Coupon", content=QUESTION))
     assert [source["source"] for source in first["sources"]] == ["tenant_kb"]
@@ -102,7 +97,7 @@ async def test_a_reply_is_learned_there_found_again_rebuilt_and_forgotten(
 
 
 async def test_a_replay_knows_that_articles_changed_since(product: Product, tenant: Tenant, customer: Visitor) -> None:
-    parts, ada = product.resources, await colleague(product, tenant)
+    parts, ada = product.resources, await product.staff(tenant, Role.ADMIN)
     draft = await drafted(product, ada, await opened(product, customer.headers, "Coupon", content=QUESTION))
     async with parts.database.connection(tenant.id) as connection:
         past = await past_draft(connection, tenant.id, UUID(draft["id"]))
@@ -113,7 +108,7 @@ async def test_a_replay_knows_that_articles_changed_since(product: Product, tena
 
 
 async def test_an_article_that_the_index_lost_is_an_alert(product: Product, tenant: Tenant) -> None:
-    parts, ada = product.resources, await colleague(product, tenant)
+    parts, ada = product.resources, await product.staff(tenant, Role.ADMIN)
     await written(product, ada, "Kiwi", "A kiwi coupon is worth ten euros.")
     with psycopg.connect(parts.urls.knowledge_owner or "") as connection:
         connection.execute("delete from passages where tenant_id = %s", (tenant.id,))
@@ -129,7 +124,7 @@ async def test_an_article_that_the_index_lost_is_an_alert(product: Product, tena
 
 
 async def test_a_gap_and_its_article_find_each_other(product: Product, tenant: Tenant, customer: Visitor) -> None:
-    ada = await colleague(product, tenant)
+    ada = await product.staff(tenant, Role.ADMIN)
     await customer.ask("Which opening hours does the cafeteria have?")
     [gap] = (await call(product, "GET", "/gaps?min_size=1", ada))["items"]
     article = await call(product, "POST", f"/gaps/{gap['id']}/draft", ada, 201)

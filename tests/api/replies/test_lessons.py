@@ -4,7 +4,6 @@ import secrets
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
@@ -17,16 +16,6 @@ from tests.reply_desk import approved, drafted, taught, work
 from tests.ticket_desk import Headers, opened
 
 ISSUE = "My mailbox is full and no mail comes in."
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def admin(product: Product, tenant: Tenant) -> Headers:
-    return await product.staff(tenant, Role.ADMIN)
 
 
 async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:

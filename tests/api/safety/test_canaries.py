@@ -12,30 +12,17 @@ import pytest_asyncio
 from api.logging import configure
 from memory.tenancy import Role
 from tests.conftest import Cluster
-from tests.model_server import ModelServer, model_server
-from tests.product import Product, Visitor, running, settings_for
-from tests.receiver import Receiver, receiving
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened:
-        yield opened
+from tests.model_server import ModelServer
+from tests.product import Product, Visitor, running, settings_for, with_models_of
+from tests.receiver import Receiver
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def watched(postgres: Cluster, seeded: str, provider: ModelServer, receiver: Receiver) -> AsyncIterator[Product]:
     """On a database of its own: another process would send what it may not send there."""
     settings = settings_for(
-        postgres.clone(seeded), CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test",
-        OUTBOUND_ALLOWED_HOSTS=f"127.0.0.1:{receiver.port}",
-    )  # fmt: skip
+        postgres.clone(seeded), OUTBOUND_ALLOWED_HOSTS=f"127.0.0.1:{receiver.port}", **with_models_of(provider)
+    )
     async with running(settings) as started:
         yield started
 

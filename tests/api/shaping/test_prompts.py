@@ -10,20 +10,15 @@ from psycopg.errors import UniqueViolation
 from agent.seeding import seed_all
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
-from tests.product import Product
+from tests.product import Product, calls_to
 from tools.identity.provisioning import seed_prompt
 from tools.prompts.library import templates
 
 URL = "/api/v1/prompts"
+call = calls_to(URL)
 QUESTION = "How do I reset my mailbox password?"
 PARTS = {"system_prompt": "Be kind.", "context_template": "Known:\n{context}", "task_template": "{subject}\n{content}"}
 Headers = dict[str, str]
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json()
 
 
 async def made(product: Product, who: Headers, name: str = "Ours", **parts: str) -> dict[str, Any]:

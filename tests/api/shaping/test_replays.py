@@ -6,14 +6,12 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from agent import metrics
 from agent.drafts.composing import compose
@@ -25,13 +23,14 @@ from agent.replays.running import run_replay
 from agent.scoring.calibration import load_calibration
 from kbs.ingest import ingest_folder
 from memory import chats
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
-from tests.model_server import ModelServer, Reply, model_server
+from tests import reply_desk
+from tests.model_server import ModelServer, Reply
 from tests.model_server.replies import grounded_answer
-from tests.product import Product, asked_together, running, settings_for
+from tests.product import Product, asked_together, calls_to
 from tests.reply_desk import approved, work
+from tests.ticket_desk import opened
 from tools import catalog
 from tools.context import TurnContext
 from tools.drafts.asking import asked_of
@@ -41,7 +40,7 @@ from tools.recall import keep_summary
 
 REPLAYS = int(os.environ.get("REPLAYS", "2"))
 """200 are promised."""
-URL = "/api/v1/replays"
+call = calls_to("/api/v1/replays")
 QUESTION = "How do I reset my mailbox password?"
 PERSON = "I want to talk to a person"
 CONVERSATIONS = (
@@ -64,19 +63,8 @@ async def talked(product: Product, tenant: Tenant, *questions: str) -> list[Json
 
 async def drafted(product: Product, tenant: Tenant, who: Headers, subject: str, content: str) -> Json:
     customer = await product.visitor(tenant)
-    ticket = await product.http.post(
-        "/api/v1/tickets", json={"subject": subject, "content": content}, headers=customer.headers
-    )
-    draft = await product.http.post("/api/v1/replies/generate", json={"ticket_id": ticket.json()["id"]}, headers=who)
-    assert draft.status_code == 201, draft.text
-    found: Json = draft.json()
-    return found
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json()
+    ticket = await opened(product, customer.headers, subject, content=content)
+    return await reply_desk.drafted(product, who, ticket)
 
 
 async def started(product: Product, who: Headers, **body: Any) -> Json:
@@ -449,22 +437,6 @@ class TestRunning:
         await call(product, "POST", "", admin, 404, prompt_version_id=str(new_id()))
         for bad in ({"threads": 501}, {"drafts": -1}, {"top_k": 0}):
             await call(product, "POST", "", admin, 422, **bad)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def provider() -> AsyncIterator[ModelServer]:
-    async with model_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
-    """The product on the same database, with a model."""
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-    settings = settings_for(shared, CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")
-    async with running(settings) as opened:
-        yield opened
 
 
 def obedient(body: Json) -> Reply | None:

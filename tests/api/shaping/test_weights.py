@@ -19,17 +19,12 @@ from memory.models import (
     new_id,
 )
 from memory.tenancy import Role
-from tests.product import Product
+from tests.product import Product, calls_to
 
 URL = "/api/v1/weights"
+call = calls_to(URL)
 Headers = dict[str, str]
 DEFAULTS = {"global_kb": 0.2, "tenant_kb": 0.3, "example": 0.35, "correction": 0.15}
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json()
 
 
 def reference(source: Source, score: float = 1.0, **of: UUID) -> Reference:

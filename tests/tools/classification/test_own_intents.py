@@ -4,7 +4,6 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from kbs.embedders import open_embedder
 from kbs.embeddings import Embedder
 from tools.classification import Classification, Prototypes, build_prototypes, classify
 from tools.classification.own import MOST_EXAMPLES, OwnIntent, packs_with, prototypes_with
@@ -16,12 +15,6 @@ LOYALTY = OwnIntent(
     examples=["Where do I see my bonus points?", "My loyalty card was not scanned", "How do I spend collected points?"],
     sensitive=True,
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def embedder():  # type: ignore[no-untyped-def]
-    async with open_embedder("minilm", base_url=None, api_key=None, cache=None) as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -1,12 +1,10 @@
 """The nearest examples, and when they overrule keywords."""
 
-from collections.abc import AsyncIterator
-
 import numpy as np
 import pytest
 import pytest_asyncio
 
-from kbs.minilm import MiniLM, open_minilm
+from kbs.embeddings import Embedder
 from tools.classification import Prototypes, build_prototypes, classify
 from tools.classification.prototypes import make_prototypes, nearest_intent
 from tools.intents import load_packs
@@ -15,13 +13,7 @@ HOSTING = [load_packs()["hosting"]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def embedder() -> AsyncIterator[MiniLM]:
-    async with open_minilm() as model:
-        yield model
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def prototypes(embedder: MiniLM) -> Prototypes:
+async def prototypes(embedder: Embedder) -> Prototypes:
     return await build_prototypes(embedder, HOSTING)
 
 
@@ -36,7 +28,7 @@ class TestPrototypes:
         ],
     )
     async def test_they_know_messages_without_a_keyword(
-        self, embedder: MiniLM, prototypes: Prototypes, text: str, intent: str
+        self, embedder: Embedder, prototypes: Prototypes, text: str, intent: str
     ) -> None:
         vector = await embedder.embed_query(text)
         found = classify(text, packs=HOSTING, embedding=vector, prototypes=prototypes)
@@ -44,7 +36,7 @@ class TestPrototypes:
         assert found.certainty == 0.3
         assert found.keyword_intent is None
 
-    async def test_far_off_messages_stay_without_intent(self, embedder: MiniLM, prototypes: Prototypes) -> None:
+    async def test_far_off_messages_stay_without_intent(self, embedder: Embedder, prototypes: Prototypes) -> None:
         text = "what is the tallest mountain on earth"
         found = classify(text, packs=HOSTING, embedding=await embedder.embed_query(text), prototypes=prototypes)
         assert found.intent is None
@@ -52,14 +44,14 @@ class TestPrototypes:
         assert found.embedded_score < 0.35
 
     async def test_a_clear_lead_overrides_a_keyword_and_both_are_shown(
-        self, embedder: MiniLM, prototypes: Prototypes
+        self, embedder: Embedder, prototypes: Prototypes
     ) -> None:
         text = "the visitors of my domain are sent to a spam site, I think the site was broken into"
         found = classify(text, packs=HOSTING, embedding=await embedder.embed_query(text), prototypes=prototypes)
         assert (found.keyword_intent, found.embedded_intent, found.intent) == ("domain", "malware", "malware")
         assert found.certainty == 0.3  # no keyword spoke for malware
 
-    async def test_only_the_packs_in_force_are_asked(self, embedder: MiniLM) -> None:
+    async def test_only_the_packs_in_force_are_asked(self, embedder: Embedder) -> None:
         everything = await build_prototypes(embedder, load_packs())
         vector = await embedder.embed_query("my virtual machine shows a black screen")
         found = classify("hm", packs=HOSTING, embedding=vector, prototypes=everything)

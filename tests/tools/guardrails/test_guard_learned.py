@@ -4,20 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
-from kbs.embedders import open_embedder
 from memory.errors import Misconfigured, Unavailable
 from tools.guardrails import Verdict, check, check_message, load_rules, local_vector
 from tools.guardrails.check import LEARNED
 from tools.guardrails.concepts import concept_grams
 from tools.guardrails.learned import DIMENSIONS, WEIGHTS_FILE, Embeds, Vector, load_learned, slots_of
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def embedder():  # type: ignore[no-untyped-def]
-    async with open_embedder("minilm", base_url=None, api_key=None, cache=None) as opened:
-        yield opened
 
 
 async def judged(embedder: Embeds, text: str) -> Verdict:

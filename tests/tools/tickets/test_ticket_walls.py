@@ -1,12 +1,11 @@
 """The plain SQL of tickets names the tenant itself: it holds even as the owner, past row-level security."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
 
 from memory.database import Connection, Database
-from memory.embedded import EmbeddedUrls
 from memory.errors import NotFound
 from memory.models import Ticket, new_id
 from memory.tenancy import Principal, Role
@@ -23,15 +22,6 @@ from tools.tickets.talking import note, open_again
 
 NewTenant = Callable[..., Awaitable[UUID]]
 FACTS = Facts(intent=None, tier=1, severity="LOW", language=None, department="", priority="low")
-
-
-@pytest.fixture
-async def owner(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
-    opened = Database(database_urls.owner, pool_size=2)
-    await opened.pool.open()
-    yield opened
-    await opened.pool.close()
-    await opened.engine.dispose()
 
 
 async def ticket_of(database: Database, tenant_id: UUID, external_id: str = "") -> Ticket:

@@ -1,27 +1,20 @@
 """What a draft's model may look up: its own ticket's client, whatever it asks for."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from memory.database import Database
 from tests.whmcs_desk import CIPHER, Desk, desk_of
-from tests.whmcs_server import WhmcsServer, whmcs_server
+from tests.whmcs_server import WhmcsServer
 from tools.whmcs.account import ACCOUNT_TOOLS, NOBODYS, Account, Accounts, Told
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WhmcsServer]:
-    async with whmcs_server() as started:
-        yield started
-
-
 @pytest.fixture
-async def desk(database: Database, server: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Desk:
-    server.clear()
-    desk = await desk_of(database, server, tenant)
+async def desk(database: Database, whmcs: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Desk:
+    whmcs.clear()
+    desk = await desk_of(database, whmcs, tenant)
     await desk.connect()
     return desk
 

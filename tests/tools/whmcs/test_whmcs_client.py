@@ -1,13 +1,11 @@
 """The client of WHMCS against a server on a socket: what it reads, and how it tells each refusal and fault."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from memory.errors import HelpdeskError
-from tests.whmcs_server import ACCESS_KEY, IDENTIFIER, SECRET, WhmcsServer, whmcs_server
+from tests.whmcs_server import ACCESS_KEY, IDENTIFIER, SECRET, WhmcsServer
 from tools.outbound import Outbound, Refused
 from tools.whmcs import wire
 from tools.whmcs.client import Credentials, Whmcs
@@ -27,31 +25,31 @@ from tools.whmcs.options import WhmcsOptions
 from tools.whmcs.words import CUT, LONGEST, plain, same_words
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server() -> AsyncIterator[WhmcsServer]:
-    async with whmcs_server() as started:
-        yield started
+@pytest.fixture
+def whmcs(whmcs: WhmcsServer) -> WhmcsServer:
+    whmcs.clear()
+    return whmcs
 
 
-def client_of(server: WhmcsServer, **given: Any) -> Whmcs:
-    named = {"url": server.url, "identifier": IDENTIFIER, "secret": SECRET, **given}
-    return Whmcs(outbound=Outbound(allowed=frozenset({server.host})), credentials=Credentials(**named), timeout_s=0.4)
+def client_of(whmcs: WhmcsServer, **given: Any) -> Whmcs:
+    named = {"url": whmcs.url, "identifier": IDENTIFIER, "secret": SECRET, **given}
+    return Whmcs(outbound=Outbound(allowed=frozenset({whmcs.host})), credentials=Credentials(**named), timeout_s=0.4)
 
 
 class TestReading:
-    async def test_a_ticket_is_read_with_its_words_in_order(self, server: WhmcsServer) -> None:
-        issue = server.open("Invoice &amp; tax", "Hi,\r\n\r\nthe page says &quot;empty&quot;.", client=7)
-        server.say(issue, "Please try again.", admin="Demo Admin")
+    async def test_a_ticket_is_read_with_its_words_in_order(self, whmcs: WhmcsServer) -> None:
+        issue = whmcs.open("Invoice &amp; tax", "Hi,\r\n\r\nthe page says &quot;empty&quot;.", client=7)
+        whmcs.say(issue, "Please try again.", admin="Demo Admin")
         issue.replies[1:] = reversed(issue.replies[1:])
-        ticket = await client_of(server).get_ticket(issue.id)
+        ticket = await client_of(whmcs).get_ticket(issue.id)
         assert (ticket.id, ticket.subject, ticket.userid, ticket.status) == (issue.id, "Invoice & tax", 7, "Answered")
         assert ticket.opening
         assert plain(ticket.opening.message) == 'Hi,\n\nthe page says "empty".'
         assert [(reply.admin, reply.message) for reply in ticket.replies[1:]] == [("Demo Admin", "Please try again.")]
 
-    async def test_the_form_carries_the_credentials_and_asks_for_json(self, server: WhmcsServer) -> None:
-        await client_of(server, access_key=ACCESS_KEY).list_tickets(0)
-        [form] = server.asked
+    async def test_the_form_carries_the_credentials_and_asks_for_json(self, whmcs: WhmcsServer) -> None:
+        await client_of(whmcs, access_key=ACCESS_KEY).list_tickets(0)
+        [form] = whmcs.asked
         assert form[":path"] == "/billing/includes/api.php"
         sent = {name: form[name] for name in ("identifier", "secret", "accesskey", "responsetype", "action")}
         assert sent == {
@@ -59,8 +57,8 @@ class TestReading:
             "action": "GetTickets",
         }  # fmt: skip
 
-    async def test_of_a_client_only_what_colleagues_need_is_read(self, server: WhmcsServer) -> None:
-        client = await client_of(server).client(7)
+    async def test_of_a_client_only_what_colleagues_need_is_read(self, whmcs: WhmcsServer) -> None:
+        client = await client_of(whmcs).client(7)
         assert (client.id, client.email, str(client.credit), client.country) == (
             7, "cynthia@customer.example", "12.50", "United Kingdom"
         )  # fmt: skip
@@ -68,13 +66,13 @@ class TestReading:
         assert "canary" not in client.model_dump_json()
         assert "4242" not in client.model_dump_json()
 
-    async def test_another_clients_invoice_is_left_out(self, server: WhmcsServer) -> None:
-        [invoice] = await client_of(server).invoices(7)
+    async def test_another_clients_invoice_is_left_out(self, whmcs: WhmcsServer) -> None:
+        [invoice] = await client_of(whmcs).invoices(7)
         assert (invoice.id, str(invoice.total), invoice.status, invoice.currencycode) == (70, "15.95", "Unpaid", "USD")
 
-    async def test_warnings_before_the_answer_are_no_harm(self, server: WhmcsServer) -> None:
-        server.fault = lambda form: "warning"
-        assert [one.name for one in await client_of(server).departments()] == ["Support"]
+    async def test_warnings_before_the_answer_are_no_harm(self, whmcs: WhmcsServer) -> None:
+        whmcs.fault = lambda form: "warning"
+        assert [one.name for one in await client_of(whmcs).departments()] == ["Support"]
 
     @pytest.mark.parametrize(
         "tickets",
@@ -139,41 +137,41 @@ class TestWords:
 
 
 class TestRefusals:
-    async def test_each_fault_is_told_apart_and_holds_no_credential(self, server: WhmcsServer) -> None:
+    async def test_each_fault_is_told_apart_and_holds_no_credential(self, whmcs: WhmcsServer) -> None:
         kinds: dict[Any, type[HelpdeskError]] = {
             "address": AddressNotAllowed, "address in old form": AddressNotAllowed, "two factor": SecondFactorWanted,
             "role": ActionNotPermitted, "redirect": NotThere, "elsewhere": NotThere, "500": WhmcsUnreachable,
             "slow": WhmcsUnreachable, "reset": WhmcsUnreachable, "cut off": WhmcsUnreachable,
             "too large": WhmcsUnreachable, "maintenance": WhmcsUnreadable, "not json": WhmcsUnreadable,
         }  # fmt: skip
-        server.slow_s = 1.0
+        whmcs.slow_s = 1.0
         for fault, kind in kinds.items():
-            server.fault = lambda form, fault=fault: fault  # type: ignore[misc]
+            whmcs.fault = lambda form, fault=fault: fault  # type: ignore[misc]
             with pytest.raises(HelpdeskError) as caught:
-                await client_of(server, access_key=ACCESS_KEY).list_tickets(0)
+                await client_of(whmcs, access_key=ACCESS_KEY).list_tickets(0)
             assert type(caught.value) is kind, fault
             assert caught.value.detail
-        server.fault = lambda form: "address"
+        whmcs.fault = lambda form: "address"
         with pytest.raises(AddressNotAllowed, match=r"our address, 203\.0\.113\.7, in: add it"):
-            await client_of(server).list_tickets(0)
+            await client_of(whmcs).list_tickets(0)
 
-    async def test_a_wrong_secret_is_said_to_be_wrong(self, server: WhmcsServer) -> None:
+    async def test_a_wrong_secret_is_said_to_be_wrong(self, whmcs: WhmcsServer) -> None:
         with pytest.raises(CredentialsRefused, match="identifier and secret"):
-            await client_of(server, secret="wrong").list_tickets(0)
+            await client_of(whmcs, secret="wrong").list_tickets(0)
 
-    async def test_what_is_not_there_is_not_found(self, server: WhmcsServer) -> None:
+    async def test_what_is_not_there_is_not_found(self, whmcs: WhmcsServer) -> None:
         with pytest.raises(WhmcsNotFound, match="Ticket ID Not Found"):
-            await client_of(server).get_ticket(12345)
+            await client_of(whmcs).get_ticket(12345)
 
-    async def test_credentials_that_it_repeats_are_not_repeated(self, server: WhmcsServer) -> None:
-        server.fault = lambda form: "echo"
-        client = client_of(server, access_key=ACCESS_KEY)
+    async def test_credentials_that_it_repeats_are_not_repeated(self, whmcs: WhmcsServer) -> None:
+        whmcs.fault = lambda form: "echo"
+        client = client_of(whmcs, access_key=ACCESS_KEY)
         with pytest.raises(HelpdeskError) as caught:
             await client.list_tickets(0)
         for secret in (IDENTIFIER, SECRET, ACCESS_KEY):
             assert secret not in caught.value.detail + repr(caught.value) + repr(client)
 
-    async def test_nobody_there_is_told_from_no_answer(self, server: WhmcsServer) -> None:
+    async def test_nobody_there_is_told_from_no_answer(self, whmcs: WhmcsServer) -> None:
         nobody = Whmcs(
             outbound=Outbound(allowed=frozenset({"127.0.0.1:1"})),
             credentials=Credentials(url="http://127.0.0.1:1/x", identifier="a", secret="b"),
@@ -181,54 +179,54 @@ class TestRefusals:
         with pytest.raises(WhmcsNotReached):
             await nobody.list_tickets(0)
 
-    async def test_only_public_addresses_are_called(self, server: WhmcsServer) -> None:
-        walled = Whmcs(outbound=Outbound(), credentials=client_of(server).credentials)
+    async def test_only_public_addresses_are_called(self, whmcs: WhmcsServer) -> None:
+        walled = Whmcs(outbound=Outbound(), credentials=client_of(whmcs).credentials)
         with pytest.raises(Refused):
             await walled.list_tickets(0)
-        assert server.asked == []
+        assert whmcs.asked == []
 
 
 class TestTheWholeList:
-    async def test_is_read_to_its_end(self, server: WhmcsServer) -> None:
+    async def test_is_read_to_its_end(self, whmcs: WhmcsServer) -> None:
         for _ in range(53):
-            server.open()
-        found = await read_list(client_of(server), WhmcsOptions(), page=20)
+            whmcs.open()
+        found = await read_list(client_of(whmcs), WhmcsOptions(), page=20)
         assert len(found.tickets) == 53
-        assert len(server.asked) == 4
+        assert len(whmcs.asked) == 4
 
-    async def test_a_server_that_gives_less_than_asked_for_is_read_to_its_end(self, server: WhmcsServer) -> None:
+    async def test_a_server_that_gives_less_than_asked_for_is_read_to_its_end(self, whmcs: WhmcsServer) -> None:
         for _ in range(53):
-            server.open()
-        server.most_per_page = 12
-        assert len((await read_list(client_of(server), WhmcsOptions(), page=20)).tickets) == 53
+            whmcs.open()
+        whmcs.most_per_page = 12
+        assert len((await read_list(client_of(whmcs), WhmcsOptions(), page=20)).tickets) == 53
 
-    async def test_a_list_that_shifts_while_it_is_read_loses_nothing(self, server: WhmcsServer) -> None:
-        issues = [server.open() for _ in range(60)]
+    async def test_a_list_that_shifts_while_it_is_read_loses_nothing(self, whmcs: WhmcsServer) -> None:
+        issues = [whmcs.open() for _ in range(60)]
         moves = iter(range(60))
 
         def shift(form: dict[str, str]) -> None:
             """Between two pages the newest are closed, so that the rest moves up past the reader, and others come."""
             step = next(moves)
             if step in (1, 2):
-                for issue in sorted(server.issues.values(), key=lambda one: one.lastreply)[-8:]:
+                for issue in sorted(whmcs.issues.values(), key=lambda one: one.lastreply)[-8:]:
                     issue.status = "Closed"
-                server.say(issues[0], "and another thing")
+                whmcs.say(issues[0], "and another thing")
 
-        server.before = shift
-        found = await read_list(client_of(server), WhmcsOptions(), page=20)
-        active = {issue.id for issue in server.issues.values() if issue.status != "Closed"}
+        whmcs.before = shift
+        found = await read_list(client_of(whmcs), WhmcsOptions(), page=20)
+        active = {issue.id for issue in whmcs.issues.values() if issue.status != "Closed"}
         assert active <= set(found.tickets)
         assert found.tickets[issues[0].id].lastreply == issues[0].lastreply
 
-    async def test_a_server_that_forgets_where_to_start_ends(self, server: WhmcsServer) -> None:
+    async def test_a_server_that_forgets_where_to_start_ends(self, whmcs: WhmcsServer) -> None:
         for _ in range(30):
-            server.open()
-        server.before = lambda form: form.update(limitstart="0")
-        assert len((await read_list(client_of(server), WhmcsOptions(), page=20)).tickets) == 20
-        assert len(server.asked) <= 6
+            whmcs.open()
+        whmcs.before = lambda form: form.update(limitstart="0")
+        assert len((await read_list(client_of(whmcs), WhmcsOptions(), page=20)).tickets) == 20
+        assert len(whmcs.asked) <= 6
 
-    async def test_only_chosen_departments_are_asked_for(self, server: WhmcsServer) -> None:
-        kept = server.open(department=(2, "Billing"))
-        server.open(department=(3, "Sales"))
-        found = await read_list(client_of(server), WhmcsOptions(departments=[2]))
+    async def test_only_chosen_departments_are_asked_for(self, whmcs: WhmcsServer) -> None:
+        kept = whmcs.open(department=(2, "Billing"))
+        whmcs.open(department=(3, "Sales"))
+        found = await read_list(client_of(whmcs), WhmcsOptions(departments=[2]))
         assert set(found.tickets) == {kept.id}

@@ -1,31 +1,24 @@
 """Approved replies into WHMCS: sent once whatever breaks, found again by reading, and shown once in the ticket here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from agent.drafts.sending import send_reply
 from memory.database import Database
 from memory.errors import Conflict, NotFound
 from memory.models import ApprovedReply, Draft, User, new_id
 from tests.whmcs_desk import CIPHER, Desk, desk_of
-from tests.whmcs_server import Fault, Form, Issue, WhmcsServer, stamp, whmcs_server
+from tests.whmcs_server import Fault, Form, Issue, WhmcsServer, stamp
 from tools.channel import NotSent, Outgoing
 from tools.outbound import Outbound
 from tools.whmcs.replying import SURELY_ENDED, WhmcsChannel
 
 TEXT = "Hello Cynthia,\n\nplease open **Billing > Invoices** and press *Reload*; it's there & paid.\n\nKind regards"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WhmcsServer]:
-    async with whmcs_server() as started:
-        yield started
 
 
 class Office(Desk):
@@ -85,9 +78,9 @@ class Office(Desk):
 
 
 @pytest.fixture
-async def office(database: Database, server: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Office:
-    server.clear()
-    desk = await desk_of(database, server, tenant)
+async def office(database: Database, whmcs: WhmcsServer, tenant: Callable[..., Awaitable[UUID]]) -> Office:
+    whmcs.clear()
+    desk = await desk_of(database, whmcs, tenant)
     return Office(desk.database, desk.server, desk.syncs, desk.tenant_id)
 
 
