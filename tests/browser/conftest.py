@@ -166,9 +166,7 @@ async def desk(browser: Browser, backend: Product, provider: ModelServer) -> Asy
             view: dict[str, Any] | None = None,
             options: dict[str, Any] | None = None,
         ) -> Desk:
-            from agent.llm import breaker
-
-            breaker._by_provider.clear()
+            backend.resources.models.breaker.forget()
             provider.script()
             tenant = await backend.tenant(**(options or {}))
             port = int(str(backend.http.base_url.port))

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from agent.llm import breaker
 from agent.resources import Resources
 from tests.model_server import ModelServer
 from tests.people import ada, customer, tenant
@@ -25,5 +24,5 @@ async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Res
 def parts(modelled: Resources, provider: ModelServer) -> Resources:
     provider.script()
     provider.requests.clear()
-    breaker._by_provider.clear()  # a provider that failed in the last test is a new one in this
+    modelled.models.breaker.forget()  # a provider that failed in the last test is a new one in this
     return modelled

@@ -15,7 +15,7 @@ from agent.drafts.desk import Desk as DraftDesk
 from agent.drafts.filing import request_of
 from agent.drafts.shapes import ComposedDraft
 from agent.jobs.whmcs import Syncs
-from agent.llm import ModelConfig, breaker, build_models
+from agent.llm import ModelConfig, build_models
 from agent.resources import Resources
 from memory.models import Tenant
 from memory.tenancy import Role
@@ -52,7 +52,7 @@ async def desk(tenant: Tenant, parts: Resources, whmcs: WhmcsServer, provider: M
     whmcs.clear()
     provider.script()
     provider.requests.clear()
-    breaker._by_provider.clear()
+    parts.models.breaker.forget()
     assert parts.accounts
     desk = Desk(parts.database, whmcs, Syncs(parts.database, CIPHER, parts.accounts.outbound, QUICK), tenant.id)
     await desk.connect(include_closed=True)

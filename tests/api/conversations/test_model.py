@@ -21,9 +21,7 @@ from tests.product import Product, asked_together, read_events
 @pytest.fixture
 async def tenant(modelled: Product, provider: ModelServer) -> Tenant:
     provider.script()
-    from agent.llm import breaker
-
-    breaker._by_provider.clear()  # a provider that failed in the last test is a new one in this
+    modelled.resources.models.breaker.forget()  # a provider that failed in the last test is a new one in this
     return await modelled.tenant()
 
 
