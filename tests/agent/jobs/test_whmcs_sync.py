@@ -560,7 +560,9 @@ class TestInterrupted:
 class TestTheConnection:
     async def test_a_new_host_wants_the_credentials_anew(self, desk: Desk) -> None:
         await desk.connect()
-        wanted = connections.Wanted(url="https://thief.example.com/", options=WhmcsOptions(), credentials={})
+        wanted = connections.ConnectionSettings(
+            url="https://thief.example.com/", options=WhmcsOptions(), credentials={}
+        )
         with pytest.raises(Invalid, match="new host"):
             await connections.save(desk.database, CIPHER, desk.syncs.outbound, desk.admin, wanted)
 
@@ -571,7 +573,7 @@ class TestTheConnection:
         credentials = {"identifier": "a", "secret": "b"}
 
         async def move(same: bool | None) -> None:
-            wanted = connections.Wanted(
+            wanted = connections.ConnectionSettings(
                 url="https://other.example.com", options=WhmcsOptions(), credentials=credentials, same_installation=same
             )  # fmt: skip
             await connections.save(desk.database, CIPHER, desk.syncs.outbound, desk.admin, wanted)
@@ -582,7 +584,7 @@ class TestTheConnection:
         assert (await desk.tickets())[0]["external_id"]
         await connections.remove(desk.database, desk.admin)
         credentials |= {"secret": "c"}
-        wanted = connections.Wanted(
+        wanted = connections.ConnectionSettings(
             url="https://third.example.com", options=WhmcsOptions(), credentials=credentials, same_installation=False
         )
         await connections.save(desk.database, CIPHER, desk.syncs.outbound, desk.admin, wanted)

@@ -119,7 +119,7 @@ async def test_an_article_that_the_index_lost_is_an_alert(product: Product, tena
     task = parts.jobs.app.tasks["look_for_alerts"]
     await task.func(timestamp=0)
     async with parts.database.connection(tenant.id) as connection:
-        found = await alerts.list_alerts(connection, alerts.Wanted())
+        found = await alerts.list_alerts(connection, alerts.AlertFilters())
     assert [(alert.kind, alert.data["articles"]) for alert in found] == [("stale_index", 1)]
 
 

@@ -14,7 +14,7 @@ from tools.tickets import customers, escalation_ticket, get_ticket, list_tickets
 from tools.tickets.changing import change_ticket
 from tools.tickets.editing import editing
 from tools.tickets.events import list_events
-from tools.tickets.finding import Wanted, find_tickets
+from tools.tickets.finding import TicketFilters, find_tickets
 from tools.tickets.links import merge_ticket
 from tools.tickets.reading import read_ticket
 from tools.tickets.routing import Facts, route
@@ -66,7 +66,7 @@ async def test_no_statement_reaches_another_tenants_ticket(owner: Database, tena
         assert await list_events(connection, foreign.id, internal=True) == []
         assert await escalation_ticket(connection, new_id()) is None
         assert await customers.customer_named(connection, "c-1") is None
-        found, _ = await find_tickets(connection, Wanted(q="y", sort="deadline", late=False))
+        found, _ = await find_tickets(connection, TicketFilters(q="y", sort="deadline", late=False))
         assert [row["id"] for row in found] == [mine.id]
 
 
