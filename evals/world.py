@@ -17,8 +17,9 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
+from agent.attending import attending
 from agent.llm.models import EXTRACTIVE
-from agent.resources import Resources, attending, open_resources
+from agent.resources import Resources, open_resources
 from agent.seeding import prompt_parts, seed_all
 from agent.settings import DatabaseSettings, ModelSettings, RedisSettings, SecuritySettings, Settings
 from evals.public import Public

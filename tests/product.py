@@ -16,7 +16,8 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from agent.resources import Resources, attending, open_resources
+from agent.attending import attending
+from agent.resources import Resources, open_resources
 from agent.settings import Settings
 from api.app import create_app
 from api.cli.serving import KEEP_ALIVE_S
