@@ -32,10 +32,10 @@ from agent.settings import Settings
 from agent.state import Judges
 from agent.turns.running import Turns
 from agent.urls import Urls, open_urls
-from kbs.embedders import open_embedder
-from kbs.embeddings import Embedder
+from kbs.articles.reindex import check_embedder
+from kbs.embedding.embedder import Embedder
+from kbs.embedding.opening import open_embedder
 from kbs.indexes.opening import open_index
-from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database

@@ -24,8 +24,8 @@ from agent.seeding import prompt_parts, seed_all
 from agent.settings import DatabaseSettings, ModelSettings, RedisSettings, SecuritySettings, Settings
 from evals.public import Public
 from evals.variants import Variant
+from kbs.articles.ingest import Progress, ingest_folder
 from kbs.index import Scope
-from kbs.ingest import Progress, ingest_folder
 from kbs.passages import Source
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved

@@ -26,7 +26,7 @@ from api.schemas.kb import (
     VersionIn,
     VersionOut,
 )
-from kbs.articles import ArticleFile
+from kbs.articles.reading import ArticleFile
 from memory.tenancy import Principal
 from tools.articles import finding, removing, versions, writing
 from tools.articles import reliance as answer_recall

@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 
-from kbs.article_rows import add_draft, article_text, keep_article, set_state, stored_articles
-from kbs.global_content import global_collections, open_global_content
+from kbs.articles.global_content import global_collections, open_global_content
+from kbs.articles.ingest import Report, ingest_folder
+from kbs.articles.publishing import Library, embedded, make_edition, publishing, withdrawing
+from kbs.articles.reindex import check_embedder, reindex
+from kbs.articles.rows import add_draft, article_text, keep_article, set_state, stored_articles
 from kbs.index import Scope
 from kbs.indexes.pgvector import PgvectorIndex
-from kbs.ingest import Report, ingest_folder
 from kbs.passages import Source
-from kbs.publishing import Library, embedded, make_edition, publishing, withdrawing
-from kbs.reindex import check_embedder, reindex
 from memory.database import Database
 from memory.errors import Misconfigured, NotFound
 from memory.models import GLOBAL_TENANT

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from kbs.embedders import open_embedder
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
+from kbs.embedding.opening import open_embedder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

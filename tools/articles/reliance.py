@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from kbs.article_rows import article_text, validity
+from kbs.articles.rows import article_text, validity
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT
 from memory.tenancy import Principal

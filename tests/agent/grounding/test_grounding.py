@@ -13,7 +13,7 @@ import kbs
 from agent.grounding import verify_sentence
 from agent.phrases import Phrase, say
 from agent.sentences import split
-from kbs.chunking import split as chunks_of
+from kbs.articles.chunking import split as chunks_of
 from kbs.passages import Passage, Source
 from tests.machine import usual
 

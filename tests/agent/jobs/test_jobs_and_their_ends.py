@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from agent.jobs.registry import INGEST, Jobs, define_jobs
 from agent.parts import Parts
-from kbs.embeddings import EmbeddingUnavailable
+from kbs.embedding.embedder import EmbeddingUnavailable
 from kbs.indexes.pgvector import PgvectorIndex
 from memory.checkpoints import open_checkpointer
 from memory.database import Database

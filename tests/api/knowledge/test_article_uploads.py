@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from kbs.articles import ArticleFile
-from kbs.ingest import ingest_folder
+from kbs.articles.ingest import ingest_folder
+from kbs.articles.reading import ArticleFile
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.hostile_files import FAILED, docx, encrypted_pdf, pdf

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 
 from agent.replays.running import run_replay
+from kbs.articles.passage_making import Document, cut, with_vectors
 from kbs.index import replace
-from kbs.passage_making import Document, cut, with_vectors
 from memory.errors import Conflict, NotFound
 from memory.models import Fact, LearnedReply, Tenant, WebhookEndpoint, new_id
 from memory.tenancy import Principal, Role

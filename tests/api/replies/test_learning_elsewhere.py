@@ -9,7 +9,7 @@ import psycopg
 import pytest_asyncio
 
 from agent.replays.past import changed_since, past_draft
-from kbs.reindex import reindex
+from kbs.articles.reindex import reindex
 from memory.database import Database, open_owner
 from memory.models import Tenant
 from memory.tenancy import Principal, Role

@@ -7,7 +7,7 @@ import pytest
 
 from agent.drafts.composing import compose
 from agent.drafts.shapes import ComposedDraft, DraftRequest
-from kbs.reindex import reindex
+from kbs.articles.reindex import reindex
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.knowledge_desk import written

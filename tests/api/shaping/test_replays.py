@@ -21,7 +21,7 @@ from agent.replays import running as running_replays
 from agent.replays.past import past_draft
 from agent.replays.running import run_replay
 from agent.scoring.calibration import load_calibration
-from kbs.ingest import ingest_folder
+from kbs.articles.ingest import ingest_folder
 from memory import chats
 from memory.models import Tenant, new_id
 from memory.tenancy import Role

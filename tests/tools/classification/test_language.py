@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kbs import language
+from kbs.words import language
 from tools.classification import detect_language, read_words
 from tools.intents import load_packs
 

@@ -4,7 +4,7 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from tools.classification import Classification, Prototypes, build_prototypes, classify
 from tools.classification.own import MOST_EXAMPLES, OwnIntent, packs_with, prototypes_with
 from tools.intents import find_intent, load_packs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from tools.classification import Prototypes, build_prototypes, classify
 from tools.classification.prototypes import make_prototypes, nearest_intent
 from tools.intents import load_packs

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import numpy as np
 
-from kbs.chunking import embedded_text, split
-from kbs.embeddings import Embedder
+from kbs.articles.chunking import embedded_text, split
+from kbs.embedding.embedder import Embedder
 from kbs.index import Kind, Row, Vectors
 from memory.models import new_id
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from kbs.language import rank_languages
+from kbs.words.language import rank_languages
 
 SHORTEST = 4
 LONG = 8

@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import cast
 from uuid import UUID
 
-from kbs.article_rows import validity
-from kbs.embeddings import Embedder
+from kbs.articles.passage_making import Document, cut, with_vectors
+from kbs.articles.rows import validity
+from kbs.embedding.embedder import Embedder
 from kbs.index import Kind, KnowledgeIndex, Postgres, Row, replace, replacing
-from kbs.passage_making import Document, cut, with_vectors
 from memory.database import Connection
 from memory.errors import Misconfigured
 

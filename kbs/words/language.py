@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from kbs.language_tables import Mapped, mapped_languages
+from kbs.words.language_tables import Mapped, mapped_languages
 
 
 def load_languages(folder: Path) -> None:
