@@ -1,4 +1,4 @@
-"""Writes `kbs/shipped.npz`, the vectors of what ships with the product: `python -m agent.build_shipped_vectors`.
+"""Writes `kbs/embedding/shipped.npz`, the vectors of what ships with the product: `python -m agent.build_shipped_vectors`.
 
 To be run after a change of the shipped articles, of how they are cut, or of the examples of intents; a test says so.
 """
@@ -7,12 +7,12 @@ import asyncio
 
 import numpy as np
 
-from kbs.articles import read_folder
-from kbs.chunking import embedded_text, split
-from kbs.embeddings import Batched
-from kbs.global_content import global_collections, open_global_content
-from kbs.minilm import open_minilm
-from kbs.shipped_vectors import write_shipped
+from kbs.articles.chunking import embedded_text, split
+from kbs.articles.global_content import global_collections, open_global_content
+from kbs.articles.reading import read_folder
+from kbs.embedding.embedder import Batched
+from kbs.embedding.minilm import open_minilm
+from kbs.embedding.shipped_vectors import write_shipped
 from tools.classification.severity import severity_examples
 from tools.intents import in_force, load_packs
 

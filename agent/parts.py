@@ -9,9 +9,9 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from agent.graph import TurnGraph
 from agent.llm import Models
 from agent.state import Judges
-from kbs.embeddings import Embedder
+from kbs.articles.publishing import Library
+from kbs.embedding.embedder import Embedder
 from kbs.index import KnowledgeIndex, Vectors
-from kbs.publishing import Library
 from kbs.retrieval import Retriever
 from memory.database import Database
 from memory.files import Files

@@ -8,13 +8,12 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING
+
+from procrastinate import App
 
 from agent.conversations import Conversations
 from agent.drafts.desk import Desk
@@ -22,9 +21,10 @@ from agent.drafts.jobs import define_draft_jobs
 from agent.drafts.lesson_vectors import RememberedVectors
 from agent.graph import build_graph
 from agent.handoffs import Handoffs
-from agent.jobs.deliveries import Deliveries
+from agent.identity_secrets import IdentitySecrets
 from agent.jobs.registry import Jobs, define_jobs
 from agent.jobs.whmcs import Syncs, define_sync_jobs
+from agent.keys import encryption_keys
 from agent.llm import ModelConfig, Models, build_models
 from agent.parts import Parts
 from agent.replays.jobs import Replays, define_replay_jobs
@@ -32,16 +32,14 @@ from agent.settings import Settings
 from agent.state import Judges
 from agent.turns.running import Turns
 from agent.urls import Urls, open_urls
-from kbs.embedders import open_embedder
-from kbs.embeddings import Embedder
+from kbs.articles.reindex import check_embedder
+from kbs.embedding.embedder import Embedder
+from kbs.embedding.opening import open_embedder
 from kbs.indexes.opening import open_index
-from kbs.reindex import check_embedder
 from kbs.retrieval import Retriever
-from memory.cancelling import end
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
 from memory.encryption import Cipher
-from memory.errors import Misconfigured
 from memory.files import Files
 from memory.jobs import open_jobs
 from memory.local_cache import LocalCache
@@ -56,9 +54,6 @@ from tools.whmcs.replying import WhmcsChannel
 
 if TYPE_CHECKING:
     from memory.redis import Redis
-
-SECRET_SECONDS = 30.0
-"""How long a tenant's identity secret is kept in memory."""
 
 
 @dataclass(kw_only=True)
@@ -76,39 +71,28 @@ class Resources(Parts):
     syncs: Syncs = field(init=False)
     desk: Desk = field(init=False)
     replays: Replays = field(init=False)
-    _secrets: dict[UUID, tuple[float, str | None]] = field(default_factory=dict)
+    identity_secrets: IdentitySecrets = field(init=False)
+    queue: InitVar[App]
+    """Where jobs wait."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, queue: App) -> None:
+        self.jobs = define_jobs(queue, self, knowledge_owner=self.urls.knowledge_owner)
         self.turns = Turns(self)
+        self.turns.tidy = self.jobs.tidy
         self.conversations = Conversations(self, self.turns)
         self.handoffs = Handoffs(self, self.turns)
         self.syncs = Syncs(self.database, self.cipher, self.outbound)
+        define_sync_jobs(queue, self.syncs)
         self.channels["whmcs"] = WhmcsChannel(database=self.database, cipher=self.cipher, outbound=self.outbound)
         self.accounts = Accounts(database=self.database, cipher=self.cipher, outbound=self.outbound)
+        self.desk = Desk(self, define_draft_jobs(queue, self))
+        self.replays = define_replay_jobs(queue, self)
+        self.identity_secrets = IdentitySecrets(self.database, self.cipher)
 
     @property
     def attachment_limits(self) -> Limits:
         given = self.settings.attachments
         return Limits(most_bytes=given.max_bytes, most_files=given.max_files)
-
-    async def identity_secret(self, tenant_id: UUID) -> str | None:
-        """The secret under which a tenant's site signs identities, decrypted."""
-        until, secret = self._secrets.get(tenant_id, (0.0, None))
-        if time.monotonic() < until:
-            return secret
-        async with self.database.connection(tenant_id) as connection:
-            row = await (
-                await connection.execute(
-                    "select identity_secret from tenant_settings where tenant_id = %s", (tenant_id,)
-                )
-            ).fetchone()
-        secret = self.cipher.decrypt(row["identity_secret"]) if row and row["identity_secret"] else None
-        self._secrets[tenant_id] = (time.monotonic() + SECRET_SECONDS, secret)
-        return secret
-
-    def forget_tenant(self, tenant_id: UUID) -> None:
-        """Read a tenant's settings anew after a change."""
-        self._secrets.pop(tenant_id, None)
 
 
 @asynccontextmanager
@@ -121,11 +105,10 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
         urls = await stack.enter_async_context(open_urls(settings))
         database = await stack.enter_async_context(open_database(urls.app, pool_size=settings.database.pool_size))
         redis = await stack.enter_async_context(_open_redis(settings.redis.url))
-        models = settings.models
         embedder = await stack.enter_async_context(
             open_embedder(
-                settings.knowledge.embedding_model, base_url=models.base_url, api_key=models.api_key,
-                cache=redis,
+                settings.knowledge.embedding_model, base_url=settings.models.base_url,
+                api_key=settings.models.api_key, cache=redis,
             )
         )  # fmt: skip
         knowledge = database
@@ -143,6 +126,8 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             await check_embedder(knowledge, embedder.id)
         await asyncio.to_thread(detect_language, "The model of languages is loaded now, not in the first turn.")
         checkpointer = open_checkpointer(database)
+        models = _models(settings, embedder)
+        stack.push_async_callback(models.aclose)
         resources = Resources(
             settings=settings,
             urls=urls,
@@ -156,46 +141,16 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             embedder=embedder,
             index=index,
             retriever=Retriever(index, embedder, knowledge, cache=redis or LocalCache()),
-            models=_models(settings, embedder),
+            models=models,
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
             checkpointer=checkpointer,
             graph=build_graph(checkpointer),
             lesson_vectors=RememberedVectors(embedder),
             process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
+            queue=await stack.enter_async_context(open_jobs(database)),
         )
-        stack.push_async_callback(resources.models.aclose)
-        resources.jobs = define_jobs(
-            await stack.enter_async_context(open_jobs(database)), resources, knowledge_owner=urls.knowledge_owner
-        )
-        resources.turns.tidy = resources.jobs.tidy
-        define_sync_jobs(resources.jobs.app, resources.syncs)
-        resources.desk = Desk(resources, define_draft_jobs(resources.jobs.app, resources))
-        resources.replays = define_replay_jobs(resources.jobs.app, resources)
         stack.push_async_callback(resources.syncs.aclose)
         yield resources
-
-
-@asynccontextmanager
-async def attending(resources: Resources, *, delivering: bool = True) -> AsyncIterator[None]:
-    """The standing tasks of a process that answers: hearing of events elsewhere, taking up lapsed turns, and webhooks
-    where it works."""
-    tasks = [
-        asyncio.create_task(resources.streams.listen(), name="listen"),
-        asyncio.create_task(resources.turns.watch_for_lapsed(), name="lapsed"),
-        asyncio.create_task(resources.handoffs.watch_for_neglected(), name="neglected"),
-    ]
-    if delivering:
-        deliveries = Deliveries(resources.database, resources.cipher, resources.outbound)
-        tasks.append(asyncio.create_task(deliveries.watch(), name="deliveries"))
-    if resources.settings.redis.url:
-        from memory.live import LiveWire  # with the client, as above
-
-        wire = LiveWire(resources.settings.redis.url, resources.streams, resources.process)
-        tasks.append(asyncio.create_task(wire.run(), name="live"))
-    try:
-        yield
-    finally:
-        await end(*tasks)
 
 
 @asynccontextmanager
@@ -223,32 +178,3 @@ def _models(settings: Settings, embedder: Embedder) -> Models:
     return build_models(
         config, sentence_scorer=similarity if "extractive" in (chosen.answer, chosen.draft_model) else None
     )
-
-
-def secret_key(settings: Settings) -> str:
-    """The key that signs tokens; embedded mode makes its own once."""
-    if settings.security.secret_key:
-        return settings.security.secret_key.get_secret_value()
-    return _own(settings, "secret_key", lambda: secrets.token_urlsafe(48))
-
-
-def encryption_keys(settings: Settings) -> list[str]:
-    """The keys of stored secrets, newest first; embedded mode makes its own once."""
-    given = settings.security.encryption_keys
-    if given:
-        return [key.strip() for key in given.get_secret_value().split(",") if key.strip()]
-    return [_own(settings, "encryption_key", Cipher.new_key)]
-
-
-def _own(settings: Settings, name: str, make: Any) -> str:
-    if not settings.embedded:
-        raise Misconfigured(f"{name.upper()} is required with DATABASE_URL")
-    path: Path = settings.app.data_dir / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(make())
-    with suppress(FileExistsError):
-        os.link(draft, path)  # whole or not at all: another process may be reading
-    draft.unlink()
-    return path.read_text().strip()

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 from agent.prompting import DEFAULT_PROMPT
 from agent.resources import Resources
-from kbs.global_content import global_collections, open_global_content
+from kbs.articles.global_content import global_collections, open_global_content
+from kbs.articles.ingest import Report, ingest_folder
 from kbs.indexes.tuning import tune_index
-from kbs.ingest import Report, ingest_folder
 from memory.database import open_owner
 from memory.models import GLOBAL_TENANT
 from tools.identity import provisioning

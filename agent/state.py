@@ -18,7 +18,7 @@ from agent.answer.matters import Found
 from agent.llm import Models, ToolCall
 from agent.prompting import PromptParts, Several
 from agent.scoring.confidence import Confidence
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.passages import Passage
 from kbs.retrieval_cache import Retrieved
 from memory.files import Files

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent import metrics
-from agent.resources import Resources, attending, open_resources, secret_key
+from agent.attending import attending
+from agent.keys import secret_key
+from agent.resources import Resources, open_resources
 from agent.settings import Settings
 from api import docs, errors
 from api.body_limit import BodyLimit

@@ -103,7 +103,7 @@ async def _identified(resources: Resources, tokens: Tokens, token: str, widget_k
     if not widget_key:
         raise NotAuthenticated("an identity token needs the X-Widget-Key of its tenant")
     tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key)
-    secret = await resources.identity_secret(tenant_id)
+    secret = await resources.identity_secrets.of(tenant_id)
     if secret is None:
         raise NotAuthenticated("this tenant signs no identities")
     identity = tokens.check_identity(token, secret)

@@ -48,7 +48,7 @@ def routes_of(kind: LessonKind, out: type[ExampleOut], page: type[Page[Any]]) ->
     async def list_lessons(principal: Colleague, resources: Res, asked: Asked) -> Any:
         """Newest first."""
         async with resources.database.connection(principal.tenant_id) as connection:
-            found = await managing.list_lessons(connection, managing.Wanted(kind=kind, **asked))
+            found = await managing.list_lessons(connection, managing.LessonFilters(kind=kind, **asked))
         return page_of([out.of(lesson) for lesson in found], asked["limit"], found[-1].id if found else None)
 
     @router.post("/rebuild", status_code=status.HTTP_202_ACCEPTED, responses=responses(401, 403))

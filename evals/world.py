@@ -17,14 +17,15 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
+from agent.attending import attending
 from agent.llm.models import EXTRACTIVE
-from agent.resources import Resources, attending, open_resources
+from agent.resources import Resources, open_resources
 from agent.seeding import prompt_parts, seed_all
 from agent.settings import DatabaseSettings, ModelSettings, RedisSettings, SecuritySettings, Settings
 from evals.public import Public
 from evals.variants import Variant
+from kbs.articles.ingest import Progress, ingest_folder
 from kbs.index import Scope
-from kbs.ingest import Progress, ingest_folder
 from kbs.passages import Source
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved

@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from langchain_core.embeddings import Embeddings
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 
 
 class LangChainEmbeddings(Embeddings):

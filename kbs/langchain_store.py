@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import Scope
 from kbs.langchain_embeddings import LangChainEmbeddings
 from kbs.passages import Passage

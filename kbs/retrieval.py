@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import Candidate, KnowledgeIndex, Postgres, Scope, Vectors
 from kbs.passages import Passage, Source
 from kbs.presence import Presence

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from uuid import UUID
 
-from kbs.glossary import glossed
 from kbs.index import Postgres, Scope
 from kbs.retrieval_cache import knowledge_state
-from kbs.spelling import Vocabulary, corrected, is_everyday, unknown_words, vocabulary_of
+from kbs.words.glossary import glossed
+from kbs.words.spelling import Vocabulary, corrected, is_everyday, unknown_words, vocabulary_of
 from memory.models import GLOBAL_TENANT
 
 MOST_PASSAGES = 3000

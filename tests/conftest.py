@@ -21,7 +21,7 @@ import pytest_asyncio
 import structlog
 from argon2 import PasswordHasher
 
-from memory.database import Database, open_database
+from memory.database import Database, open_database, open_owner
 from memory.embedded import APP, EmbeddedUrls, embedded_postgres
 from memory.migrate import migrate
 from memory.models import new_id
@@ -31,6 +31,7 @@ from tools.identity import passwords
 if TYPE_CHECKING:
     from tests.product import Product
 
+pytest_plugins = ("tests.stand_ins",)
 TEMPLATE = "helpdesk"
 LONGEST = (
     "test_faults.py", "test_access.py", "test_console.py", "test_console_people.py", "test_bad_input.py",
@@ -86,7 +87,7 @@ class Cluster:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
-    """A hash as it should be takes longer than most tests; `tests/api/test_command_line.py` signs in with one."""
+    """A hash as it should be takes longer than most tests; `tests/api/operations/test_command_line.py` signs in with one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
@@ -118,6 +119,13 @@ def database_urls(postgres: Cluster) -> Iterator[EmbeddedUrls]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def database(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
     async with open_database(database_urls.app, pool_size=8) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def owner(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
+    """The same database past row-level security."""
+    async with open_owner(database_urls.owner) as opened:
         yield opened
 
 

@@ -2,29 +2,13 @@
 
 from typing import Any
 
-from memory.models import Tenant, User, new_id
-from memory.tenancy import Role
-from tests.product import Product
+from tests.product import Product, calls_to
 from tools.articles import upkeep
 
 URL = "/api/v1/kb"
+call = calls_to(URL)
 Headers = dict[str, str]
 Json = dict[str, Any]
-
-
-async def colleague(product: Product, tenant: Tenant, role: Role = Role.ADMIN) -> Headers:
-    """Headers of a colleague who has signed in, without the work that a password costs."""
-    user = User(email=f"{new_id().hex}@example.com", role=role, password_hash="-")
-    async with product.owner.transaction(tenant.id) as session:
-        session.add(user)
-    token = product.app.state.tokens.issue("access", tenant_id=tenant.id, subject=user.id, epoch=0)
-    return {"Authorization": f"Bearer {token}"}
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json() if answer.content else None
 
 
 async def written(product: Product, who: Headers, title: str, body: str, **more: Any) -> Json:

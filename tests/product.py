@@ -9,14 +9,15 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from agent.resources import Resources, attending, open_resources
+from agent.attending import attending
+from agent.resources import Resources, open_resources
 from agent.settings import Settings
 from api.app import create_app
 from api.cli.serving import KEEP_ALIVE_S
@@ -28,6 +29,7 @@ from memory.encryption import Cipher
 from memory.events import journal
 from memory.models import Tenant, User
 from memory.tenancy import Principal, Role
+from tests.model_server import ModelServer
 from tools.identity import provisioning
 
 PASSWORD = "correct horse battery"
@@ -191,6 +193,48 @@ async def asked_together(
     said = await visitor.history()
     assert {each["turn_id"] for each in said if each["content"] in texts} == {answer["turn_id"]}
     return answer
+
+
+class Call(Protocol):
+    """`await call(product, "PATCH", "/path", headers, name="x")`: what the API answers, which must have this status."""
+
+    async def __call__(
+        self, product: Product, method: str, path: str, who: dict[str, str], wanted: int = 200, /, **body: Any
+    ) -> Any: ...
+
+
+def calls_to(url: str) -> Call:
+    """Calls to the paths under `url`."""
+
+    async def call(
+        product: Product, method: str, path: str, who: dict[str, str], wanted: int = 200, /, **body: Any
+    ) -> Any:
+        answer = await product.http.request(method, f"{url}{path}", headers=who, json=body or None)
+        assert answer.status_code == wanted, answer.text
+        return answer.json() if answer.content else None
+
+    return call
+
+
+def with_models_of(provider: ModelServer) -> dict[str, str]:
+    """Settings that have this provider's models write."""
+    return {
+        "CHAT_MODEL": "stub", "FAST_MODEL": "stub-fast", "OPENAI_BASE_URL": provider.base_url,
+        "OPENAI_API_KEY": "sk-test",
+    }  # fmt: skip
+
+
+def shared_settings(product: Product, **changed: Any) -> Settings:
+    """Settings of another process on the same database."""
+    urls = product.resources.urls
+    return settings_for(EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser=""), **changed)
+
+
+@asynccontextmanager
+async def beside(product: Product, **changed: Any) -> AsyncIterator[Product]:
+    """The product once more, on the same database under other settings."""
+    async with running(shared_settings(product, **changed)) as started:
+        yield started
 
 
 @asynccontextmanager

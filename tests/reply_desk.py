@@ -12,14 +12,14 @@ from agent.llm import ModelConfig, build_models
 from agent.resources import Resources
 from memory.models import ApprovedReply, Draft, LearnedReply, Tenant, new_id
 from tests.model_server import ModelServer
-from tests.product import Product
+from tests.product import Product, calls_to
 from tests.ticket_desk import Headers, Json
 from tools.drafts.asking import asked_of
 from tools.drafts.writing import NewDraft, put_draft
 from tools.learning.indexing import index_lesson
 from tools.learning.texts import text_of
 
-URL = "/api/v1/replies"
+call = calls_to("/api/v1/replies")
 
 
 @asynccontextmanager
@@ -30,12 +30,6 @@ async def with_a_model(product: Product, provider: ModelServer) -> AsyncIterator
     parts.models = build_models(config)
     yield parts
     await parts.models.aclose()
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json()
 
 
 async def drafted(product: Product, who: Headers, ticket: Json, **body: Any) -> Json:

@@ -5,17 +5,12 @@ from typing import Any
 
 from memory.models import Tenant
 from memory.tenancy import Role
-from tests.product import Product
+from tests.product import Product, calls_to
 
 URL = "/api/v1/tickets"
+call = calls_to(URL)
 Headers = dict[str, str]
 Json = dict[str, Any]
-
-
-async def call(product: Product, method: str, path: str, who: Headers, wanted: int = 200, /, **body: Any) -> Any:
-    answer = await product.http.request(method, f"{URL}{path}", headers=who, json=body or None)
-    assert answer.status_code == wanted, answer.text
-    return answer.json()
 
 
 async def opened(product: Product, who: Headers, subject: str = "Broken", **body: Any) -> Json:

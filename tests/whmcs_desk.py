@@ -32,7 +32,7 @@ class Desk:
         return Principal(tenant_id=self.tenant_id, role=Role.ADMIN)
 
     async def connect(self, *, secret: str = SECRET, **options: Any) -> None:
-        wanted = connections.Wanted(
+        wanted = connections.ConnectionSettings(
             url=self.server.url, options=WhmcsOptions(**options),
             credentials={"identifier": IDENTIFIER, "secret": secret},
         )  # fmt: skip

@@ -8,11 +8,14 @@ what the question beside it asks about, or something else: which of the two is t
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from kbs.index import Vectors
+from memory.yaml_files import read_yaml
 from tools.classification.talk import talk_kind
 from tools.rewriting import leans
 
@@ -21,48 +24,7 @@ SEARCHED_AT_MOST = 4
 SAME_MATTER = 0.3
 """Cosine from which a statement and the question beside it are taken to be about the same thing."""
 LONGEST_TITLE = 120
-
-_PRESSES = """
-hello hi hey hallo hola bonjour salut привет алло ping bump push up reminder friendly
-any some is are was there here anyone anybody someone somebody nobody noone no one who still yet again already ever
-news new update updates progress status answer answers answered answering reply replies replied response respond responding
-react reaction feedback sign word hear heard hearing back from get got gotten received receive seen see read reading did
-does do have has had not didn don doesn haven hasn won will would can could may please pls plz asap soon urgent urgently
-quick quickly hurry now today wait waiting waited long how when what why since hours hour minutes minute days day week weeks
-yesterday ages forever the a an to of on in for at by with about this that it its my me mine i m am im we our us you your u
-and or but so just only also well really very much more than been be being need want like wish talk speak chat call
-person human people agent colleague support team staff help helping message messages question questions request
-ticket follow following followup up concerning regarding case matter s re ve ll d t
-yes yeah yep ok okay sure no nope nothing thanks thank thx great fine good morning afternoon evening
-gibt es etwas was neues neuigkeiten schon noch immer wieder bereits ist sind da jemand niemand wer hier wann wie lange
-dauert dauern warte warten wartet antwort antworten antwortet rückmeldung meldung meldet melden stand bitte dringend eilt
-schnell bald jetzt heute gestern stunde stunden minuten tag tage tagen woche wochen ich mir mich wir uns sie ihr ihre ihren
-ihnen du dir mein meine meiner meinen meinem eine einen einer einem ein der die das den dem auf um zu zum zur mit von vom
-für über an am im in bei seit und oder aber auch nur mal denn doch nun so sehr ganz haben habe hat hatte hätte werden wird
-kann können könnte könnten würde möchte will brauche bekomme bekommen erhalte erhalten gesehen gelesen nachricht nachrichten
-anfrage anfragen frage fragen ticket menschen mensch person mitarbeiter mitarbeiterin kollege kollegen kollegin sprechen
-reden nachfragen nachhaken erinnerung danke guten morgen abend ja nein nicht nichts kein keine hilfe helfen
-des du de la le les un une y a t il quelqu quelque quelques nouvelle nouvelles nouveau toujours encore déjà j attends
-attend attendre attente réponse réponses répondre répond svp s vous plaît merci oui non quand combien temps depuis heures
-jours je me m nous on mon ma mes votre vos être est sont pas personne quelqu'un parler humain conseiller avez avoir reçu lu vu
-message demande question urgent urgente c ce ça qu que qui et ou mais alors aide aidez à au aux en pour avec sur
-hay alguna alguno algun algún alguien novedad novedades noticia noticias sigo seguimos siguen esperando espero esperar
-respuesta respuestas responder responde responden contestar contesta contestación cuándo cuando cuánto cuanto tiempo desde
-hace horas días aún aun todavía ya por favor gracias sí si no nadie hablar persona humano agente hola está están ahí
-el los las una unos mi mis su sus se me nos lo le les y o pero también muy más urgente mensaje consulta pregunta solicitud
-han he ha visto leído recibido quiero quisiera necesito puedo pueden ayuda que qué del al en con para sobre un de
-есть ли какие нибудь что то новости новостей новости новое новый нового ещё еще все всё жду ждем ждём ждать ответ ответа
-ответьте ответите ответит ответить когда сколько долго времени уже пожалуйста срочно быстрее сегодня вчера час часа часов
-день дня дней я мне меня мы нам нас вы вам вас мой моя мое моё мои ваш ваша кто кто-нибудь здесь тут там никто человек
-человеком оператор оператора оператором сотрудник сотрудником поговорить хочу можно могу нужен нужна помощь помогите да нет
-спасибо не ни на в во с со по от до о об и или но а же бы это этот сообщение вопрос запрос обращение видели читали алло ау
-"""
-_EMPTY = frozenset(_PRESSES.split())
-_ASKS = """
-which where what who whose why how welche welcher welches wo woher wohin wie quel quelle quels quelles où comment cuál cuáles
-dónde cómo какой какая какие где куда откуда как
-"""
-_ASKING = _EMPTY | frozenset(_ASKS.split())
+WORDS_FILE = Path(__file__).with_name("matters.yaml")
 _MY_MAIL = re.compile(
     r"\b(?:my|our|meine?|unsere|mon|notre|mi|nuestro|моё|мое|наше) (?:last |letzte |dernier |último )?(?:e-?mails?|письмо)\b",
     re.IGNORECASE,
@@ -115,11 +77,17 @@ class Matter:
         return named if len(named) <= LONGEST_TITLE else f"{named[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
 
 
+@cache
+def _words_that(do: str) -> frozenset[str]:
+    """Those of the file that do this, of all languages."""
+    return frozenset(word for words in read_yaml(WORDS_FILE)[do].values() for word in words.split())
+
+
 def is_nudge(text: str) -> bool:
     """Whether a message names nothing at all: small talk, a call for somebody, a question for the answer to another."""
     told = _MY_MAIL.sub(" ", text) if _YOU.search(text) else text
     words = [word.casefold() for word in _WORD.findall(told)]
-    return all(word in _EMPTY for word in words) or talk_kind(text)[0] != "question"
+    return _words_that("presses").issuperset(words) or talk_kind(text)[0] != "question"
 
 
 def asks(text: str) -> bool:
@@ -146,7 +114,8 @@ def _questions_in(message: str) -> tuple[str, ...]:
 
 def _stands_alone(question: str) -> bool:
     words = [word.casefold() for word in _WORD.findall(question) if len(word) > 2]
-    return len([word for word in words if word not in _ASKING]) >= 2 and not leans(question.strip())
+    empty = _words_that("presses") | _words_that("asks")
+    return sum(word not in empty for word in words) >= 2 and not leans(question.strip())
 
 
 async def matters_of(messages: Sequence[str], embed: Embed) -> tuple[Matter, ...]:
@@ -187,7 +156,7 @@ async def _belongs(before: Matter, matter: Matter, embed: Embed) -> bool:
 
 
 def _is_fragment(text: str) -> bool:
-    return sum(word.casefold() not in _EMPTY for word in _WORD.findall(text)) < 2
+    return sum(word.casefold() not in _words_that("presses") for word in _WORD.findall(text)) < 2
 
 
 def _joined(first: Matter, then: Matter) -> Matter:

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from agent.grounding.words import guess_language
 from kbs.passages import Passage
-from kbs.spelling import is_common
+from kbs.words.spelling import is_common
 
 RUN = 7
 """Words in a row that are no chance."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from agent.drafts.letter import unframed
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import Vectors
 from tools.learning.lessons import Lesson
 

@@ -18,8 +18,8 @@ from agent.drafts.letter import unframed
 from agent.drafts.shapes import DraftRequest, NearLesson
 from agent.parts import LessonVectors
 from agent.sentences import split
+from kbs.articles.passage_making import digest_of
 from kbs.index import Scope, Vectors
-from kbs.passage_making import digest_of
 from kbs.passages import Passage, Source
 from kbs.retrieval import RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved

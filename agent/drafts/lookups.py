@@ -23,7 +23,7 @@ from agent.drafts.state import DraftContext
 from agent.extractive import ExtractiveChat
 from agent.llm import ToolCall
 from agent.prompting import render_passages
-from kbs.passage_making import digest_of
+from kbs.articles.passage_making import digest_of
 from kbs.passages import Passage, Source
 from memory.errors import HelpdeskError
 from memory.models import new_id

@@ -6,7 +6,7 @@ English, German, French, Spanish and Russian are known; a word of another langua
 import re
 from functools import lru_cache
 
-from kbs.stemming import WORDS_KEPT, stemmed
+from kbs.words.stemming import WORDS_KEPT, stemmed
 
 STEM = 7
 """Letters of a stem that are compared: `authenticate` and `authentication`, but not `internal` and `internet`."""

@@ -11,7 +11,7 @@ from procrastinate import App
 from agent.jobs.analytics import define_analytics_jobs
 from agent.jobs.knowledge import KnowledgeJobs, define_knowledge_jobs
 from agent.parts import Parts
-from kbs.ingest import ingest_folder
+from kbs.articles.ingest import ingest_folder
 from memory import chats, checkpoints, idempotency
 from memory.database import Database, open_owner
 from memory.errors import Invalid

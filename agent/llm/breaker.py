@@ -44,6 +44,10 @@ class Breaker:
                 self._probing = False
             self._record(attempt.succeeded)
 
+    def forget(self) -> None:
+        """Closed again, as if nothing had failed."""
+        self._record(True)
+
     def _record(self, succeeded: bool | None) -> None:
         if succeeded:
             self._failures = 0
@@ -52,11 +56,3 @@ class Breaker:
             self._failures += 1
             if self._failures >= FAILURES_TO_OPEN:
                 self._open_until = self._clock() + OPEN_S
-
-
-_by_provider: dict[str, Breaker] = {}
-
-
-def breaker_for(provider: str) -> Breaker:
-    """The process-wide breaker of a provider, named by its base URL: all models behind it fail together."""
-    return _by_provider.setdefault(provider, Breaker())

@@ -20,7 +20,7 @@ from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
 
-from agent.llm.breaker import Attempt, Breaker, CircuitOpen, breaker_for
+from agent.llm.breaker import Attempt, Breaker, CircuitOpen
 from memory import errors
 
 Unavailable = Literal[
@@ -45,12 +45,11 @@ def provider_of(model: BaseChatModel) -> str | None:
 
 @contextmanager
 def attempt_at(model: BaseChatModel, deadline: float) -> Iterator[Attempt]:
-    """One request under the breaker of the model's provider; a model in this process needs none.
+    """One request under the breaker that the model carries; a model in this process needs none.
 
     A caller whose own deadline (loop time) passes first has learned nothing about the provider.
     """
-    provider = provider_of(model)
-    breaker = breaker_for(provider) if provider else Breaker()
+    breaker: Breaker = getattr(model, "breaker", None) or Breaker()
     try:
         with breaker.attempt() as attempt:
             try:

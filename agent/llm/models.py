@@ -7,10 +7,11 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from agent.extractive import ExtractiveChat, SentenceScorer
+from agent.llm.breaker import Breaker
 from memory.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
+    from agent.llm.guarded import GuardedChatOpenAI
 
 EXTRACTIVE = "extractive"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -44,6 +45,8 @@ class Models:
     fast: BaseChatModel | None
     draft: BaseChatModel
     judge: BaseChatModel | None
+    breaker: Breaker
+    """Of the provider that all roles share."""
 
     async def aclose(self) -> None:
         """Closes the connections to the provider, which all roles share."""
@@ -60,9 +63,12 @@ def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None 
     if names and not (config.base_url or config.api_key):
         raise Misconfigured(f"no endpoint and no key for {', '.join(sorted(map(str, names)))}")
     clients = _http_clients(config) if names else {}
+    breaker = Breaker()
 
     def build(name: str) -> BaseChatModel:
-        return ExtractiveChat(scorer=sentence_scorer) if name == EXTRACTIVE else _chat_openai(config, name, clients)
+        if name == EXTRACTIVE:
+            return ExtractiveChat(scorer=sentence_scorer)
+        return _chat_openai(config, name, breaker, clients)
 
     answer = build(config.chat_model)
     return Models(
@@ -70,6 +76,7 @@ def build_models(config: ModelConfig, *, sentence_scorer: SentenceScorer | None 
         fast=build(config.fast_model) if config.fast_model else None,
         draft=build(config.draft_model) if config.draft_model else answer,
         judge=build(config.judge_model) if config.judge_model else None,
+        breaker=breaker,
     )
 
 
@@ -84,12 +91,13 @@ def _http_clients(config: ModelConfig) -> dict[str, Any]:
     return {"http_async_client": open_client(timeout), "http_client": httpx2.Client(verify=certificates())}
 
 
-def _chat_openai(config: ModelConfig, name: str, clients: dict[str, Any]) -> "ChatOpenAI":
-    from langchain_openai import ChatOpenAI  # here, as above
+def _chat_openai(config: ModelConfig, name: str, breaker: Breaker, clients: dict[str, Any]) -> "GuardedChatOpenAI":
+    from agent.llm.guarded import GuardedChatOpenAI  # here, as above
 
     # URL and key are always given, so that the library does not look into the environment for them.
-    return ChatOpenAI(
+    return GuardedChatOpenAI(
         model=name,
+        breaker=breaker,
         base_url=config.base_url or OPENAI_URL,
         api_key=SecretStr(config.api_key or "none"),
         temperature=config.temperature,

@@ -8,10 +8,10 @@ from math import log
 from agent.grounding.words import STOP_WORDS, stem
 from agent.prompting import NumberedPassage
 from agent.scoring.confidence import Evidence
-from kbs.glossary import glossed
 from kbs.passages import Passage, Source
 from kbs.retrieval_cache import Retrieved
-from kbs.spelling import corrected, is_everyday, unknown_words, vocabulary_of
+from kbs.words.glossary import glossed
+from kbs.words.spelling import corrected, is_everyday, unknown_words, vocabulary_of
 
 COVERAGE_WEIGHT = 0.25
 """Share of lexical coverage in answerability; the rest is the best similarity. See the suite `confidence`."""

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from rich.console import Console
 
-from agent.resources import attending, open_resources
+from agent.attending import attending
+from agent.resources import open_resources
 from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app

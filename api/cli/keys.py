@@ -2,7 +2,7 @@
 
 import typer
 
-from agent.resources import encryption_keys
+from agent.keys import encryption_keys
 from agent.settings import Settings
 from api.cli.opening import installation, quiet_settings, run
 from memory.encryption import Cipher

@@ -15,11 +15,11 @@ from agent.resources import Resources, open_resources
 from agent.settings import Settings
 from agent.urls import open_urls
 from api.cli.opening import in_words, installation, quiet_settings, run
+from kbs.articles.ingest import Report, ingest_folder
+from kbs.articles.reindex import reindex as reindex_all
 from kbs.index import Postgres
 from kbs.indexes.chroma_store import IndexHeld
 from kbs.indexes.tuning import tune_index
-from kbs.ingest import Report, ingest_folder
-from kbs.reindex import reindex as reindex_all
 from memory.database import open_database, open_owner
 from memory.errors import Unavailable
 from memory.jobs import open_jobs

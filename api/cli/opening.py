@@ -10,7 +10,7 @@ from agent.settings import Settings
 from api.logging import configure
 
 if TYPE_CHECKING:
-    from kbs.ingest import Report
+    from kbs.articles.ingest import Report
     from memory.database import Database
 
 T = TypeVar("T")

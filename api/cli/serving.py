@@ -9,7 +9,8 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from agent.resources import Resources, attending, open_resources
+from agent.attending import attending
+from agent.resources import Resources, open_resources
 from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app

@@ -64,13 +64,13 @@ def _read_models(settings: Settings) -> None:
     """Begin to read them; whoever needs one waits for it. What fails here fails again, and is told, there."""
 
     def read_languages() -> None:
-        from kbs.language import load_languages
+        from kbs.words.language import load_languages
 
         with suppress(OSError, ValueError):  # a full disk, or a file that a crash cut short: read into memory then
             load_languages(settings.app.data_dir / "cache")
 
     def read_embedder() -> None:
-        from kbs.minilm import load_installed
+        from kbs.embedding.minilm import load_installed
 
         load_installed()
 

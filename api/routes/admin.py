@@ -90,5 +90,5 @@ async def change_settings(body: SettingsChange, principal: Admin, resources: Res
         resources.database, principal, changes,
         identity_secret=resources.cipher.encrypt(secret.get_secret_value()) if secret else None, **trace(request),
     )  # fmt: skip
-    resources.forget_tenant(principal.tenant_id)
+    resources.identity_secrets.forget(principal.tenant_id)
     return SettingsOut.of(changed)

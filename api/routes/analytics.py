@@ -52,7 +52,7 @@ async def dashboard(principal: Colleague, resources: Res, days: Range) -> Dashbo
     """Everything of a range at once, day by day too, the open alerts, and what there is and what waits now."""
     figures, before = await _figures(resources, principal, days)
     async with resources.database.connection(principal.tenant_id) as connection:
-        found = await alerts.list_alerts(connection, alerts.Wanted())
+        found = await alerts.list_alerts(connection, alerts.AlertFilters())
     now = await system(resources.database, resources.knowledge, principal.tenant_id)
     return DashboardOut(
         range=days, **summary(Sums.of(figures), Sums.of(before), resources.settings.models.prices),
@@ -130,9 +130,11 @@ async def list_alerts(
     """Those whose condition holds, newest first: `new` ones that nobody sees to yet, `acknowledged` ones; `all` also tells
     of those that are over."""
     acknowledged = {"new": False, "acknowledged": True}.get(state)
-    wanted = alerts.Wanted(open_only=state != "all", acknowledged=acknowledged, kind=kind, before=cursor, limit=limit)
+    filters = alerts.AlertFilters(
+        open_only=state != "all", acknowledged=acknowledged, kind=kind, before=cursor, limit=limit
+    )
     async with resources.database.connection(principal.tenant_id) as connection:
-        found = await alerts.list_alerts(connection, wanted)
+        found = await alerts.list_alerts(connection, filters)
     return page_of([AlertOut.model_validate(alert) for alert in found], limit, found[-1].id if found else None)
 
 

@@ -34,9 +34,11 @@ async def list_gaps(
 ) -> Page[GapOut]:  # fmt: skip
     """Questions without a good answer by what they are about, the most frequent first."""
     await look(resources.database, resources.embedder, principal.tenant_id, most=LOOKED_AT)
-    wanted = listing.Wanted(days=days, min_size=min_size, status=state, language=language, cursor=cursor, limit=limit)
+    filters = listing.GapFilters(
+        days=days, min_size=min_size, status=state, language=language, cursor=cursor, limit=limit
+    )
     async with resources.database.connection(principal.tenant_id) as connection:
-        found, following = await listing.list_gaps(connection, wanted)
+        found, following = await listing.list_gaps(connection, filters)
     return Page(items=[GapOut.of(row) for row in found], next_cursor=following)
 
 

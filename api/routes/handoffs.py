@@ -23,7 +23,7 @@ from api.schemas.handoffs import (
 from api.schemas.people import ColleagueOut
 from memory.tenancy import Principal
 from tools import staff
-from tools.handoffs.queue import Wanted, list_handoffs, read_handoff
+from tools.handoffs.queue import HandoffFilters, list_handoffs, read_handoff
 
 router = APIRouter(prefix=f"{PREFIX}/handoffs", tags=["handoffs"], route_class=IdempotentRoute)
 
@@ -39,13 +39,13 @@ async def list_queue(
     for_me: Annotated[bool, Query(description="only what the queue keeps for me")] = False,
 ) -> Page[QueuedOut]:  # fmt: skip
     """Who waits for a person: what is critical first, then who has waited longest."""
-    wanted = Wanted(
+    filters = HandoffFilters(
         statuses=tuple(state) if state else ("requested", "claimed"), reason=reason, severity=severity,
         language=language, claimed_by=principal.user_id if mine else None,
         assigned_to=principal.user_id if for_me else None, after=cursor, limit=limit,
     )  # fmt: skip
     async with resources.database.connection(principal.tenant_id) as connection:
-        found = await list_handoffs(connection, wanted)
+        found = await list_handoffs(connection, filters)
     return page_of([QueuedOut.model_validate(row) for row in found], limit, found[-1]["id"] if found else None)
 
 

@@ -26,7 +26,7 @@ from api.schemas.kb import (
     VersionIn,
     VersionOut,
 )
-from kbs.articles import ArticleFile
+from kbs.articles.reading import ArticleFile
 from memory.tenancy import Principal
 from tools.articles import finding, removing, versions, writing
 from tools.articles import reliance as answer_recall
@@ -66,14 +66,14 @@ async def list_articles(
     q: Annotated[CleanText, Query(max_length=200, description="in ref, title and text")] = "",
 ) -> Page[ArticleOut]:  # fmt: skip
     """Newest first; deleted ones only where `status` names them."""
-    wanted = finding.Wanted(
+    filters = finding.ArticleFilters(
         owner=owner, statuses=tuple(state or ()), collection=collection, category=category, tag=tag,
         audience=audience.lower() if audience else None, language=language, has_draft=has_draft, q=q.strip(),
         before=cursor, limit=limit,
     )  # fmt: skip
     enabled = await finding.enabled_collections(resources.database, principal)
     async with resources.knowledge.connection(principal.tenant_id) as connection:
-        found = await finding.list_articles(connection, enabled, wanted)
+        found = await finding.list_articles(connection, enabled, filters)
     return page_of([ArticleOut.model_validate(row) for row in found], limit, found[-1]["id"] if found else None)
 
 
@@ -193,10 +193,10 @@ async def read_reliance(
 ) -> RelianceOut:  # fmt: skip
     """Answers, replies, drafts and learned texts that were made from it, newest first: those whose proof is gone from the
     text that holds now."""
-    wanted = answer_recall.Wanted(
+    filters = answer_recall.RelianceFilters(
         since_version=since_version, unaffected=unaffected, kind=kind, before=cursor, limit=limit
     )
-    found = await answer_recall.relied_on(resources.shelf, principal, article_id, wanted)
+    found = await answer_recall.relied_on(resources.shelf, principal, article_id, filters)
     return RelianceOut(
         standing=found.standing, version=found.version,
         counts={name: RelianceCount.model_validate(count) for name, count in found.counts.items()},

@@ -29,7 +29,7 @@ from memory.errors import Invalid
 from memory.tenancy import Principal
 from tools.drafts import outbox
 from tools.drafts.deciding import Approval
-from tools.drafts.reading import Wanted, find_drafts, read_draft
+from tools.drafts.reading import DraftFilters, find_drafts, read_draft
 from tools.ticket_rules import SeverityName
 
 router = APIRouter(prefix=f"{PREFIX}/replies", tags=["replies"], route_class=IdempotentRoute)
@@ -58,13 +58,13 @@ async def list_pending(
     created_from: Moment = None, created_to: Moment = None,
 ) -> Page[DraftOut]:  # fmt: skip
     """What waits for a decision, newest first; nothing of tickets that have ended."""
-    wanted = Wanted(
+    filters = DraftFilters(
         statuses=("pending",), tickets_that_go_on=True, levels=tuple(level or ()), severities=tuple(severity or ()),
         intent=intent, department=department, team=team, ticket_id=ticket_id, outdated=outdated,
         assignee_id=principal.user_id if assignee == "me" else assignee, created_from=created_from,
         created_to=created_to, before=cursor, limit=limit,
     )  # fmt: skip
-    return await _page(resources, principal, wanted)
+    return await _page(resources, principal, filters)
 
 
 @router.get("", responses=responses(401, 403))
@@ -75,11 +75,11 @@ async def list_drafts(
     created_from: Moment = None, created_to: Moment = None,
 ) -> Page[DraftOut]:  # fmt: skip
     """All drafts, or those of a ticket, newest first; by `sending` those whose reply has not arrived."""
-    wanted = Wanted(
+    filters = DraftFilters(
         statuses=tuple(state or ()), ticket_id=ticket_id, sending=tuple(sending or ()), created_from=created_from,
         created_to=created_to, before=cursor, limit=limit,
     )  # fmt: skip
-    return await _page(resources, principal, wanted)
+    return await _page(resources, principal, filters)
 
 
 @router.post("/approve", responses=responses(401, 403, 404, 409))
@@ -133,9 +133,9 @@ async def _read(resources: Resources, principal: Principal, draft_id: UUID) -> D
         return DraftDetail.of(await read_draft(connection, draft_id))
 
 
-async def _page(resources: Resources, principal: Principal, wanted: Wanted) -> Page[DraftOut]:
-    if any(time is not None and time.tzinfo is None for time in (wanted.created_from, wanted.created_to)):
+async def _page(resources: Resources, principal: Principal, filters: DraftFilters) -> Page[DraftOut]:
+    if any(time is not None and time.tzinfo is None for time in (filters.created_from, filters.created_to)):
         raise Invalid("times need a time zone")
     async with resources.database.connection(principal.tenant_id) as connection:
-        found = [DraftOut.of(row) for row in await find_drafts(connection, wanted)]
-    return page_of(found, wanted.limit, found[-1].id if found else None)
+        found = [DraftOut.of(row) for row in await find_drafts(connection, filters)]
+    return page_of(found, filters.limit, found[-1].id if found else None)

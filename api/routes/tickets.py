@@ -38,7 +38,7 @@ from tools.conversations import seen_by
 from tools.ticket_rules import HIGHEST_TIER, Priority, SeverityName
 from tools.tickets import changing, customers, links, talking
 from tools.tickets.events import list_events
-from tools.tickets.finding import Wanted, find_tickets
+from tools.tickets.finding import TicketFilters, find_tickets
 from tools.tickets.reading import get_ticket, read_ticket
 from tools.tickets.status import Status
 
@@ -80,7 +80,7 @@ async def list_tickets(
     async with resources.database.connection(principal.tenant_id) as connection:
         if user_id:
             customer_id = await customers.customer_named(connection, user_id) or UUID(int=0)
-        wanted = Wanted(
+        filters = TicketFilters(
             customer_id=seen_by(principal) or customer_id, statuses=tuple(state or ()), priorities=tuple(priority or ()),
             severities=tuple(severity or ()), tiers=tuple(tier or ()), intent=intent, department=department, team=team,
             assignee_id=principal.user_id if assignee == "me" else assignee if isinstance(assignee, UUID) else None,
@@ -88,7 +88,7 @@ async def list_tickets(
             created_to=created_to, updated_from=updated_from, updated_to=updated_to, q=q, sort=sort, cursor=cursor,
             limit=limit,
         )  # fmt: skip
-        found, following = await find_tickets(connection, wanted)
+        found, following = await find_tickets(connection, filters)
     return Page(items=[_shown(principal, row) for row in found], next_cursor=following)
 
 

@@ -91,8 +91,10 @@ async def list_deliveries(
     event_type: Annotated[CleanText | None, Query(max_length=60)] = None,
 ) -> Page[DeliveryOut]:  # fmt: skip
     """What was sent within the last 30 days, newest first."""
-    wanted = log.Wanted(endpoint_id=endpoint_id, status=state, event_type=event_type, before=cursor, limit=limit)
-    found = await log.list_deliveries(resources.database, principal, wanted)
+    filters = log.DeliveryFilters(
+        endpoint_id=endpoint_id, status=state, event_type=event_type, before=cursor, limit=limit
+    )
+    found = await log.list_deliveries(resources.database, principal, filters)
     return page_of([DeliveryOut.model_validate(row) for row in found], limit, found[-1]["id"] if found else None)
 
 

@@ -13,7 +13,7 @@ from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.tickets import StaffTicketOut
 from api.schemas.whmcs import ClientOut, ConfigIn, ConfigOut, InvoiceOut, SyncDetail, SyncOut, TestOut
 from memory.errors import Invalid
-from tools.tickets.finding import Wanted, find_tickets
+from tools.tickets.finding import TicketFilters, find_tickets
 from tools.tickets.reading import read_tickets
 from tools.tickets.status import Status
 from tools.whmcs import clients, connections, runs
@@ -33,12 +33,12 @@ async def read_config(principal: Admin, resources: Res) -> ConfigOut:
 @router.put("/config", responses=responses(401, 403, 409))
 async def save_config(body: ConfigIn, principal: Admin, resources: Res, request: Request) -> ConfigOut:
     """Connect, or change the connection; the schedule begins anew."""
-    wanted = connections.Wanted(
+    given = connections.ConnectionSettings(
         url=body.url, options=body.options, credentials=body.credentials(), same_installation=body.same_installation,
         version=body.version,
     )  # fmt: skip
     row = await connections.save(
-        resources.database, resources.cipher, resources.outbound, principal, wanted, **trace(request)
+        resources.database, resources.cipher, resources.outbound, principal, given, **trace(request)
     )
     return ConfigOut.model_validate(row)
 
@@ -95,9 +95,9 @@ async def list_tickets(
     state: Annotated[list[Status] | None, Query(alias="status")] = None,
 ) -> Page[StaffTicketOut]:  # fmt: skip
     """Tickets that came from WHMCS, newest first."""
-    wanted = Wanted(source="whmcs", statuses=tuple(state or ()), cursor=cursor, limit=limit)
+    filters = TicketFilters(source="whmcs", statuses=tuple(state or ()), cursor=cursor, limit=limit)
     async with resources.database.connection(principal.tenant_id) as connection:
-        found, following = await find_tickets(connection, wanted)
+        found, following = await find_tickets(connection, filters)
     return Page(items=[StaffTicketOut.model_validate(row) for row in found], next_cursor=following)
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from api.forms import FormFields
 from api.schemas.common import Body, CleanText, Line, Out, Time
-from kbs.articles import MAX_MARKS, BadArticle, tidy
+from kbs.articles.reading import MAX_MARKS, BadArticle, tidy
 from tools.articles import writing
 from tools.articles.finding import Status
 from tools.articles.reliance import Kind, Standing

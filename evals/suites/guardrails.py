@@ -15,7 +15,7 @@ from evals.public import Public, side
 from evals.results import Curve, Figure, Findings, Observed, Row, Score, Spread
 from evals.suite import Suite
 from evals.world import World
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from tools.guardrails import GuardRules, check_document, check_message
 
 SUPPORT, LOOKALIKE, ATTACK, HARMFUL = "everyday support", "attack-like words", "attacks", "harmful requests"

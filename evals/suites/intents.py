@@ -16,7 +16,7 @@ from evals.public import Labelled, Public
 from evals.results import Curve, Findings, Matrix, Observed, Row, Score, Spread
 from evals.suite import Suite
 from evals.world import World
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from tools.classification import Prototypes, classify
 from tools.classification.taught import Example, Taught, teach
 from tools.guardrails import GuardRules, check_message

@@ -13,7 +13,7 @@ from evals.public import Public
 from evals.results import Bars, Curve, Figure, Findings, Observed, Row, Score, Spread
 from evals.suite import Suite
 from evals.world import World
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import Scope
 from kbs.retrieval import Mode, RetrievalOptions, Retriever
 from tools.rewriting import rewrite

@@ -9,7 +9,7 @@ from evals.public import Public
 from evals.results import Figure, Findings, Matrix, Observed, Row, Score
 from evals.suite import Suite
 from evals.world import World
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from tools.classification import Prototypes, classify
 from tools.classification.severity import SEVERITIES
 from tools.intents import Pack, load_packs

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from evals import metrics
 from evals.cases import digest_of
 from evals.public import Public, side
-from kbs.minilm import Network
+from kbs.embedding.minilm import Network
 from memory.yaml_files import read_yaml
 from tools.classification import detect_language
 from tools.guardrails.check import nearness

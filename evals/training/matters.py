@@ -16,8 +16,8 @@ from agent.drafts.lessons import SAME_MATTER, likeness
 from agent.drafts.shapes import DraftRequest
 from evals.cases import Case, own
 from evals.suites.learning import CLOTHES, NAMES, NEEDED
-from kbs.embedders import open_embedder
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
+from kbs.embedding.opening import open_embedder
 from kbs.index import Vectors
 from memory.models import new_id
 from tools.learning.lessons import Lesson

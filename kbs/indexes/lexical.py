@@ -33,7 +33,7 @@ SATURATION = 1.2
 LENGTH_WEIGHT = 0.75
 """BM25's k1 and b, at their usual values."""
 USUAL_LENGTH = 45
-"""Different words of a passage of middling length; `kbs/chunking.py` cuts them."""
+"""Different words of a passage of middling length; `kbs/articles/chunking.py` cuts them."""
 
 _COUNT = sql.SQL("select count(*) as n from passages where tenant_id = {} and source = {}")
 _STEMMED = sql.SQL("case when t.language = any(%(languages)s) then t.language else 'simple' end")

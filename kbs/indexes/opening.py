@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import KnowledgeIndex, Postgres
 from kbs.indexes.chroma import ChromaIndex
 from kbs.indexes.chroma_store import open_chroma_folder, open_chroma_server

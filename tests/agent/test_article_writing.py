@@ -3,8 +3,7 @@
 import pytest
 
 from agent.article_writing import write_article
-from agent.extractive import ExtractiveChat
-from agent.llm import ModelConfig, Models, build_models
+from agent.llm import ModelConfig, build_models
 from tests.model_server import Reply, model_server
 from tools.gaps.drafting import Material
 
@@ -37,7 +36,7 @@ class TestWriting:
             await models.aclose()
 
     async def test_without_a_model_or_answers_nobody_is_asked(self) -> None:
-        models = Models(answer=ExtractiveChat(), fast=None, draft=ExtractiveChat(), judge=None)
+        models = build_models(ModelConfig())
         assert await write_article(models, MATERIAL) is None
         async with model_server() as server:
             models = build_models(ModelConfig(chat_model="stub", base_url=server.base_url))

@@ -350,6 +350,17 @@ class TestBreaker:
         assert kinds == ["server_error", "server_error", "circuit_open", "circuit_open"]
         assert len(server.chats) == FAILURES_TO_OPEN
 
+    async def test_it_is_shared_by_the_roles_and_by_nobody_else(self, server: ModelServer, models: Models) -> None:
+        server.script(*[Reply.error(500)] * FAILURES_TO_OPEN)
+        for model in (models.answer, models.fast, models.draft):
+            assert model
+            with pytest.raises(ModelUnavailable):
+                await ask(model)
+        assert models.breaker.is_open
+        others = build_models(ModelConfig(chat_model="stub", base_url=server.base_url))
+        assert not others.breaker.is_open
+        await others.aclose()
+
     async def test_a_short_deadline_says_nothing_about_the_provider(self, server: ModelServer, models: Models) -> None:
         server.script(*[Reply.silence()] * FAILURES_TO_OPEN, "Still here.")
         for _ in range(FAILURES_TO_OPEN):

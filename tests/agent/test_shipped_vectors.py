@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from agent.build_shipped_vectors import what_ships
-from kbs.embeddings import Batched, Vectors
-from kbs.minilm import open_minilm
-from kbs.shipped_vectors import Shipped, ShippedVectors, read_shipped, write_shipped
+from kbs.embedding.embedder import Batched, Vectors
+from kbs.embedding.minilm import open_minilm
+from kbs.embedding.shipped_vectors import Shipped, ShippedVectors, read_shipped, write_shipped
 
 
 class Counting:

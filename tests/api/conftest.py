@@ -1,32 +1,24 @@
-"""The people of most tests: a tenant of its own, two colleagues, an admin, and a customer."""
+"""What the API's tests share: their people, the product with a model, and a receiver that it knows from its start."""
 
-import pytest
+from collections.abc import AsyncIterator
 
-from memory.models import Tenant
-from memory.tenancy import Role
-from tests.product import Product, Visitor
+import pytest_asyncio
 
+from tests.model_server import ModelServer
+from tests.people import ada, admin, bert, customer, tenant
+from tests.product import Product, beside, with_models_of
+from tests.receiver import Receiver, receiving
 
-@pytest.fixture
-async def tenant(product: Product) -> Tenant:
-    return await product.tenant()
-
-
-@pytest.fixture
-async def ada(product: Product, tenant: Tenant) -> dict[str, str]:
-    return await product.staff(tenant, Role.AGENT)
+__all__ = ["ada", "admin", "bert", "customer", "tenant"]
 
 
-@pytest.fixture
-async def bert(product: Product, tenant: Tenant) -> dict[str, str]:
-    return await product.staff(tenant, Role.AGENT)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def modelled(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
+    async with beside(product, **with_models_of(provider)) as started:
+        yield started
 
 
-@pytest.fixture
-async def admin(product: Product, tenant: Tenant) -> dict[str, str]:
-    return await product.staff(tenant, Role.ADMIN)
-
-
-@pytest.fixture
-async def customer(product: Product, tenant: Tenant) -> Visitor:
-    return await product.visitor(tenant)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as opened:
+        yield opened

@@ -13,14 +13,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, FrameLocator, Locator, Page, Route, async_playwright
 
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant
 from tests.browser.console_desk import Hire, hiring
 from tests.browser.shots import SHOTS
 from tests.browser.site import site
 from tests.browser.wire import Wire, wire_to
 from tests.model_server import ModelServer, Reply, Timing, model_server
-from tests.product import Product, running, settings_for
+from tests.product import Product, beside, with_models_of
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is the same engine without a desktop's windows, for two thirds of the processor's time."""
@@ -54,6 +53,7 @@ async def hire(browser: Browser, product: Product) -> AsyncIterator[Hire]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def provider() -> AsyncIterator[ModelServer]:
+    """One for all: so is the product behind the pages."""
     async with model_server() as server:
         yield server
 
@@ -61,10 +61,7 @@ async def provider() -> AsyncIterator[ModelServer]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def backend(product: Product, provider: ModelServer) -> AsyncIterator[Product]:
     """The product with a model, on the database of the other tests."""
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-    settings = settings_for(shared, CHAT_MODEL="stub", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")
-    async with running(settings) as started:
+    async with beside(product, **with_models_of(provider)) as started:
         yield started
 
 
@@ -169,9 +166,7 @@ async def desk(browser: Browser, backend: Product, provider: ModelServer) -> Asy
             view: dict[str, Any] | None = None,
             options: dict[str, Any] | None = None,
         ) -> Desk:
-            from agent.llm import breaker
-
-            breaker._by_provider.clear()
+            backend.resources.models.breaker.forget()
             provider.script()
             tenant = await backend.tenant(**(options or {}))
             port = int(str(backend.http.base_url.port))

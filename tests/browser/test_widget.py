@@ -7,11 +7,10 @@ import time
 import jwt
 import pytest
 
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.browser.conftest import QUESTION, SHOWN, Desk, OpenDesk, slowly
-from tests.product import Product, running, settings_for
+from tests.product import Product, beside, with_models_of
 
 
 async def waiting_handoff(product: Product, tenant: Tenant, headers: dict[str, str]) -> str:
@@ -261,14 +260,9 @@ class TestARestart:
     async def test_of_the_server_in_mid_answer_loses_nothing(self, desk: OpenDesk) -> None:
         """The process that writes is gone; another closes its turn honestly, and the page shows what is stored."""
         one = await desk()
-        urls = one.product.resources.urls
-        shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
-        settings = settings_for(
-            shared, CHAT_MODEL="stub", OPENAI_BASE_URL=one.provider.base_url, OPENAI_API_KEY="sk-test"
-        )
         chat = await one.tab()
         await chat.open()
-        async with running(settings) as doomed:
+        async with beside(one.product, **with_models_of(one.provider)) as doomed:
             one.wire.target = int(str(doomed.http.base_url.port))
             one.wire.cut()
             slowly(one.provider, token_s=0.1)

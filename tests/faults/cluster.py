@@ -23,8 +23,8 @@ from psycopg.types.json import Jsonb
 
 from agent.resources import open_resources
 from agent.settings import Settings
-from kbs.global_content import open_global_content
-from kbs.ingest import ingest_folder
+from kbs.articles.global_content import open_global_content
+from kbs.articles.ingest import ingest_folder
 from memory.database import open_owner
 from memory.embedded import APP, OWNER
 from memory.encryption import Cipher

@@ -1,7 +1,7 @@
 """Hypothesis plays a customer and bad luck against the running product: sends, retries, cancels, reconnects, crashes.
 
 The model of it is small: what was accepted under which key, in order. The product must agree after every step, and when
-the story is over every turn has one end and the client has put together what is stored. `tests/agent/test_takeover.py`
+the story is over every turn has one end and the client has put together what is stored. `tests/agent/turns/test_takeover.py`
 has people in it and looks at rows alone; here everything goes over HTTP, with a model that is still typing.
 `STORIES` sets how many are played.
 """
@@ -18,12 +18,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from memory.embedded import EmbeddedUrls
 from memory.models import Tenant
 from tests.faults.client import QUESTION, Client, Promise
 from tests.faults.model import Model
 from tests.model_server import model_server
-from tests.product import Product, running, settings_for
+from tests.product import Product, beside, with_models_of
 
 STORIES = int(os.environ.get("STORIES", "4"))
 STEPS = 8
@@ -46,13 +45,10 @@ class Theatre:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def theatre(product: Product) -> AsyncIterator[Theatre]:
-    urls = product.resources.urls
-    shared = EmbeddedUrls(app=urls.app, owner=urls.owner or "", superuser="")
     async with model_server() as server:
         provider = Model(server)
         provider.install()
-        changed = {"CHAT_MODEL": "stub", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-test"}
-        async with running(settings_for(shared, FAST_MODEL="stub-fast", **changed)) as started:
+        async with beside(product, **with_models_of(server)) as started:
             yield Theatre(started, await started.tenant(), asyncio.get_running_loop(), provider)
 
 

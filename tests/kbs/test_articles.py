@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kbs.articles import MAX_BYTES, BadArticle, language_of, parse, read_folder
-from kbs.chunking import split
+from kbs.articles.chunking import split
+from kbs.articles.reading import MAX_BYTES, BadArticle, language_of, parse, read_folder
 from tests.machine import usual
 
 FULL = """---

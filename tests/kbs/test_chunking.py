@@ -5,7 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kbs.chunking import LIMIT, TARGET, Chunk, embedded_text, estimated_tokens, plain, split
+from kbs.articles.chunking import LIMIT, TARGET, Chunk, embedded_text, estimated_tokens, plain, split
 
 WORD = st.text("abcdefghijklmnopqrstuvwxyzäß0123456789", min_size=1, max_size=12)
 LINE = st.lists(WORD, min_size=1, max_size=30).map(" ".join)

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from kbs.embedders import open_embedder
-from kbs.embeddings import Batched, Cached, EmbeddingUnavailable, Vectors, normal_form
+from kbs.embedding.embedder import Batched, Cached, EmbeddingUnavailable, Vectors, normal_form
+from kbs.embedding.openai_compatible import MAX_TEXT_BYTES, OpenAIEmbeddings, open_openai
+from kbs.embedding.opening import open_embedder
 from kbs.langchain_embeddings import LangChainEmbeddings
-from kbs.openai_embeddings import MAX_TEXT_BYTES, OpenAIEmbeddings, open_openai
 from tests.machine import usual
 
 D = 8

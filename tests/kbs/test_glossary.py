@@ -2,8 +2,8 @@
 
 import pytest
 
-from kbs.glossary import glossed, translations
-from kbs.spelling import vocabulary_of
+from kbs.words.glossary import glossed, translations
+from kbs.words.spelling import vocabulary_of
 
 ENGLISH = vocabulary_of(
     ["Reset the password of your mailbox. Download a backup. Pay an invoice. Cancel a plan. Renew your domain and its "

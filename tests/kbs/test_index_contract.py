@@ -19,11 +19,11 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from kbs.articles.passage_making import digest_of
 from kbs.index import Candidate, KnowledgeIndex, Postgres, Row, Scope, Validity, remove, replace, replacing
 from kbs.indexes.chroma import ChromaIndex
 from kbs.indexes.chroma_store import open_chroma_folder, open_chroma_server
 from kbs.indexes.pgvector import PgvectorIndex
-from kbs.passage_making import digest_of
 from kbs.passages import Source
 from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls

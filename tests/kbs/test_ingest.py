@@ -1,7 +1,7 @@
 """A folder becomes a collection, and stays one: by checksum, in versions, with what replaces what."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -11,16 +11,15 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 
-from kbs.article_rows import add_draft, article_text, keep_article, set_state, stored_articles
-from kbs.global_content import global_collections, open_global_content
+from kbs.articles.global_content import global_collections, open_global_content
+from kbs.articles.ingest import Report, ingest_folder
+from kbs.articles.publishing import Library, embedded, make_edition, publishing, withdrawing
+from kbs.articles.reindex import check_embedder, reindex
+from kbs.articles.rows import add_draft, article_text, keep_article, set_state, stored_articles
 from kbs.index import Scope
 from kbs.indexes.pgvector import PgvectorIndex
-from kbs.ingest import Report, ingest_folder
 from kbs.passages import Source
-from kbs.publishing import Library, embedded, make_edition, publishing, withdrawing
-from kbs.reindex import check_embedder, reindex
-from memory.database import Database, open_owner
-from memory.embedded import EmbeddedUrls
+from memory.database import Database
 from memory.errors import Misconfigured, NotFound
 from memory.models import GLOBAL_TENANT
 from tests.kbs.words import WordEmbedder
@@ -100,12 +99,6 @@ async def desk(
     tmp_path: Path,
 ) -> Desk:
     return Desk(database, index, embedder, await tenant(), tmp_path)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def owner(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
-    async with open_owner(database_urls.owner) as opened:
-        yield opened
 
 
 class TestByChecksum:

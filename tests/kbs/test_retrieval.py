@@ -10,9 +10,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from kbs.articles.passage_making import Document, cut, with_vectors
 from kbs.index import Scope, remove, replace
 from kbs.indexes.pgvector import PgvectorIndex
-from kbs.passage_making import Document, cut, with_vectors
 from kbs.passages import Source
 from kbs.retrieval import MAX_K, RetrievalOptions, Retriever
 from kbs.retrieval_cache import Retrieved, SearchCache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kbs.spelling import corrected, unknown_words, vocabulary_of
+from kbs.words.spelling import corrected, unknown_words, vocabulary_of
 
 KNOWN = vocabulary_of(
     ["Reset the password of your mailbox.", "An invoice is sent as PDF.", "Install the certificate.", "DNS propagation"]

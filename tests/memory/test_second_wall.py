@@ -5,7 +5,7 @@ The tables' owner is not held by row-level security, so every statement here run
 
 import importlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import pytest
 from agent.turns.scenes import read_asker
 from memory import chats, facts, turns
 from memory.database import Connection, Database
-from memory.embedded import EmbeddedUrls
 from memory.errors import LeaseLost, NotFound
 from memory.events import Journal
 from memory.models import ChatSession
@@ -26,15 +25,6 @@ from tools import tickets
 from tools.handoffs import requesting as handoff
 
 OpenDesk = Callable[[], Awaitable[Desk]]
-
-
-@pytest.fixture
-async def owner(database_urls: EmbeddedUrls) -> AsyncIterator[Database]:
-    opened = Database(database_urls.owner, pool_size=2)
-    await opened.pool.open()
-    yield opened
-    await opened.pool.close()
-    await opened.engine.dispose()
 
 
 class Target:

@@ -258,7 +258,7 @@ class TestAlerts:
     async def look(self, database: Database, tenant_id: UUID) -> dict[str, dict[str, Any]]:
         async with database.connection(tenant_id) as connection:
             await alerts.look(connection, tenant_id, connection)
-            found = await alerts.list_alerts(connection, alerts.Wanted())
+            found = await alerts.list_alerts(connection, alerts.AlertFilters())
         return {alert.kind: alert.data for alert in found}
 
     async def test_one_opens_stays_one_and_ends_by_itself(self, database: Database, tenant: MakeTenant) -> None:
@@ -269,7 +269,7 @@ class TestAlerts:
         await ticket(database, mine, at(TODAY, 0), number=8, missed=["first_response"])
         assert await self.look(database, mine) == {"sla_breach": {"tickets": 2, "first": 7}}
         async with database.connection(mine) as connection:
-            [alert] = await alerts.list_alerts(connection, alerts.Wanted())
+            [alert] = await alerts.list_alerts(connection, alerts.AlertFilters())
         by = Principal(tenant_id=mine, role=Role.AGENT, user_id=uuid4())
         first = await alerts.acknowledge(database, by, alert.id)
         again = await alerts.acknowledge(
@@ -282,7 +282,7 @@ class TestAlerts:
         assert audited == [{"action": "alert.acknowledged"}]
         assert await self.look(database, mine) == {}
         async with database.connection(mine) as connection:
-            [ended] = await alerts.list_alerts(connection, alerts.Wanted(open_only=False))
+            [ended] = await alerts.list_alerts(connection, alerts.AlertFilters(open_only=False))
         assert (ended.id, ended.ended_at is not None) == (alert.id, True)
         assert late.number == 7
 
@@ -333,7 +333,7 @@ class TestAlerts:
         await self.look(database, theirs)
         assert await self.look(database, mine) == {}
         async with database.connection(theirs) as connection:
-            [alert] = await alerts.list_alerts(connection, alerts.Wanted())
+            [alert] = await alerts.list_alerts(connection, alerts.AlertFilters())
         with pytest.raises(NotFound):
             await alerts.acknowledge(database, Principal(tenant_id=mine, role=Role.AGENT), alert.id)
 

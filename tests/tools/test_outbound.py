@@ -75,12 +75,6 @@ class Names:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
-
-
-@pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Every address that the process connects to by a socket or by the event loop."""
     seen: list[tuple[str, int]] = []

@@ -59,7 +59,7 @@ OF_KNOWLEDGE: frozenset[Kind] = frozenset({"stale_index"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AlertFilters:
     """Which alerts a list shows."""
 
     open_only: bool = True
@@ -88,11 +88,11 @@ async def look(connection: Connection, tenant_id: UUID, knowledge: Connection) -
     return len(holding)
 
 
-async def list_alerts(connection: Connection, wanted: Wanted) -> list[Alert]:
+async def list_alerts(connection: Connection, filters: AlertFilters) -> list[Alert]:
     """Newest first."""
     values = {
-        "open": wanted.open_only, "acknowledged": wanted.acknowledged, "kind": wanted.kind, "before": wanted.before,
-        "limit": wanted.limit,
+        "open": filters.open_only, "acknowledged": filters.acknowledged, "kind": filters.kind, "before": filters.before,
+        "limit": filters.limit,
     }  # fmt: skip
     rows = await (await connection.execute(LIST, values)).fetchall()
     return [Alert(**row) for row in rows]

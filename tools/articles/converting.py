@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kbs.articles import ArticleFile, BadArticle, parse
+from kbs.articles.reading import ArticleFile, BadArticle, parse
 from memory.errors import FileNotTaken
 from tools.attachments.extracting import Extracted, extract
 from tools.attachments.extractor import LONGEST

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ArticleFilters:
     """What a list shall hold; None and empty leave open. Deleted articles only where their status is named."""
 
     owner: Owner = "tenant"
@@ -43,16 +43,16 @@ async def enabled_collections(database: Database, principal: Principal) -> list[
         return list((await load_options(connection, principal.tenant_id)).collections)
 
 
-async def list_articles(connection: Connection, enabled: Sequence[str], wanted: Wanted) -> list[Row]:
+async def list_articles(connection: Connection, enabled: Sequence[str], filters: ArticleFilters) -> list[Row]:
     """Newest first."""
-    values = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) not in (None, (), "")}
-    conditions = [OWNERS[wanted.owner], *(CONDITIONS[name] for name in values)]
-    if not wanted.statuses:
+    values = {name: getattr(filters, name) for name in CONDITIONS if getattr(filters, name) not in (None, (), "")}
+    conditions = [OWNERS[filters.owner], *(CONDITIONS[name] for name in values)]
+    if not filters.statuses:
         conditions.append("a.status <> 'deleted'")
     if "statuses" in values:
-        values["statuses"] = list(wanted.statuses)
+        values["statuses"] = list(filters.statuses)
     query = f"select {SHOWN} from kb_articles a where {' and '.join(conditions)} order by a.id desc limit %(limit)s"
-    everything = {**values, "enabled": list(enabled), "everyone": GLOBAL_TENANT, "limit": wanted.limit}
+    everything = {**values, "enabled": list(enabled), "everyone": GLOBAL_TENANT, "limit": filters.limit}
     return await (await connection.execute(query, everything)).fetchall()
 
 

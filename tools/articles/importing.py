@@ -12,9 +12,9 @@ from uuid import UUID
 
 import structlog
 
-from kbs.article_rows import StoredArticle, stored_articles
-from kbs.articles import ArticleFile, BadArticle
-from kbs.publishing import Edition, embedded, make_edition
+from kbs.articles.publishing import Edition, embedded, make_edition
+from kbs.articles.reading import ArticleFile, BadArticle
+from kbs.articles.rows import StoredArticle, stored_articles
 from memory.database import Connection
 from memory.errors import Conflict, Invalid
 from memory.models import new_id

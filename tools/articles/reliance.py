@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from kbs.article_rows import article_text, validity
+from kbs.articles.rows import article_text, validity
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT
 from memory.tenancy import Principal
@@ -37,7 +37,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RelianceFilters:
     """Which of what relied on the article to list."""
 
     since_version: int = 1
@@ -75,19 +75,19 @@ class Text:
         return words in self._without or words in self._with_headings
 
 
-async def relied_on(shelf: Shelf, principal: Principal, article_id: UUID, wanted: Wanted) -> Reliance:
+async def relied_on(shelf: Shelf, principal: Principal, article_id: UUID, filters: RelianceFilters) -> Reliance:
     """Raises NotFound for an article that the caller can't read."""
     enabled = await enabled_collections(shelf.database, principal)
     async with shelf.knowledge.connection(principal.tenant_id) as connection:
         article = await must_be_readable(connection, enabled, article_id)
         standing, text = await _current(connection, principal, article)
     async with shelf.database.connection(principal.tenant_id) as connection:
-        values = {"article": article_id, "since": wanted.since_version}
+        values = {"article": article_id, "since": filters.since_version}
         quotes = await (await connection.execute(QUOTES, values)).fetchall()
         gone = [row["passage_digest"] for row in quotes if text is None or not text.has(row["quoted"])]
         values |= {
-            "gone": gone, "unaffected": wanted.unaffected, "kind": wanted.kind, "before": wanted.before,
-            "limit": wanted.limit,
+            "gone": gone, "unaffected": filters.unaffected, "kind": filters.kind, "before": filters.before,
+            "limit": filters.limit,
         }  # fmt: skip
         found = await (await connection.execute(LIST, values)).fetchall()
         counted = await (await connection.execute(COUNTS, values)).fetchall()

@@ -8,8 +8,8 @@ delete    withdraw for good. What answers relied on stays readable, unless the t
 from typing import Any
 from uuid import UUID
 
-from kbs.article_rows import StoredArticle, set_state
-from kbs.publishing import withdrawing
+from kbs.articles.publishing import withdrawing
+from kbs.articles.rows import StoredArticle, set_state
 from memory.errors import Conflict
 from memory.tenancy import Principal
 from tools.articles.shelf import Shelf

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from kbs.publishing import Library
+from kbs.articles.publishing import Library
 from memory import audit
 from memory.database import Connection, Database
 from memory.tenancy import Principal

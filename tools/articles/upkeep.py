@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
 
-from kbs.reindex import STALE, reindex
+from kbs.articles.reindex import STALE, reindex
 from memory import audit
 from memory.errors import HelpdeskError, Unavailable
 from memory.models import new_id

@@ -18,7 +18,9 @@ from uuid import UUID
 
 from psycopg import errors
 
-from kbs.article_rows import (
+from kbs.articles.publishing import Edition, embedded, make_edition, publishing
+from kbs.articles.reading import ArticleFile, language_of
+from kbs.articles.rows import (
     StoredArticle,
     add_draft,
     article_text,
@@ -27,8 +29,6 @@ from kbs.article_rows import (
     replace_path,
     stored_articles,
 )
-from kbs.articles import ArticleFile, language_of
-from kbs.publishing import Edition, embedded, make_edition, publishing
 from memory.database import Connection
 from memory.errors import Conflict, Invalid, NotFound, Unavailable
 from memory.models import new_id

@@ -15,8 +15,8 @@ from functools import lru_cache
 from itertools import islice
 from math import log
 
-from kbs.chunking import LIMIT, TARGET, estimated_tokens
-from kbs.embeddings import Embedder, EmbeddingUnavailable
+from kbs.articles.chunking import LIMIT, TARGET, estimated_tokens
+from kbs.embedding.embedder import Embedder, EmbeddingUnavailable
 
 MOST = 1000
 """Pieces of a file that are looked at."""

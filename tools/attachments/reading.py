@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.passages import Passage, Source
 from memory.database import Connection, Database
 from memory.files import Files

@@ -2,7 +2,7 @@
 
 import re
 
-from kbs.language import rank_languages
+from kbs.words.language import rank_languages
 from tools.classification.cues import load_cues
 
 ENOUGH_LETTERS = 12

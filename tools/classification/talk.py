@@ -4,7 +4,7 @@ import re
 from functools import reduce
 from operator import or_
 
-from kbs.spelling import is_common
+from kbs.words.spelling import is_common
 from tools.classification.cues import TALK, Kind, load_cues
 from tools.phrases import NO_PHRASES, fold
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kbs.stemming import stemmed
+from kbs.words.stemming import stemmed
 from memory.errors import Invalid
 from tools.phrases import fold
 

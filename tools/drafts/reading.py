@@ -12,7 +12,7 @@ from tools.drafts.writing import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DraftFilters:
     """What a list shall hold; None and empty leave open."""
 
     statuses: tuple[str, ...] = ()
@@ -33,18 +33,18 @@ class Wanted:
     limit: int = 20
 
 
-async def find_drafts(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
+async def find_drafts(connection: Connection, filters: DraftFilters) -> list[dict[str, Any]]:
     """Newest first, each with its ticket and what became of it."""
-    values = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) not in (None, ())}
+    values = {name: getattr(filters, name) for name in CONDITIONS if getattr(filters, name) not in (None, ())}
     conditions = ["d.tenant_id = current_tenant()", *(CONDITIONS[name] for name in values)]
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    if wanted.tickets_that_go_on:
+    if filters.tickets_that_go_on:
         conditions.append(GOES_ON)
-    if wanted.outdated is not None:
+    if filters.outdated is not None:
         conditions.append(f"{OUTDATED} = %(outdated)s")
-        values["outdated"] = wanted.outdated
+        values["outdated"] = filters.outdated
     query = f"{SHOWN} where {' and '.join(conditions)} order by d.id desc limit %(limit)s"
-    return await (await connection.execute(query, {**values, "limit": wanted.limit})).fetchall()
+    return await (await connection.execute(query, {**values, "limit": filters.limit})).fetchall()
 
 
 async def read_draft(connection: Connection, draft_id: UUID) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from kbs.articles import ArticleFile, BadArticle, tidy
+from kbs.articles.reading import ArticleFile, BadArticle, tidy
 from memory.errors import Conflict
 from memory.tenancy import Principal
 from tools.articles import removing, writing

@@ -19,7 +19,7 @@ ACTIONS: dict[Status, str] = {"open": "gap.reopened", "dismissed": "gap.dismisse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class GapFilters:
     """Which gaps to list: those with at least so many questions within the last days."""
 
     days: int = 30
@@ -30,15 +30,15 @@ class Wanted:
     limit: int = 20
 
 
-async def list_gaps(connection: Connection, wanted: Wanted) -> tuple[list[Row], str | None]:
+async def list_gaps(connection: Connection, filters: GapFilters) -> tuple[list[Row], str | None]:
     """A page of gaps, and the cursor of the next. Raises Invalid for a false cursor."""
-    questions, last = _read_cursor(wanted.cursor) if wanted.cursor else (None, None)
+    questions, last = _read_cursor(filters.cursor) if filters.cursor else (None, None)
     values = {
-        "days": wanted.days, "min_size": wanted.min_size, "status": wanted.status, "language": wanted.language,
-        "id": None, "questions": questions, "last": last, "limit": wanted.limit, "examples": EXAMPLES,
+        "days": filters.days, "min_size": filters.min_size, "status": filters.status, "language": filters.language,
+        "id": None, "questions": questions, "last": last, "limit": filters.limit, "examples": EXAMPLES,
     }  # fmt: skip
     rows = await (await connection.execute(LIST, values)).fetchall()
-    full = len(rows) == wanted.limit
+    full = len(rows) == filters.limit
     return rows, _cursor_of(rows[-1]) if full else None
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from kbs.embeddings import Embedder
+from kbs.embedding.embedder import Embedder
 from kbs.index import Vectors
 from memory.database import Connection, Database
 from memory.models import new_id

@@ -11,7 +11,7 @@ MOST_NOTES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class HandoffFilters:
     """What a list shall hold; None and empty leave open."""
 
     statuses: tuple[str, ...] = ("requested", "claimed")
@@ -25,15 +25,15 @@ class Wanted:
     limit: int = 20
 
 
-async def list_handoffs(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
+async def list_handoffs(connection: Connection, filters: HandoffFilters) -> list[dict[str, Any]]:
     """What is critical first, then the oldest, because that customer has waited longest. A handoff that becomes critical
     while somebody turns the pages moves to the first one."""
     rows = await connection.execute(
         LIST,
         {
-            "statuses": list(wanted.statuses), "reason": wanted.reason, "severity": wanted.severity,
-            "language": wanted.language, "claimed_by": wanted.claimed_by, "assigned_to": wanted.assigned_to,
-            "after": wanted.after, "limit": wanted.limit,
+            "statuses": list(filters.statuses), "reason": filters.reason, "severity": filters.severity,
+            "language": filters.language, "claimed_by": filters.claimed_by, "assigned_to": filters.assigned_to,
+            "after": filters.after, "limit": filters.limit,
         },
     )  # fmt: skip
     return await rows.fetchall()

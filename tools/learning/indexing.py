@@ -7,9 +7,9 @@ meanwhile, is marked after them.
 from typing import cast
 from uuid import UUID
 
-from kbs.embeddings import Embedder
+from kbs.articles.passage_making import Document, cut, with_vectors
+from kbs.embedding.embedder import Embedder
 from kbs.index import Kind, KnowledgeIndex, Row, replace
-from kbs.passage_making import Document, cut, with_vectors
 from memory.database import Connection, Database
 from tools.classification import detect_language
 

@@ -23,7 +23,7 @@ PARTS = ("subject", "issue", "wrong", "reply", "notes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LessonFilters:
     """What a list shall hold; None leaves open."""
 
     kind: LessonKind
@@ -37,9 +37,9 @@ class Wanted:
     limit: int = 20
 
 
-async def list_lessons(connection: Connection, wanted: Wanted) -> list[LearnedReply]:
+async def list_lessons(connection: Connection, filters: LessonFilters) -> list[LearnedReply]:
     """Newest first."""
-    values = {name: getattr(wanted, name) for name in (*CONDITIONS, "kind", "limit")}
+    values = {name: getattr(filters, name) for name in (*CONDITIONS, "kind", "limit")}
     conditions = [condition for name, condition in CONDITIONS.items() if values[name] is not None]
     query = LIST.format(conditions="".join(f" and {condition}" for condition in conditions))
     return [LearnedReply(**row) for row in await (await connection.execute(query, values)).fetchall()]

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection
 from functools import cache, partial
 
-from kbs.global_content import global_collections, open_global_content
-from kbs.glossary import FUNCTION_WORDS
+from kbs.articles.global_content import global_collections, open_global_content
+from kbs.words.glossary import FUNCTION_WORDS
 from tools.intents import load_packs
 
 SHORTEST = 3

@@ -24,7 +24,7 @@ _GLUE = re.compile(r"[-_./:@\\=<>#\"]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class TicketFilters:
     """What a list shall hold; None and empty leave open."""
 
     customer_id: UUID | None = None
@@ -50,32 +50,32 @@ class Wanted:
     limit: int = 20
 
 
-async def find_tickets(connection: Connection, wanted: Wanted) -> tuple[list[dict[str, Any]], str | None]:
+async def find_tickets(connection: Connection, filters: TicketFilters) -> tuple[list[dict[str, Any]], str | None]:
     """A page of tickets as colleagues see them, and the cursor of the next. Raises Invalid for a false cursor."""
-    conditions, values = _filters(wanted)
-    place = _read_cursor(wanted.cursor, wanted.sort) if wanted.cursor else None
+    conditions, values = _conditions(filters)
+    place = _read_cursor(filters.cursor, filters.sort) if filters.cursor else None
     if place:
-        conditions.append(_AFTER[wanted.sort, place[0] is not None])
+        conditions.append(_AFTER[filters.sort, place[0] is not None])
         values |= {"after_deadline": place[0], "after_id": place[1]}
-    query = f"{_FOUND} where {' and '.join(conditions)} {_ORDER[wanted.sort]} limit %(limit)s"
+    query = f"{_FOUND} where {' and '.join(conditions)} {_ORDER[filters.sort]} limit %(limit)s"
     rows = await (
-        await connection.execute(query, {**values, "q": words_of(wanted.q), "limit": wanted.limit})
+        await connection.execute(query, {**values, "q": words_of(filters.q), "limit": filters.limit})
     ).fetchall()
-    full = len(rows) == wanted.limit
-    return rows, _cursor_of(rows[-1], wanted.sort) if full else None
+    full = len(rows) == filters.limit
+    return rows, _cursor_of(rows[-1], filters.sort) if full else None
 
 
-def _filters(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
+def _conditions(filters: TicketFilters) -> tuple[list[str], dict[str, Any]]:
     """Conditions for what is asked; each names its column itself, so that no input becomes a part of the query."""
-    values = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) not in (None, (), "")}
+    values = {name: getattr(filters, name) for name in CONDITIONS if getattr(filters, name) not in (None, (), "")}
     conditions = ["t.tenant_id = current_tenant()", *(CONDITIONS[name] for name in values)]
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    if wanted.unassigned:
+    if filters.unassigned:
         conditions.append("t.assignee_id is null")
-    if wanted.late is not None:
-        conditions.append(LATE if wanted.late else f"not ({LATE})")
-    if wanted.q.strip():
-        number = _NUMBER.fullmatch(wanted.q.strip())
+    if filters.late is not None:
+        conditions.append(LATE if filters.late else f"not ({LATE})")
+    if filters.q.strip():
+        number = _NUMBER.fullmatch(filters.q.strip())
         values["number"] = int(number[2]) if number else None
         conditions.append("t.number = %(number)s" if number and number[1] else f"(t.number = %(number)s or {_MATCHES})")
     return conditions, values

@@ -19,7 +19,7 @@ case when status = 'pending' then next_attempt_at end as next_attempt_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeliveryFilters:
     """What a list shall hold; None leaves open."""
 
     endpoint_id: UUID
@@ -29,14 +29,14 @@ class Wanted:
     limit: int = 50
 
 
-async def list_deliveries(database: Database, principal: Principal, wanted: Wanted) -> list[dict[str, Any]]:
+async def list_deliveries(database: Database, principal: Principal, filters: DeliveryFilters) -> list[dict[str, Any]]:
     """Newest first, without what was sent. Raises NotFound where there is no such endpoint."""
     values = {
-        "endpoint": wanted.endpoint_id, "status": wanted.status, "type": wanted.event_type, "before": wanted.before,
-        "limit": wanted.limit,
+        "endpoint": filters.endpoint_id, "status": filters.status, "type": filters.event_type, "before": filters.before,
+        "limit": filters.limit,
     }  # fmt: skip
     async with database.connection(principal.tenant_id) as connection:
-        await _endpoint(connection, wanted.endpoint_id)
+        await _endpoint(connection, filters.endpoint_id)
         return await (await connection.execute(LIST, values)).fetchall()
 
 

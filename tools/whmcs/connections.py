@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ConnectionSettings:
     """A connection as an admin wants it. A credential that is not named stays; None takes the access key away."""
 
     url: str
@@ -58,28 +58,33 @@ def base_of(outbound: Outbound, url: str) -> str:
 
 
 async def save(
-    database: Database, cipher: Cipher, outbound: Outbound, principal: Principal, wanted: Wanted, **who: Any
+    database: Database,
+    cipher: Cipher,
+    outbound: Outbound,
+    principal: Principal,
+    settings: ConnectionSettings,
+    **who: Any,
 ) -> Row:
     """Make or replace the connection; its schedule begins anew. Raises Refused, Invalid and Conflict."""
-    url = base_of(outbound, wanted.url)
+    url = base_of(outbound, settings.url)
     async with database.connection(principal.tenant_id) as connection:
         await connection.execute(ONE_AT_A_TIME, (str(principal.tenant_id),))
         before = await _row(connection)
-        if wanted.version is not None and wanted.version != (before["version"] if before else 0):
+        if settings.version is not None and settings.version != (before["version"] if before else 0):
             raise Conflict("somebody has changed this connection meanwhile; read it again")
         moved = before is not None and _host(before["url"]) != _host(url)
-        sealed = _sealed(cipher, before, wanted, moved=moved)
+        sealed = _sealed(cipher, before, settings, moved=moved)
         if moved:
-            await _settle_identity(connection, wanted.same_installation)
-        anew = before is None or before["removed_at"] is not None or (moved and not wanted.same_installation)
+            await _settle_identity(connection, settings.same_installation)
+        anew = before is None or before["removed_at"] is not None or (moved and not settings.same_installation)
         values = {
-            "url": url, "options": Jsonb(wanted.options.model_dump()), "every": wanted.options.sync_every_minutes, **sealed,
-            "history": anew or _is_wider(WhmcsOptions.model_validate(before["options"] if before else {}), wanted.options),
+            "url": url, "options": Jsonb(settings.options.model_dump()), "every": settings.options.sync_every_minutes, **sealed,
+            "history": anew or _is_wider(WhmcsOptions.model_validate(before["options"] if before else {}), settings.options),
         }  # fmt: skip
         await connection.execute(SAVE, values)
         changes = {
-            "host": urlsplit(url).netloc, "options": wanted.options.model_dump(exclude_defaults=True),
-            "credentials": sorted(wanted.credentials),
+            "host": urlsplit(url).netloc, "options": settings.options.model_dump(exclude_defaults=True),
+            "credentials": sorted(settings.credentials),
         }  # fmt: skip
         action = "whmcs.changed" if before and before["removed_at"] is None else "whmcs.connected"
         await audit.write(connection, principal, action, "whmcs", principal.tenant_id, changes=changes, **who)
@@ -135,12 +140,12 @@ def _is_wider(before: WhmcsOptions, after: WhmcsOptions) -> bool:
     return bool(before.departments) and not (after.departments and set(after.departments) <= set(before.departments))
 
 
-def _sealed(cipher: Cipher, before: Row | None, wanted: Wanted, *, moved: bool) -> dict[str, str | None]:
+def _sealed(cipher: Cipher, before: Row | None, settings: ConnectionSettings, *, moved: bool) -> dict[str, str | None]:
     kept = before if before and before["removed_at"] is None and not moved else None
     sealed: dict[str, str | None] = {}
     for name in SECRETS:
-        if name in wanted.credentials:
-            given = wanted.credentials[name]
+        if name in settings.credentials:
+            given = settings.credentials[name]
             sealed[name] = cipher.encrypt(given) if given else None
         else:
             sealed[name] = kept[name] if kept else None

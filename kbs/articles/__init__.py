@@ -1,0 +1,1 @@
+"""From the file or text of an article to its rows and passages, where searches find them."""

@@ -1,0 +1,1 @@
+"""Text to vectors: the embedder with its caches, and the models behind it."""
