@@ -12,7 +12,7 @@ from agent.state import Judges
 from kbs.articles.publishing import Library
 from kbs.embedding.embedder import Embedder
 from kbs.index import KnowledgeIndex, Vectors
-from kbs.retrieval import Retriever
+from kbs.search.retrieval import Retriever
 from memory.database import Database
 from memory.files import Files
 from memory.streams import Streams

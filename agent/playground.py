@@ -19,8 +19,8 @@ from agent.turns.rehearsal import Outline, rehearse
 from agent.turns.results import result
 from agent.turns.scenes import Scene, Setting, prompt_of, read_setting
 from kbs.passages import Passage
-from kbs.retrieval import RetrievalOptions
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
+from kbs.search.retrieval import RetrievalOptions
 from memory.database import Connection
 from memory.models import ChatMessage, ChatSession, new_id
 from memory.tenancy import Principal, Role

@@ -36,7 +36,7 @@ from kbs.articles.reindex import check_embedder
 from kbs.embedding.embedder import Embedder
 from kbs.embedding.opening import open_embedder
 from kbs.indexes.opening import open_index
-from kbs.retrieval import Retriever
+from kbs.search.retrieval import Retriever
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
 from memory.encryption import Cipher

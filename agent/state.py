@@ -20,7 +20,7 @@ from agent.prompting import PromptParts, Several
 from agent.scoring.confidence import Confidence
 from kbs.embedding.embedder import Embedder
 from kbs.passages import Passage
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.files import Files
 from memory.models import Attachment, ChatMessage, ChatSession, Ticket
 from tools.attachments.reading import Reading

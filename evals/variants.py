@@ -2,7 +2,7 @@
 
 `default` changes nothing. Anything else is a list of changes, `lexical_weight=0.2,diversity=0`:
 
-    lexical_weight, diversity, rerank, threshold, top_k, spelling      of ranking (see kbs/ranking.py)
+    lexical_weight, diversity, rerank, threshold, top_k, spelling      of ranking (see kbs/search/ranking.py)
     global_kb, tenant_kb, example, correction                weights of the sources
     mode=hybrid|dense|lexical, rewrite=true|false            which half searches; whether follow-ups are rewritten
     prompt=FILE                                              YAML with system_prompt, context_template, task_template
@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from kbs.passages import Source
-from kbs.retrieval import Mode, RetrievalOptions
-from kbs.sources import DEFAULT_WEIGHTS, Weights
+from kbs.search.retrieval import Mode, RetrievalOptions
+from kbs.search.weights import DEFAULT_WEIGHTS, Weights
 from memory.errors import Misconfigured
 from memory.yaml_files import read_yaml
 

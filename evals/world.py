@@ -27,8 +27,8 @@ from evals.variants import Variant
 from kbs.articles.ingest import Progress, ingest_folder
 from kbs.index import Scope
 from kbs.passages import Source
-from kbs.retrieval import Mode, RetrievalOptions, Retriever
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
+from kbs.search.retrieval import Mode, RetrievalOptions, Retriever
 from memory.database import Database, open_owner
 from memory.errors import Conflict, Misconfigured
 from memory.models import Tenant

@@ -23,7 +23,7 @@ from kbs.embedding.embedder import Embedder
 from kbs.index import Scope
 from kbs.langchain_embeddings import LangChainEmbeddings
 from kbs.passages import Passage
-from kbs.retrieval import RetrievalOptions, Retriever
+from kbs.search.retrieval import RetrievalOptions, Retriever
 from memory.errors import NotAllowed
 from memory.migrate import sqlalchemy_url
 

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.database import Database
 from memory.errors import Conflict
 from memory.events import Event, Journal, Publisher, journal

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from kbs.index import Scope
 from kbs.passages import Source
-from kbs.retrieval import Mode, RetrievalOptions, Retriever
-from kbs.retrieval_cache import Retrieved
-from kbs.sources import Weights
+from kbs.search.cache import Retrieved
+from kbs.search.retrieval import Mode, RetrievalOptions, Retriever
+from kbs.search.weights import Weights
 from memory.database import Connection, Database
 from memory.errors import Invalid
 from memory.models import GLOBAL_TENANT

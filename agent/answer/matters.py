@@ -7,7 +7,7 @@ from agent.phrases import say
 from agent.prompting import Several
 from agent.sentences import split
 from kbs.passages import Passage, Source
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from tools.matters import Matter, rest_of
 
 MOST_PASSAGES = 16

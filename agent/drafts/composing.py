@@ -18,7 +18,7 @@ from agent.sentences import split
 from agent.turns.preparing import MODELS_S
 from agent.turns.scenes import active_prompt
 from kbs.index import Scope
-from kbs.retrieval import RetrievalOptions
+from kbs.search.retrieval import RetrievalOptions
 from tools.classification import Classification, reassess
 from tools.escalation_policy import EscalationDecision, decide
 from tools.intents import find_intent

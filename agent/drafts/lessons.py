@@ -21,9 +21,9 @@ from agent.sentences import split
 from kbs.articles.passage_making import digest_of
 from kbs.index import Scope, Vectors
 from kbs.passages import Passage, Source
-from kbs.retrieval import RetrievalOptions, Retriever
-from kbs.retrieval_cache import Retrieved
-from kbs.sources import Weights
+from kbs.search.cache import Retrieved
+from kbs.search.retrieval import RetrievalOptions, Retriever
+from kbs.search.weights import Weights
 from memory.database import Database
 from tools.classification import detect_language
 from tools.learning.lessons import Lesson, lessons_by_id

@@ -27,7 +27,7 @@ from agent.scoring.assessment import answerability, evidence
 from agent.scoring.confidence import score
 from kbs.index import Vectors
 from kbs.passages import Passage
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.errors import Unavailable
 from tools import guardrails
 from tools.catalog import storable

@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage
 from agent.prompting import PromptParts, Turn
 from agent.scoring.confidence import Confidence
 from kbs.passages import Passage, Source
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.models import Attachment
 from tools.classification import Classification
 from tools.escalation_policy import EscalationDecision

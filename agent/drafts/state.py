@@ -18,8 +18,8 @@ from agent.prompting import PromptParts, Several
 from agent.scoring.confidence import Confidence
 from kbs.index import Scope, Vectors
 from kbs.passages import Passage
-from kbs.retrieval import RetrievalOptions
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
+from kbs.search.retrieval import RetrievalOptions
 from tools.attachments.asking import is_about_file
 from tools.attachments.reading import Reading
 from tools.classification import Classification

@@ -9,7 +9,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from agent import metrics
 from agent.llm import ModelUnavailable, complete
 from agent.state import GraphContext
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from tools.matters import Matter
 from tools.rewriting import leans, rewrite
 

@@ -20,7 +20,7 @@ from agent.scoring.assessment import answerability, evidence
 from agent.scoring.confidence import score
 from agent.state import Before, GraphContext, Offer, TurnState
 from kbs.passages import Passage
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.cancelling import end
 from memory.errors import Unavailable
 from tools import guardrails

@@ -19,7 +19,7 @@ from agent.replays.past import PastAnswer, PastDraft, changed_since, past_answer
 from agent.turns.rehearsal import Outline, rehearse
 from agent.turns.results import result
 from agent.turns.scenes import Setting, prompt_of
-from kbs.retrieval import RetrievalOptions
+from kbs.search.retrieval import RetrievalOptions
 from memory.database import Connection
 from memory.errors import Conflict, NotFound, Unavailable
 from tools.prompts.versions import get_version

@@ -9,7 +9,7 @@ from agent.grounding.words import STOP_WORDS, stem
 from agent.prompting import NumberedPassage
 from agent.scoring.confidence import Evidence
 from kbs.passages import Passage, Source
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from kbs.words.glossary import glossed
 from kbs.words.spelling import corrected, is_everyday, unknown_words, vocabulary_of
 

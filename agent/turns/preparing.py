@@ -8,7 +8,7 @@ from agent.answer.answering import Answer, Wording
 from agent.parts import Parts
 from agent.state import GraphContext
 from agent.turns.scenes import Scene, Setting, read_now
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.cancelling import within
 from memory.errors import Unavailable
 from memory.tenancy import Principal

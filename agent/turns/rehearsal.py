@@ -18,7 +18,7 @@ from agent.parts import Parts
 from agent.state import Before, Tokens, TurnState
 from agent.turns.preparing import own_words, searcher, surroundings
 from agent.turns.scenes import Scene, Setting
-from kbs.retrieval_cache import Retrieved
+from kbs.search.cache import Retrieved
 from memory.events import Event
 from memory.models import Ticket, new_id
 from memory.turns import Lease

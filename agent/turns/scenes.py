@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from agent.prompting import DEFAULT_PROMPT, PromptParts
-from kbs.retrieval import RetrievalOptions
+from kbs.search.retrieval import RetrievalOptions
 from memory import chats
 from memory.chats import window_now
 from memory.database import Connection, Database

@@ -8,7 +8,7 @@ from api.errors import responses
 from api.idempotency import IdempotentRoute
 from api.schemas.common import Cursor, Limit, Page, page_of
 from api.schemas.weights import ApplyIn, RankingChange, RankingOut, RecommendationOut, ResetIn
-from kbs.retrieval import RetrievalOptions
+from kbs.search.retrieval import RetrievalOptions
 from tools.ranking import advice, settings
 
 router = APIRouter(prefix=f"{PREFIX}/weights", tags=["weights"], route_class=IdempotentRoute)

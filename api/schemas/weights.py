@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from api.schemas.common import Body, CleanText, Out, Time
 from kbs.passages import Source
-from kbs.sources import Weights
+from kbs.search.weights import Weights
 from tools.numbers import Whole
 from tools.ranking.advice import Advice
 from tools.ranking.effectiveness import INTERVAL

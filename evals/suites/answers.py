@@ -31,7 +31,7 @@ from evals.suites.retrieval import public_cases
 from evals.world import World
 from kbs.index import Scope
 from kbs.passages import Passage, Source
-from kbs.retrieval import RetrievalOptions, Retriever
+from kbs.search.retrieval import RetrievalOptions, Retriever
 
 OWN = {"own-hosting": "retrieval_hosting", "own-cyber": "retrieval_cyber"}
 MOST_PUBLIC = 150

@@ -23,7 +23,7 @@ from evals.suite import Suite
 from evals.suites.retrieval import OWN
 from evals.world import World
 from kbs.index import Scope
-from kbs.retrieval import RetrievalOptions, Retriever
+from kbs.search.retrieval import RetrievalOptions, Retriever
 from tools.rewriting import rewrite
 from tools.tenants import TenantOptions
 

@@ -15,7 +15,7 @@ from evals.suite import Suite
 from evals.world import World
 from kbs.embedding.embedder import Embedder
 from kbs.index import Scope
-from kbs.retrieval import Mode, RetrievalOptions, Retriever
+from kbs.search.retrieval import Mode, RetrievalOptions, Retriever
 from tools.rewriting import rewrite
 
 OWN = {"own-hosting": "retrieval_hosting", "own-cyber": "retrieval_cyber", "own-typos": "retrieval_typos"}

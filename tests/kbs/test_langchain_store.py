@@ -12,7 +12,7 @@ from kbs.articles.passage_making import cut, with_vectors
 from kbs.index import Kind, Scope, replace
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.langchain_store import KnowledgeRetriever, open_vector_store
-from kbs.retrieval import RetrievalOptions, Retriever
+from kbs.search.retrieval import RetrievalOptions, Retriever
 from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import NotAllowed

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbs.passages import Passage, Source
-from kbs.ranking import fuse, merge, mmr, rerank, spread
-from kbs.sources import DEFAULT_WEIGHTS, Weights
+from kbs.search.ranking import fuse, merge, mmr, rerank, spread
+from kbs.search.weights import DEFAULT_WEIGHTS, Weights
 
 SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0, 1), max_size=8)
 

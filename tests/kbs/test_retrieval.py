@@ -14,9 +14,9 @@ from kbs.articles.passage_making import Document, cut, with_vectors
 from kbs.index import Scope, remove, replace
 from kbs.indexes.pgvector import PgvectorIndex
 from kbs.passages import Source
-from kbs.retrieval import MAX_K, RetrievalOptions, Retriever
-from kbs.retrieval_cache import Retrieved, SearchCache
-from kbs.sources import Weights
+from kbs.search.cache import Retrieved, SearchCache
+from kbs.search.retrieval import MAX_K, RetrievalOptions, Retriever
+from kbs.search.weights import Weights
 from memory.database import Database, open_owner
 from memory.embedded import EmbeddedUrls
 from memory.errors import Invalid

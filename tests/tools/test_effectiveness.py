@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kbs.passages import Source
-from kbs.sources import Weights
+from kbs.search.weights import Weights
 from tools.ranking.effectiveness import ENOUGH, LIMIT, Outcome, recommend
 
 ALIKE = dict.fromkeys(Source, 0.8)

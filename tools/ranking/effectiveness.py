@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kbs.passages import Source
-from kbs.sources import DEFAULT_WEIGHTS, Weights
+from kbs.search.weights import DEFAULT_WEIGHTS, Weights
 
 PRIOR = 20.0
 """Outcomes that the prior is worth."""

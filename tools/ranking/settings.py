@@ -6,8 +6,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from kbs.passages import Source
-from kbs.retrieval import RetrievalOptions
-from kbs.sources import Weights
+from kbs.search.retrieval import RetrievalOptions
+from kbs.search.weights import Weights
 from memory import audit
 from memory.database import Connection, Database
 from memory.errors import Conflict, Invalid

@@ -25,11 +25,11 @@ import numpy as np
 from kbs.embedding.embedder import Embedder
 from kbs.index import Candidate, KnowledgeIndex, Postgres, Scope, Vectors
 from kbs.passages import Passage, Source
-from kbs.presence import Presence
-from kbs.ranking import DIVERSITY, LEXICAL_WEIGHT, fuse, merge, mmr, rerank, spread
-from kbs.retrieval_cache import ByteStore, Retrieved, SearchCache, knowledge_state
-from kbs.sources import Weights
-from kbs.vocabularies import Vocabularies
+from kbs.search.cache import ByteStore, Retrieved, SearchCache, knowledge_state
+from kbs.search.presence import Presence
+from kbs.search.ranking import DIVERSITY, LEXICAL_WEIGHT, fuse, merge, mmr, rerank, spread
+from kbs.search.vocabularies import Vocabularies
+from kbs.search.weights import Weights
 from memory.errors import Invalid
 
 Mode = Literal["hybrid", "dense", "lexical"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from kbs.index import Postgres, Scope
-from kbs.retrieval_cache import knowledge_state
+from kbs.search.cache import knowledge_state
 from kbs.words.glossary import glossed
 from kbs.words.spelling import Vocabulary, corrected, is_everyday, unknown_words, vocabulary_of
 from memory.models import GLOBAL_TENANT

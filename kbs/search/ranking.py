@@ -15,7 +15,7 @@ import numpy as np
 
 from kbs.index import Vectors
 from kbs.passages import Passage, Source
-from kbs.sources import Weights
+from kbs.search.weights import Weights
 
 Id = TypeVar("Id", bound=Hashable)
 
