@@ -312,6 +312,8 @@ class TestSettings:
             {"answerable_at": 7},
             {"unknown": 1},
             {"allowed_origins": ["javascript:alert(1)"]},
+            {"allowed_origins": ["https://a.example:\u0664\u0664\u0663"]},  # no header can hold it
+            {"link_hosts": ["a.example:\u0664\u0664\u0663"]},
             {"collections": ["no-such-collection"]},
         ):
             assert (await product.http.patch("/api/v1/settings", json=wrong, headers=admin)).status_code == 422
