@@ -10,6 +10,7 @@ import frontmatter
 import pytest
 
 import kbs
+from agent.extractive.blocks import blocks_of
 from agent.grounding import verify_sentence
 from agent.phrases import Phrase, say
 from agent.sentences import split
@@ -334,3 +335,13 @@ def test_it_is_quick_enough_for_the_token_path() -> None:
         for unit in units:
             verify_sentence(unit, EVERYTHING)
     assert (time.process_time() - started) / (10 * len(units)) < usual(0.0015)
+
+
+@pytest.mark.parametrize("part", ["[a](", "[a](b", "`", "``` ", " ", ", "])
+def test_a_unit_that_is_made_to_be_slow_is_not(part: str) -> None:
+    """A model may be told to write it, and one that takes seconds would hold up everybody's answers."""
+    unit = f"The plan {(part * 4000)[:4000]}costs"
+    started = time.process_time()
+    verify_sentence(unit, [passage(unit)])
+    assert [block.text for block in blocks_of(unit)]
+    assert time.process_time() - started < usual(0.5)
