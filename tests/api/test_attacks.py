@@ -76,6 +76,22 @@ class TestIdentityTokens:
             assert answer.status_code == status
 
 
+    @pytest.mark.parametrize("client", ["whmcs:17", "whmcs:guest:ada@example.com"])
+    async def test_who_chose_the_id_of_a_client_of_whmcs_is_not_that_client(
+        self, product: Product, client: str
+    ) -> None:
+        tenant, admin = await vouching(product)
+        token = {"Authorization": f"Bearer {signed(claims(sub=client))}", "X-Widget-Key": tenant.widget_key}
+        assert (await product.http.get("/api/v1/tickets", headers=token)).status_code == 401
+        body = {"name": "shop", "scopes": ["chat", "tickets"]}
+        key = (await product.http.post("/api/v1/api-keys", json=body, headers=admin)).json()["secret"]
+        server = {"Authorization": f"Bearer {key}"}
+        opened = await product.http.post("/api/v1/chat/sessions", json={"user_id": client}, headers=server)
+        ticket = {"user_id": client, "subject": "Invoices", "content": "Which are due?"}
+        asked = await product.http.post("/api/v1/tickets", json=ticket, headers=server)
+        assert (opened.status_code, asked.status_code) == (422, 422)
+
+
 class TestTokens:
     async def test_one_kind_never_passes_for_another(self, product: Product) -> None:
         tenant = await product.tenant()

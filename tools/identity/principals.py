@@ -5,9 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from memory.database import Connection, Database
-from memory.errors import NotAuthenticated
+from memory.errors import Invalid, NotAuthenticated
 from memory.models import new_id
 from memory.tenancy import Principal, Role
+
+OF_WHMCS = "whmcs:"
+"""What the ids of customers begin with who came from there. A site whose visitors choose their own ids must not make one
+of them such a customer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,10 @@ async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer
 
 
 async def principal_of_identity(connection: Connection, tenant_id: UUID, identity: Identity) -> Principal:
-    """The customer whom the tenant's site vouches for, made on first sight and kept up to date."""
+    """The customer whom the tenant's site vouches for, made on first sight and kept up to date. Raises NotAuthenticated for
+    an id that no site gives."""
+    if identity.external_id.startswith(OF_WHMCS):
+        raise NotAuthenticated("an id of this form names nobody of this site")
     values = {
         "id": new_id(), "tenant": tenant_id, "external": identity.external_id, "email": identity.email,
         "verified": identity.email_verified, "name": identity.name, "audience": list(identity.audience),
@@ -92,7 +99,10 @@ async def customer_of_user(connection: Connection, principal: Principal) -> Prin
 
 
 async def customer_of_label(connection: Connection, tenant_id: UUID, label: str) -> Principal:
-    """The customer whom a tenant's own server names by its id; what is known of them stays as it is."""
+    """The customer whom a tenant's own server names by its id; what is known of them stays as it is. Raises Invalid for an
+    id that no site gives."""
+    if label.startswith(OF_WHMCS):
+        raise Invalid(f"an id of your system can't begin with `{OF_WHMCS}`")
     row = await (
         await connection.execute(LABELLED, {"id": new_id(), "tenant": tenant_id, "external": label})
     ).fetchone()
