@@ -27,8 +27,10 @@ class Identity:
 
 async def tenant_of_widget_key(database: Database, key: str) -> UUID:
     """The active tenant that a public widget key names. Raises NotAuthenticated."""
-    async with database.lookup() as connection:
-        row = await (await connection.execute("select tenant_of_widget_key(%s) as id", (key,))).fetchone()
+    row = None
+    if key.isprintable():  # the database takes no NUL
+        async with database.lookup() as connection:
+            row = await (await connection.execute("select tenant_of_widget_key(%s) as id", (key,))).fetchone()
     if row is None or row["id"] is None:
         raise NotAuthenticated("this widget key is not known")
     found: UUID = row["id"]
