@@ -181,7 +181,8 @@ def read(unit: str, language: str, *, quoting: bool = False) -> Reading:
     text = text.replace("|", " ; ") if kind is Kind.ROW else text
 
     def take_code(code: re.Match[str]) -> str:
-        found.codes.append(" ".join(code[2].split()))
+        if words := code[2].split():  # marks around nothing are no code
+            found.codes.append(" ".join(words))
         return " "
 
     def take_address(address: re.Match[str]) -> str:

@@ -195,6 +195,11 @@ class TestCitations:
         assert verify_sentence("[2]\n", [PORTS, RESET]).passage_numbers == (2,)
         assert not verify_sentence("[3]\n", [PORTS, RESET]).supported
 
+    @pytest.mark.parametrize("marks", ["` `", "``` ```", "`\n`"])
+    def test_marks_around_nothing_are_no_code(self, marks: str) -> None:
+        told = passage("The gate of the yard opens with the blue badge.")
+        assert verify_sentence(f"The gate opens with {marks} the blue badge. [1]", [told]).supported
+
     def test_brackets_in_code_are_no_citation(self) -> None:
         source = passage("Print it with `print(a[1])` first.")
         assert verify_sentence("Print it with `print(a[1])` first.", [source]).reason == "supported"
