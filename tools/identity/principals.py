@@ -67,13 +67,14 @@ async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer
 
 
 async def principal_of_identity(connection: Connection, tenant_id: UUID, identity: Identity) -> Principal:
-    """The customer whom the tenant's site vouches for, made on first sight and kept up to date. Raises NotAuthenticated for
-    an id that no site gives."""
+    """The customer whom the tenant's site vouches for, made on first sight and kept up to date. Raises NotAuthenticated
+    for an id that no site gives."""
     if identity.external_id.startswith(OF_WHMCS):
         raise NotAuthenticated("an id of this form names nobody of this site")
     values = {
         "id": new_id(), "tenant": tenant_id, "external": identity.external_id, "email": identity.email,
-        "verified": identity.email_verified, "name": identity.name, "audience": list(identity.audience),
+        "verified": identity.email_verified and identity.email is not None, "name": identity.name,
+        "audience": list(identity.audience),
     }  # fmt: skip
     row = await (await connection.execute(IDENTIFIED, values)).fetchone()
     assert row is not None  # an upsert always returns its row
@@ -101,8 +102,8 @@ async def customer_of_user(connection: Connection, principal: Principal) -> Prin
 
 
 async def customer_of_label(connection: Connection, tenant_id: UUID, label: str) -> Principal:
-    """The customer whom a tenant's own server names by its id; what is known of them stays as it is. Raises Invalid for an
-    id that no site gives."""
+    """The customer whom a tenant's own server names by its id; what is known of them stays as it is. Raises Invalid for
+    an id that no site gives."""
     if label.startswith(OF_WHMCS):
         raise Invalid(f"an id of your system can't begin with `{OF_WHMCS}`")
     row = await (
@@ -128,7 +129,8 @@ IDENTIFIED = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, audience, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, %(verified)s, %(name)s, %(audience)s, 0)
 on conflict (tenant_id, external_id) where external_id is not null do update
-set email = coalesce(excluded.email, customers.email), email_verified = excluded.email_verified,
+set email = coalesce(excluded.email, customers.email),
+    email_verified = case when excluded.email is null then customers.email_verified else excluded.email_verified end,
     name = coalesce(nullif(excluded.name, ''), customers.name), audience = excluded.audience
 returning id, tenant_id, user_id, audience
 """
