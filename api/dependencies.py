@@ -8,6 +8,7 @@ X-Widget-Key                              nobody yet: may only open a session, r
 """
 
 from collections.abc import Callable, Coroutine
+from ipaddress import IPv6Address, IPv6Network
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -140,7 +141,7 @@ def require(*roles: Role, scope: str | None = None) -> Callable[[Principal], Cor
 
 async def anonymous_tenant(request: Request, resources: Res, limits: Limits, widget_key: WidgetKey = None) -> UUID:
     """The tenant of a caller who has only a widget key, counted by address."""
-    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
+    await limits.check("anonymous", network_of(request), resources.settings.http.requests_per_minute)
     if not widget_key:
         raise NotAuthenticated("send the tenant's X-Widget-Key")
     return await principals.tenant_of_widget_key(resources.database, widget_key)
@@ -148,6 +149,17 @@ async def anonymous_tenant(request: Request, resources: Res, limits: Limits, wid
 
 def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+def network_of(request: Request) -> str:
+    """Whom a limit by address counts. Who has one IPv6 address has the 2^64 of its network to ask from; an IPv4 address
+    within one is itself."""
+    address = address_of(request)
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 def few_enough(resources: Resources, attachment_ids: list[UUID]) -> list[UUID]:

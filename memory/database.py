@@ -160,6 +160,7 @@ async def _check(connection: Connection) -> None:
 
 async def _let_go(connection: Connection) -> None:
     await connection.execute(f"set idle_in_transaction_session_timeout = '{FROZEN_S}s'")
+    await connection.execute("set timezone = 'UTC'")  # east of it the end of the year 9999 is a date that can't be read
 
 
 ROLE_QUESTION = """

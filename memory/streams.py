@@ -29,6 +29,8 @@ PAGE = 500
 """Rows that are read at once."""
 Step = Literal["next", "seen", "gap"]
 """What an event is to a watcher."""
+Left = Literal["nothing", "more", "no session"]
+"""What a look at the rows left to look at."""
 POLL_S = 20.0
 """How long a watcher trusts silence while notifications work; without them `BLIND_POLL_S` holds."""
 BLIND_POLL_S = 1.0
@@ -149,8 +151,9 @@ class Streams:
     async def watch(
         self, tenant_id: UUID, session_id: UUID, after: Cursor, inbox: "Inbox | None" = None
     ) -> AsyncGenerator[Event]:
-        """Every event after the cursor, without gap or repeat, for as long as somebody iterates. An `inbox` that has been
-        open since before the first of them saves a look at the rows; nothing may run that began before the cursor."""
+        """Every event after the cursor, without gap or repeat, for as long as somebody iterates and there is the session.
+        An `inbox` that has been open since before the first of them saves a look at the rows; nothing may run that began
+        before the cursor."""
         async with aclosing(self.batches(tenant_id, session_id, after, inbox)) as batches:
             async for batch in batches:
                 for event in batch:
@@ -166,11 +169,13 @@ class Streams:
         try:
             place = Place(after.n, after.k)
             while True:
-                found, more = ([], False) if known else await self._catch_up(tenant_id, session_id, place)
+                found, left = ([], "nothing") if known else await self._catch_up(tenant_id, session_id, place)
                 known = False
                 if found:
                     yield [place.take(event) for event in found]
-                if more:
+                if left == "no session":
+                    return  # its customer was erased: nothing will ever happen in it
+                if left == "more":
                     continue  # nothing will announce what is there already
                 following = True
                 while following:
@@ -181,23 +186,24 @@ class Streams:
         finally:
             self._close(session_id, inbox)
 
-    async def _catch_up(self, tenant_id: UUID, session_id: UUID, place: "Place") -> tuple[list[Event], bool]:
-        """What the watcher lacks, and whether there is more than that."""
+    async def _catch_up(self, tenant_id: UUID, session_id: UUID, place: "Place") -> tuple[list[Event], Left]:
+        """What the watcher lacks, and what there is beside that."""
         try:
             state, rows = await self._look(tenant_id, session_id, place.n)
         except Unavailable:
             await asyncio.sleep(BLIND_POLL_S)  # a stream outlives a database that comes back
-            return [], True
-        if state is None or place.n > state.last_n:
-            resync = Event(session_id=session_id, type="resync", n=state.last_n if state else 0)
-            return [resync], state is not None
+            return [], "more"
+        if state is None:
+            return [Event(session_id=session_id, type="resync", n=0)], "no session"
+        if place.n > state.last_n:
+            return [Event(session_id=session_id, type="resync", n=state.last_n)], "more"
         place.follow(state)
         if rows and (len(rows) >= PAGE or (rows[-1].n or 0) > state.last_n):
-            return rows, True  # the state is not that of the last row: the text so far is asked for after it
+            return rows, "more"  # the state is not that of the last row: the text so far is asked for after it
         if len(state.partial) > place.k:
             data = {"turn_id": str(state.turn_id), "text": state.partial[place.k :], "offset": place.k}
             rows.append(Event(session_id=session_id, type="message.delta", data=data, n=state.started_n))
-        return rows, False
+        return rows, "nothing"
 
     async def _look(self, tenant_id: UUID, session_id: UUID, after: int) -> tuple["State | None", list[Event]]:
         async with self._database.connection(tenant_id) as connection:

@@ -16,8 +16,8 @@ from tools.contacts import LONGEST, public_contact
 from tools.numbers import whole
 from tools.ticket_rules import RoutingRule, Sla
 
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?$", max_length=200)]
-Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d{1,5})?$", max_length=200)]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=200)]
+Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?$", max_length=200)]
 Contact = Annotated[str, StringConstraints(min_length=4, max_length=LONGEST), AfterValidator(public_contact)]
 Pack = Literal["hosting", "cyber-training"]
 

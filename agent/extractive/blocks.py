@@ -9,7 +9,7 @@ from agent.sentences import Kind, kind_of, split
 
 BlockKind = Literal["sentence", "list", "table", "code"]
 _STRAY_CITATION = re.compile(r"(?<!\w)\s?\[\d{1,3}\](?!\()")
-_NOT_PROSE = re.compile(r"(?P<code>(`+).+?\2)|(?:!\[[^\]]*\]\([^)]*\)\s*|<[^>]+>\s*)+", re.DOTALL)
+_NOT_PROSE = re.compile(r"(?P<code>(`{1,8}).+?\2)|(?:!\[[^\]]*\]\([^)]*\)\s*|<[^>]+>\s*)+", re.DOTALL)
 _ORDERED = re.compile(r"\s*\d{1,9}[.)]\s")
 
 

@@ -24,8 +24,8 @@ from tools.dates import DATE, in_one_form
 
 FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 CITATION = re.compile(r"(?<!\w)\[(\d{1,3})\]")
-_CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
+_CODE = re.compile(r"(`{1,8})(.+?)\1", re.DOTALL)
+_LINK = re.compile(r"\[([^\]]*+)\]\(([^)\s]++)[^)]*+\)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'`|]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _MARKER = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)]|#{1,6}|>)\s+")
 _EMPHASIS = re.compile(r"\*+|(?<!\w)_+|_+(?!\w)|~~")
@@ -181,7 +181,8 @@ def read(unit: str, language: str, *, quoting: bool = False) -> Reading:
     text = text.replace("|", " ; ") if kind is Kind.ROW else text
 
     def take_code(code: re.Match[str]) -> str:
-        found.codes.append(" ".join(code[2].split()))
+        if words := code[2].split():  # marks around nothing are no code
+            found.codes.append(" ".join(words))
         return " "
 
     def take_address(address: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from agent.sentences import Kind, kind_of
 _LONGEST = 40
 """Words; a longer sentence says something."""
 
-_CONTRAST = re.compile(r"[,;]?\s+(?:but|however|aber|jedoch|mais|pero|но)\s+|;\s+", re.IGNORECASE)
+_CONTRAST = re.compile(r"(?:[,;]|(?<!\s))\s+(?:but|however|aber|jedoch|mais|pero|но)\s+|;\s+", re.IGNORECASE)
 _QUESTION = re.compile(r"[?？؟]\W*$")
 _RHETORICAL = re.compile(
     r"\b(?:did you know|wussten sie|wusstest du|saviez-vous|sabía que|знаете ли вы)\b", re.IGNORECASE

@@ -14,9 +14,9 @@ from api.dependencies import (
     Res,
     TokenMaker,
     WidgetKey,
-    address_of,
     anonymous_tenant,
     bearer_of,
+    network_of,
     trace,
 )
 from api.errors import responses
@@ -37,8 +37,8 @@ async def login(
     body: LoginIn, request: Request, resources: Res, tokens: TokenMaker, limits: Limits, widget_key: WidgetKey = None
 ) -> TokenOut:
     """Staff sign in by address alone; a customer's account is found in the tenant of the widget key."""
-    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
-    await limits.check("login", f"{address_of(request)} {body.email.lower()}", LOGINS_PER_MINUTE)
+    await limits.check("anonymous", network_of(request), resources.settings.http.requests_per_minute)
+    await limits.check("login", f"{network_of(request)} {body.email.lower()}", LOGINS_PER_MINUTE)
     tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key) if widget_key else None
     user = await accounts.sign_in(resources.database, body.email, body.password, tenant_id=tenant_id)
     return _token(tokens, user)
@@ -83,7 +83,7 @@ async def register(
     tokens: TokenMaker, limits: Limits,
 ) -> TokenOut:  # fmt: skip
     """Make a customer's own account in the tenant of the widget key."""
-    await limits.check("register", address_of(request), LOGINS_PER_MINUTE)
+    await limits.check("register", network_of(request), LOGINS_PER_MINUTE)
     user = await accounts.register(
         resources.database, tenant_id, email=body.email, password=body.password, name=body.name
     )

@@ -14,9 +14,9 @@ from api.dependencies import (
     Res,
     TokenMaker,
     WidgetKey,
-    address_of,
     authenticate,
     count_request,
+    network_of,
     still_holds,
 )
 from api.errors import responses
@@ -61,7 +61,7 @@ async def opener(request: Request, resources: Res, limits: Limits, widget_key: W
         if principal.is_server and "chat" not in principal.scopes:
             principal.must_be()
         return principal
-    await limits.check("anonymous", address_of(request), resources.settings.http.requests_per_minute)
+    await limits.check("anonymous", network_of(request), resources.settings.http.requests_per_minute)
     if not widget_key:
         raise NotAuthenticated("send a token, or the tenant's X-Widget-Key")
     return await principals.tenant_of_widget_key(resources.database, widget_key)

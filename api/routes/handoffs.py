@@ -9,7 +9,7 @@ from api import PREFIX
 from api.dependencies import Colleague, Res, few_enough, trace
 from api.errors import responses
 from api.idempotency import IdempotentRoute
-from api.schemas.common import Cursor, Limit, Page, page_of
+from api.schemas.common import CleanText, Cursor, Limit, Page, page_of
 from api.schemas.handoffs import (
     HandoffDetail,
     HandoffMessageOut,
@@ -32,7 +32,7 @@ router = APIRouter(prefix=f"{PREFIX}/handoffs", tags=["handoffs"], route_class=I
 async def list_queue(
     principal: Colleague, resources: Res, limit: Limit = 20, cursor: Cursor = None,
     state: Annotated[list[Status] | None, Query(alias="status", description="default: requested and claimed")] = None,
-    reason: Annotated[str | None, Query(max_length=60)] = None,
+    reason: Annotated[CleanText | None, Query(max_length=60)] = None,
     severity: Annotated[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"] | None, Query()] = None,
     language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
     mine: Annotated[bool, Query(description="only what I have claimed")] = False,

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.assets import SHORTLY, Assets, files_in
-from api.dependencies import Limits, Res, address_of
+from api.dependencies import Limits, Res, network_of
 from memory.errors import NotAuthenticated, NotFound
 from tools.identity import principals
 from tools.identity.provisioning import DEMO
@@ -68,7 +68,7 @@ async def page(
 ) -> HTMLResponse:
     """The chat of the tenant whose public key this is."""
     settings = resources.settings
-    await limits.check("anonymous", address_of(request), settings.http.requests_per_minute)
+    await limits.check("anonymous", network_of(request), settings.http.requests_per_minute)
     try:
         tenant_id = await principals.tenant_of_widget_key(resources.database, widget_key)
     except NotAuthenticated as error:

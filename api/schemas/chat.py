@@ -14,7 +14,10 @@ from tools.numbers import Whole
 Attributes = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,59}$")],
-        Annotated[CleanText, StringConstraints(max_length=200)] | bool | float | None,
+        Annotated[CleanText, StringConstraints(max_length=200)]
+        | bool
+        | Annotated[float, Field(allow_inf_nan=False)]
+        | None,
     ],
     Field(max_length=20, description="what your site says about the visit; shown to colleagues"),
 ]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from api.forms import FormFields
 from api.schemas.common import Body, CleanText, Line, Out, Time
-from kbs.articles.reading import MAX_MARKS, BadArticle, tidy
+from kbs.articles.reading import MAX_MARKS, BadArticle, in_utc, tidy
 from tools.articles import writing
 from tools.articles.finding import Status
 from tools.articles.reliance import Kind, Standing
@@ -56,6 +56,7 @@ Version = Annotated[
     Whole, Field(ge=1, le=2**31 - 1, description="the newest that you have seen; 409 where there is a newer")
 ]
 Number = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 NULLABLE = frozenset({"effective_from", "effective_until", "version"})
 
 
@@ -69,8 +70,8 @@ class ArticleIn(Body):
     audience: Audience = []
     supersedes: Refs = Field(default=[], description="refs of articles that are not found while this one is published")
     language: Language | None = Field(default=None, description="read from the text if missing")
-    effective_from: AwareDatetime | None = None
-    effective_until: AwareDatetime | None = None
+    effective_from: Moment | None = None
+    effective_until: Moment | None = None
     label: Label = Field(default="", description="your own name of the version")
     note: Note = Field(default="", description="about the change, for colleagues")
     publish: bool = Field(default=False, description="let answers be made from it at once")
@@ -87,8 +88,8 @@ class ArticleChange(Body):
     audience: Audience | None = None
     supersedes: Refs | None = None
     language: Language | None = None
-    effective_from: AwareDatetime | None = None
-    effective_until: AwareDatetime | None = None
+    effective_from: Moment | None = None
+    effective_until: Moment | None = None
     label: Label | None = None
     note: Note = ""
     publish: bool = Field(default=False, description="let answers be made from it at once; else it waits as a draft")

@@ -298,17 +298,26 @@ def _day(value: Any, field: str, path: str) -> date | None:
     return moment.date() if moment else None
 
 
+def in_utc(moment: datetime) -> datetime:
+    """The same moment there; one without a zone is meant so. Raises ValueError outside the years 1 to 9999 of UTC: the
+    database would keep it, and nobody could read the article again."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("is before the year 1 or after 9999 in UTC") from None
+
+
 def _moment(value: Any, field: str, path: str) -> datetime | None:
     """A date means its first moment in UTC."""
-    if isinstance(value, str):
-        try:
+    try:
+        if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise BadArticle(f"{path}: `{field}` is not a date such as 2026-03-31") from error
+        if isinstance(value, datetime):
+            return in_utc(value)
+    except ValueError as error:
+        raise BadArticle(f"{path}: `{field}` is not a date such as 2026-03-31") from error
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     raise BadArticle(f"{path}: `{field}` is not a date such as 2026-03-31")

@@ -125,6 +125,8 @@ class TestLanguage:
         ("---\nid: [\n---\nText.", "not YAML"),
         ("---\nlast_updated: 2026-13-45\n---\nText.", "not YAML"),
         ("---\nlast_updated: soon\n---\nText.", "not a date"),
+        ("---\neffective_until: '9999-12-31T23:59:59-14:00'\n---\nText.", "not a date"),
+        ("---\neffective_from: 0001-01-01T00:00:00+14:00\n---\nText.", "not YAML|not a date"),
         ("---\ntags: {a: b}\n---\nText.", "`tags` is not a list"),
         ("---\nid: two words\n---\nText.", "without spaces"),
         ("---\nid: a\n---\n", "no text"),

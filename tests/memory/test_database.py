@@ -1,10 +1,12 @@
 """A database that is away, in every way in which it says so, is the same to a caller: try again later."""
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from memory.database import Database
+from memory.database import Database, open_database
 from memory.errors import Unavailable
 from memory.models import new_id
 
@@ -57,3 +59,10 @@ class TestAway:
         with pytest.raises(sa.exc.ProgrammingError):
             async with database.transaction(new_id()) as session:
                 await (await session.connection()).execute(sa.text("select 1 from nowhere"))
+
+
+async def test_a_moment_reads_the_same_wherever_the_server_is(database: Database) -> None:
+    east = f"{database.url}{'&' if '?' in database.url else '?'}options=-c%20timezone%3DAsia/Tokyo"
+    async with open_database(east, pool_size=2) as elsewhere, elsewhere.lookup() as connection:
+        row = await (await connection.execute("select timestamptz '9999-12-31 23:59:59Z' as last")).fetchone()
+    assert row == {"last": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)}

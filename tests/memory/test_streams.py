@@ -116,6 +116,18 @@ class TestWatch:
         [event] = await collect(one.watch(Cursor(999)), lambda event: event.type == "resync")
         assert event.n == 1
 
+    async def test_who_watches_a_session_whose_customer_is_erased_comes_to_an_end(
+        self, desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streams, "POLL_S", 0.05)
+        monkeypatch.setattr(streams, "BLIND_POLL_S", 0.05)
+        one = await desk()
+        watching = asyncio.create_task(collect(one.watch(Cursor()), lambda _: False))
+        await asyncio.sleep(0.1)
+        async with one.database.connection(one.tenant_id) as connection:
+            await connection.execute("delete from customers where id = %s", (one.session.customer_id,))
+        assert [event.type for event in await watching] == ["message.created", "resync"]
+
     async def test_a_long_session_is_caught_up_with_at_once(self, desk: OpenDesk) -> None:
         one = await desk()
         async with one.journal() as (entry, session):

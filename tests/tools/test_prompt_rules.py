@@ -1,11 +1,13 @@
 """What a prompt may hold, what a version changed, and the library that ships with the product."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from agent.prompting import DEFAULT_PROMPT, TAGS, build_messages
 from memory.errors import Invalid
+from tests.machine import usual
 from tools.prompts.audiences import heard_by
 from tools.prompts.checking import PARTS, PromptTexts, check
 from tools.prompts.diffing import diff
@@ -94,6 +96,12 @@ class TestPlaceholders:
     )
     def test_other_braces_are_just_text(self, text: str) -> None:
         check(replace(GOOD, system_prompt=text))
+
+    @pytest.mark.parametrize("text", ["{" * 7999, "{ " * 3999, "{" + " " * 7000, "{a" * 3999])
+    def test_many_braces_cost_linear_time(self, text: str) -> None:
+        started = time.process_time()
+        check(replace(GOOD, system_prompt=text))
+        assert time.process_time() - started < usual(0.1)
 
     def test_what_is_needed_stands_there_once(self) -> None:
         assert "needs {context} once" in objection(context_template="Nothing.")

@@ -5,10 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from memory.database import Connection, Database
-from memory.errors import NotAuthenticated
+from memory.errors import Invalid, NotAuthenticated
 from memory.models import new_id
 from memory.pipeline import statement
 from memory.tenancy import Principal, Role
+
+OF_WHMCS = "whmcs:"
+"""What the ids of customers begin with who came from there. A site whose visitors choose their own ids must not make one
+of them such a customer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +28,10 @@ class Identity:
 
 async def tenant_of_widget_key(database: Database, key: str) -> UUID:
     """The active tenant that a public widget key names. Raises NotAuthenticated."""
-    async with database.lookup() as connection:
-        row = await (await connection.execute("select tenant_of_widget_key(%s) as id", (key,))).fetchone()
+    row = None
+    if key.isprintable():  # the database takes no NUL
+        async with database.lookup() as connection:
+            row = await (await connection.execute("select tenant_of_widget_key(%s) as id", (key,))).fetchone()
     if row is None or row["id"] is None:
         raise NotAuthenticated("this widget key is not known")
     found: UUID = row["id"]
@@ -62,10 +68,14 @@ async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer
 
 
 async def principal_of_identity(connection: Connection, tenant_id: UUID, identity: Identity) -> Principal:
-    """The customer whom the tenant's site vouches for, made on first sight and kept up to date."""
+    """The customer whom the tenant's site vouches for, made on first sight and kept up to date. Raises NotAuthenticated
+    for an id that no site gives."""
+    if identity.external_id.startswith(OF_WHMCS):
+        raise NotAuthenticated("an id of this form names nobody of this site")
     values = {
         "id": new_id(), "tenant": tenant_id, "external": identity.external_id, "email": identity.email,
-        "verified": identity.email_verified, "name": identity.name, "audience": list(identity.audience),
+        "verified": identity.email_verified and identity.email is not None, "name": identity.name,
+        "audience": list(identity.audience),
     }  # fmt: skip
     row = await (await connection.execute(IDENTIFIED, values)).fetchone()
     assert row is not None  # an upsert always returns its row
@@ -93,7 +103,10 @@ async def customer_of_user(connection: Connection, principal: Principal) -> Prin
 
 
 async def customer_of_label(connection: Connection, tenant_id: UUID, label: str) -> Principal:
-    """The customer whom a tenant's own server names by its id; what is known of them stays as it is."""
+    """The customer whom a tenant's own server names by its id; what is known of them stays as it is. Raises Invalid for
+    an id that no site gives."""
+    if label.startswith(OF_WHMCS):
+        raise Invalid(f"an id of your system can't begin with `{OF_WHMCS}`")
     row = await (
         await connection.execute(LABELLED, {"id": new_id(), "tenant": tenant_id, "external": label})
     ).fetchone()
@@ -117,7 +130,8 @@ IDENTIFIED = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, audience, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, %(verified)s, %(name)s, %(audience)s, 0)
 on conflict (tenant_id, external_id) where external_id is not null do update
-set email = coalesce(excluded.email, customers.email), email_verified = excluded.email_verified,
+set email = coalesce(excluded.email, customers.email),
+    email_verified = case when excluded.email is null then customers.email_verified else excluded.email_verified end,
     name = coalesce(nullif(excluded.name, ''), customers.name), audience = excluded.audience
 returning id, tenant_id, user_id, audience
 """

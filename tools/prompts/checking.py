@@ -17,7 +17,7 @@ from tools.prompts.audiences import heard_by, wrong_lines
 TAGS = ("passages", "passage", "customer_message", "customer_facts", "conversation_summary", "staff_notes")
 """Stand around everything that staff did not write; text that holds one could be taken for such data."""
 _TAG = re.compile(rf"</?\\*(?:{'|'.join(TAGS)})\b", re.IGNORECASE)
-_BRACED = re.compile(r"\{+\s*([A-Za-z_]\w*)?[^{}\n]{0,40}?\}+")
+_BRACED = re.compile(r"(?<!\{)\{++\s*([A-Za-z_]\w*)?[^{}\n]{0,40}?\}+")
 """Whatever a reader could take for a placeholder."""
 
 

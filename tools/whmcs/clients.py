@@ -10,6 +10,7 @@ from uuid import UUID
 from memory.database import Connection
 from memory.errors import NotFound
 from memory.models import new_id
+from tools.identity.principals import OF_WHMCS
 from tools.whmcs import wire
 from tools.whmcs.client import Whmcs
 from tools.whmcs.options import WhmcsOptions
@@ -30,8 +31,8 @@ async def customer_of(connection: Connection, tenant_id: UUID, ticket: wire.Tick
 
 def _external_id(ticket: wire.Ticket, email: str, options: WhmcsOptions) -> str:
     if ticket.userid:
-        return str(ticket.userid) if options.client_ids_are_user_ids else f"{PREFIX}{ticket.userid}"
-    return f"{PREFIX}guest:{email}" if "@" in email else f"{PREFIX}ticket:{ticket.id}"
+        return str(ticket.userid) if options.client_ids_are_user_ids else f"{OF_WHMCS}{ticket.userid}"
+    return f"{OF_WHMCS}guest:{email}" if "@" in email else f"{OF_WHMCS}ticket:{ticket.id}"
 
 
 async def read_client(whmcs: Whmcs, client_id: str) -> wire.Client:
@@ -53,7 +54,6 @@ def _id(written: str) -> int:
     return int(written)
 
 
-PREFIX = "whmcs:"
 CUSTOMER = """
 insert into customers (id, tenant_id, external_id, email, email_verified, name, visitor_epoch)
 values (%(id)s, %(tenant)s, %(external)s, %(email)s, false, %(name)s, 0)

@@ -10,6 +10,7 @@ import frontmatter
 import pytest
 
 import kbs
+from agent.extractive.blocks import blocks_of
 from agent.grounding import verify_sentence
 from agent.phrases import Phrase, say
 from agent.sentences import split
@@ -194,6 +195,11 @@ class TestCitations:
         assert verify_sentence("[2]\n", [PORTS, RESET]).passage_numbers == (2,)
         assert not verify_sentence("[3]\n", [PORTS, RESET]).supported
 
+    @pytest.mark.parametrize("marks", ["` `", "``` ```", "`\n`"])
+    def test_marks_around_nothing_are_no_code(self, marks: str) -> None:
+        told = passage("The gate of the yard opens with the blue badge.")
+        assert verify_sentence(f"The gate opens with {marks} the blue badge. [1]", [told]).supported
+
     def test_brackets_in_code_are_no_citation(self) -> None:
         source = passage("Print it with `print(a[1])` first.")
         assert verify_sentence("Print it with `print(a[1])` first.", [source]).reason == "supported"
@@ -334,3 +340,13 @@ def test_it_is_quick_enough_for_the_token_path() -> None:
         for unit in units:
             verify_sentence(unit, EVERYTHING)
     assert (time.process_time() - started) / (10 * len(units)) < usual(0.0015)
+
+
+@pytest.mark.parametrize("part", ["[a](", "[a](b", "`", "``` ", " ", ", "])
+def test_a_unit_that_is_made_to_be_slow_is_not(part: str) -> None:
+    """A model may be told to write it, and one that takes seconds would hold up everybody's answers."""
+    unit = f"The plan {(part * 4000)[:4000]}costs"
+    started = time.process_time()
+    verify_sentence(unit, [passage(unit)])
+    assert [block.text for block in blocks_of(unit)]
+    assert time.process_time() - started < usual(0.5)

@@ -560,6 +560,12 @@ class TestAttributes:
             {"x": "\u0000"},
         ):
             assert (await product.http.patch(url, json={"attributes": wrong}, headers=headers)).status_code == 422
+        for number in ("NaN", "-Infinity", "1e400"):
+            body = f'{{"attributes": {{"x": {number}}}}}'
+            answer = await product.http.patch(
+                url, content=body, headers={**headers, "Content-Type": "application/json"}
+            )
+            assert answer.status_code == 422
 
 
 class TestTwice:

@@ -82,6 +82,18 @@ class TestPublishing:
         assert await listed(product, admin, status="published") == ["b", "a"]
         assert first["supersedes"] == ["c"]
 
+    @pytest.mark.parametrize("end", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+    async def test_a_date_that_nobody_could_read_back_is_refused(
+        self, product: Product, admin: Headers, end: str
+    ) -> None:
+        body = {"title": "A", "body": OLD, "effective_until": end}
+        assert (await product.http.post(f"{URL}/articles", headers=admin, json=body)).status_code == 422
+        article = await written(product, admin, "A", OLD, effective_until="9999-12-31T23:59:59Z")
+        await call(product, "PATCH", f"/articles/{article['id']}", admin, 422, effective_from=end)
+        assert (await call(product, "GET", f"/articles/{article['id']}", admin))["effective_until"] == (
+            "9999-12-31T23:59:59Z"
+        )
+
     async def test_dates_and_audience_hold(self, product: Product, tenant: Tenant, admin: Headers) -> None:
         await written(product, admin, "Soon", OLD, effective_from="2999-01-01T00:00:00Z")
         await written(product, admin, "Past", OLD, effective_until="2020-01-01T00:00:00Z")

@@ -312,6 +312,8 @@ class TestSettings:
             {"answerable_at": 7},
             {"unknown": 1},
             {"allowed_origins": ["javascript:alert(1)"]},
+            {"allowed_origins": ["https://a.example:\u0664\u0664\u0663"]},  # no header can hold it
+            {"link_hosts": ["a.example:\u0664\u0664\u0663"]},
             {"collections": ["no-such-collection"]},
         ):
             assert (await product.http.patch("/api/v1/settings", json=wrong, headers=admin)).status_code == 422
@@ -340,6 +342,17 @@ class TestIdentity:
             assert opened.json()["visitor_token"] is None
         customers = await product.rows(tenant, "select * from customers where external_id = 'user-7'")
         assert [(found["email"], found["audience"]) for found in customers] == [("seven@example.com", ["trainee"])]
+
+    @pytest.mark.parametrize("verified", [True, False])
+    async def test_a_word_without_an_address_says_nothing_about_the_one_before(
+        self, product: Product, tenant: Tenant, verified: bool
+    ) -> None:
+        for claims in ({"email": "seven@example.com", "email_verified": verified}, {"email_verified": not verified}):
+            token = identity("user-7", **claims)
+            headers = {"X-Widget-Key": tenant.widget_key, "Authorization": f"Bearer {token}"}
+            assert (await product.http.get("/api/v1/auth/me", headers=headers)).status_code == 200
+        customers = await product.rows(tenant, "select email, email_verified from customers")
+        assert customers == [{"email": "seven@example.com", "email_verified": verified}]
 
     @pytest.mark.parametrize(
         "token",

@@ -11,7 +11,9 @@ import httpx
 import jwt
 import orjson
 import pytest
+from starlette.requests import Request
 
+from api.dependencies import network_of
 from api.tokens import _derive
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
@@ -74,6 +76,21 @@ class TestIdentityTokens:
         for widget_key, status in ((tenant.widget_key, 200), (other.widget_key, 401), ("demo", 401)):
             answer = await product.http.get("/api/v1/auth/me", headers={**token, "X-Widget-Key": widget_key})
             assert answer.status_code == status
+
+    @pytest.mark.parametrize("client", ["whmcs:17", "whmcs:guest:ada@example.com"])
+    async def test_who_chose_the_id_of_a_client_of_whmcs_is_not_that_client(
+        self, product: Product, client: str
+    ) -> None:
+        tenant, admin = await vouching(product)
+        token = {"Authorization": f"Bearer {signed(claims(sub=client))}", "X-Widget-Key": tenant.widget_key}
+        assert (await product.http.get("/api/v1/tickets", headers=token)).status_code == 401
+        body = {"name": "shop", "scopes": ["chat", "tickets"]}
+        key = (await product.http.post("/api/v1/api-keys", json=body, headers=admin)).json()["secret"]
+        server = {"Authorization": f"Bearer {key}"}
+        opened = await product.http.post("/api/v1/chat/sessions", json={"user_id": client}, headers=server)
+        ticket = {"user_id": client, "subject": "Invoices", "content": "Which are due?"}
+        asked = await product.http.post("/api/v1/tickets", json=ticket, headers=server)
+        assert (opened.status_code, asked.status_code) == (422, 422)
 
 
 class TestTokens:
@@ -224,6 +241,20 @@ class TestLimits:
             email = f"{new_id().hex}@example.com"
             await product.http.post("/api/v1/auth/login", json={"email": email, "password": "wrong"})
         assert counted.count(("anonymous", "127.0.0.1")) == 2
+
+    @pytest.mark.parametrize(
+        ("address", "network"),
+        [
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("a-socket", "a-socket"),
+        ],
+    )
+    async def test_the_addresses_of_one_network_count_together(self, address: str, network: str) -> None:
+        assert network_of(Request({"type": "http", "client": (address, 1)})) == network
 
 
 class TestLogs:

@@ -336,7 +336,7 @@ class TestPlaces:
             for parameter in operation.parameters("query"):
                 schema = operation._plain(parameter["schema"])
                 schema = operation._plain(schema.get("items", schema))
-                text = IDS[:9] if schema.get("format") == "uuid" else ("x" * 300,)
+                text = IDS[:9] if schema.get("format") == "uuid" else ("x" * 300, "%00")
                 bad_ones = {"integer": NUMBERS, "string": text, "boolean": ("2", CANARY, "", "%00")}
                 for bad in bad_ones[schema["type"]]:
                     tried += 1
@@ -354,7 +354,7 @@ class TestPlaces:
     @pytest.mark.parametrize(
         "path", ["/nothing/" + CANARY, "/api/v1/" + CANARY, "/api/v2/users", "//api/v1/users", "/api/v1/users/../../etc",
                  "/api/v1/%2e%2e/" + CANARY, "/%00", "/api/v1/\\..\\" + CANARY, "/api/v1/users;" + CANARY, "/.env",
-                 "/api/v1/" + CANARY * 5000, "/%ff%fe"],
+                 "/api/v1/" + CANARY * 5000, "/%ff%fe", "/widget/%00"],
     )  # fmt: skip
     async def test_paths_that_lead_nowhere(self, attacker: Attacker, path: str) -> None:
         status, headers, body = await raw(attacker.product, f"GET {path} HTTP/1.1\r\nHost: x\r\n".encode())
