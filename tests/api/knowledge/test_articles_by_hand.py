@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
 from tests.knowledge_desk import URL, Headers, call, found, written
