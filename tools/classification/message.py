@@ -17,6 +17,7 @@ from tools.phrases import Reading
 
 EMBEDDED_FLOOR = 0.3
 """Below this similarity the nearest prototypes say nothing."""
+LAST_LATIN = "\u024f"
 MARGIN_PER_WORD = 0.1
 MARGIN_WORDS = 3
 """Lead over the keywords' intent that lets the prototypes decide: this much for each word that the keywords matched,
@@ -100,7 +101,10 @@ def classified(
     chosen = _decide(words.ranked, nearest)
     severity = severity_of(words.reading)
     if embedding is not None and prototypes is not None and prototypes.severity is not None:
-        severity = by_meaning(severity, prototypes.severity.recognise(words.text, embedding), words.reading)
+        severity = by_meaning(
+            severity, prototypes.severity.recognise(words.text, embedding), words.reading,
+            most=_trusted_levels(words) if prototypes.english_only else len(SEVERITIES),
+        )  # fmt: skip
     return Classification(
         intent=chosen.intent,
         certainty=chosen.certainty,
@@ -115,6 +119,15 @@ def classified(
         wants_human=words.wants_human,
         kind=words.kind,
     )
+
+
+def _trusted_levels(words: ByWords) -> int:
+    """By how many levels an embedder that reads English may raise a message: in another language it takes thanks for a
+    disaster now and then, and in another script, or where there are no words, it knows nothing."""
+    letters = [char for char in words.text if char.isalpha()]
+    if 2 * sum(char <= LAST_LATIN for char in letters) <= len(letters):
+        return 0
+    return len(SEVERITIES) if words.language == "en" else 1
 
 
 def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMatch:
