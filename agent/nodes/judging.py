@@ -29,7 +29,7 @@ from tools.classification.own import prototypes_with
 from tools.escalation_policy import speaks_for_a_person
 from tools.guardrails.log import record_verdict
 from tools.intents import find_intent
-from tools.matters import Matter, matters_of, searched
+from tools.matters import Matter, core_of, matters_of, searched
 
 log = structlog.get_logger()
 CLARIFY_TITLES = 3
@@ -148,9 +148,11 @@ async def retrieve(state: TurnState, context: GraphContext) -> TurnState:
 
 
 async def _matters(context: GraphContext) -> tuple[Matter, ...]:
-    """What messages that came together are about; nothing where there is one, which is searched for as it stands."""
+    """What messages that came together are about, and of a long one its question; nothing where there is one that is
+    searched for as it stands."""
     if len(context.messages) < 2:
-        return ()
+        core = core_of(context.question)
+        return (core,) if core else ()
     matters = await matters_of(context.messages, context.embedder.embed_query)
     return () if [matter.text for matter in matters] == [context.question] else matters
 
