@@ -99,18 +99,20 @@ _BEGINS_ASKING = re.compile(
     r"كيف|متى|أين|هل|كم|لماذا|ما|أريد)\b",
     re.IGNORECASE,
 )  # fmt: skip
-_JOINT = re.compile(
-    r"[,;،]?\s+(?=(?:and|plus|as well as|und|sowie|et|ainsi que|y|además|e|inoltre|и|а)\s+"
+_AND = (
+    r"(?:and|plus|as well as|und|sowie|et|ainsi que|y|además|e|inoltre|и|а)\s+"
     r"(?:(?:also|then|secondly|auch|außerdem|dann|aussi|ensuite|también|luego|anche|poi|também|depois|также|ещё)\s+)?"
-    r"(?:how|what|where|which|who|why|whether|(?:when|can|could|do|does|is|are|will|would|should) (?:i|we|you|it|the|my|our|your)|"
+)
+_ASKS_ALSO = (
+    r"(?:how|what|where|which|who|why|whether|"
+    r"(?:when|can|could|do|does|is|are|will|would|should) (?:i|we|you|it|the|my|our|your)|"
     r"wie|was|wo|woher|wohin|wann|welche[rsmn]?|wer|warum|wieso|weshalb|womit|gibt es|"
     r"(?:kann|können|muss|darf|soll) (?:ich|man|wir|sie)|"
     r"comment|où|quand|quel(?:le)?s?|pourquoi|combien|qui|est-ce|qu'est-ce|puis-je|peut-on|que faire|"
     r"cómo|dónde|cuándo|qué|cuál(?:es)?|quién|por qué|cuánto|come|dove|quale|quali|qual|perché|quanto|"
     r"como|onde|quais|o que|por que|как|что|где|куда|когда|какой|какая|какие|почему|зачем|сколько|можно)\b"
-    r"|و\s?(?:كيف|متى|أين|هل|كم|لماذا|ما)\b)",
-    re.IGNORECASE,
 )
+_JOINT = re.compile(rf"[,;،]?\s+(?=(?P<and>{_AND}){_ASKS_ALSO}|و\s?(?:كيف|متى|أين|هل|كم|لماذا|ما)\b)", re.IGNORECASE)
 """Between two questions of one sentence: `How do I pay, and where do I see my invoices?`"""
 _CONTENT = re.compile(r"[^\W\d_]{4,}")
 
@@ -134,6 +136,8 @@ class Matter:
         """By which it can be named in a sentence: what it asks, in one line without an end of its own."""
         sentences = [" ".join(found.split()) for found in _SENTENCE.findall(self.text)]
         asking = [each for each in sentences if asks(each)] or [each for each in sentences if not is_nudge(each)]
+        if joint := _JOINT.match(f" {(asking or sentences or [self.text])[-1]}"):
+            asking = [(asking or sentences)[-1][len(joint["and"] or "") :]]
         named = re.sub(r"[.!?。！？؟]+(?=\s|$)", ",", (asking or sentences or [self.text])[-1]).strip(" ,;:-¿¡")
         return named if len(named) <= LONGEST_TITLE else f"{named[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
 

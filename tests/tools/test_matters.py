@@ -219,3 +219,4 @@ class TestMatters:
         text = "My shop moved last week.\nHow do I change the address? It is urgent!"
         assert Matter(text=text).title == "How do I change the address"
         assert len(Matter(text="How " + "very " * 60 + "long?").title) < 130
+        assert Matter(text="and also what does a llama cost?").title == "what does a llama cost"

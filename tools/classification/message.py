@@ -9,7 +9,13 @@ from tools.classification.cues import Kind, load_cues
 from tools.classification.language import ENOUGH_LETTERS, tell_language
 from tools.classification.prototypes import Nearest, Prototypes, nearest_intent
 from tools.classification.severity import SEVERITIES, Severity, by_meaning, raised, severity_of, tier_of
-from tools.classification.talk import introduction_language, refusal_languages, talk_kind
+from tools.classification.talk import (
+    complaint_languages,
+    introduction_language,
+    refusal_languages,
+    says_nothing,
+    talk_kind,
+)
 from tools.classification.taught import Vectors
 from tools.classification.writer import human_wanted, mood_of
 from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
@@ -76,6 +82,10 @@ def _kind_of(text: str) -> tuple[Kind, str | None]:
     """What kind of message it is by its words, and its language where these tell it."""
     if languages := refusal_languages(text):
         return "refusal", languages[0]
+    if languages := complaint_languages(text):
+        return "complaint", languages[0]
+    if says_nothing(text):
+        return "complaint", None
     kind, language = talk_kind(text)
     if kind == "question" and (named := introduction_language(text)):
         return "introduction", named
