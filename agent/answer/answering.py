@@ -20,10 +20,13 @@ from memory.database import Database
 from memory.events import Event
 from memory.streams import Streams
 from memory.turns import Lease, release_text
+from tools.guardrails import check_document
 
 _CODE_OR_MARK = re.compile(r"(?P<code>`+[^`\n]*`+)|(?P<space>\s?)\[(?P<number>\d{1,2})\]")
 TAIL = 60
 """Characters before a unit in which what it gives away may begin."""
+LONGEST_ORDER = 2_000
+"""Characters of a unit that is looked at for orders to an assistant; longer ones are code."""
 _TRAILING_SPACE = re.compile(r"\s*\Z")
 
 
@@ -128,6 +131,8 @@ class Wording:
             self.pending += text
 
     def _may_be_told(self, unit: str, passages: Sequence[Passage]) -> bool:
+        if len(unit) <= LONGEST_ORDER and check_document(unit).action == "refuse":
+            return False  # an order to an assistant is nothing that a customer asked for, whatever article it stands in
         before = f"{self.text}{self.pending}"[-TAIL:]
         return self.unspoken is None or not self.unspoken.heard_in(unit, before, [*passages, *self.told])
 
