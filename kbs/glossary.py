@@ -179,8 +179,8 @@ _LINKS = ("", "s", "n", "en", "es")
 
 
 def glossed(text: str, known: Vocabulary, *, among_english: bool = False) -> str:
-    """The question's words in English, where nothing is written in its language; else the same text. With `among_english`
-    what it is compared with is known to be English, whatever else is known."""
+    """The question's words in English, where nothing is written in its language; else the same text. With
+    `among_english` what it is compared with is known to be English, whatever else is known."""
     language = foreign_language(text)
     if language is None or not known.counts or (_written_in(language, known) and not among_english):
         return text
@@ -256,7 +256,7 @@ def _forms(word: str) -> Iterator[str]:
 
 
 def foreign_language(text: str) -> str | None:
-    """The language of the glossary that a text is in: by its script, by how it looks, and of a few words by themselves."""
+    """The language of the glossary that a text is in: by its script, by its look, and of a few words by themselves."""
     if script := script_of(text):
         return script
     language, certainty = rank_languages(text, LANGUAGES)[0]

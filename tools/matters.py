@@ -201,7 +201,7 @@ def _stands_alone(question: str) -> bool:
 
 def core_of(message: str) -> Matter | None:
     """The one question of a long story that can be understood without the story: what is told around it drowns it in a
-    search. None where the message is short, or asks nothing or several things, or where its question leans on the rest."""
+    search. None where the message is short, asks nothing or several things, or where its question leans on the rest."""
     if len(message.split()) <= LONG_WORDS:
         return None
     questions = [found.strip() for found in _SENTENCE.findall(message) if _ENDS_ASKING.search(found)]
@@ -238,8 +238,8 @@ def rest_of(messages: Sequence[str], matters: Sequence[Matter]) -> str:
 
 
 async def _belongs(before: Matter, matter: Matter, embed: Embed) -> bool:
-    """Whether a message goes on with the one before it. Two questions don't: each is answered, unless the second goes on
-    with an `and` and is about the same thing."""
+    """Whether a message goes on with the one before it. Two questions don't: each is answered, unless the second goes
+    on with an `and` and is about the same thing."""
     if before.asks and matter.asks:
         return bool(_JOINT.match(f" {matter.text}")) and await _same_thing(before.text, matter.text, embed)
     if leans(matter.text) or any(not each.asks and _is_fragment(each.text) for each in (before, matter)):

@@ -21,8 +21,8 @@ _OPENING = re.compile(
 )
 _CORRECTING = re.compile(
     r"^(?:(?:sorry|no|nein|non|não|нет|لا|entschuldigung|pardon|perdón|scusi)\W+)*"
-    r"(?:i (?:meant|mean)|ich (?:meinte|meine)|je (?:voulais dire|parlais|parle)|(?:quería|quise|quiero) decir|me refer\w+|"
-    r"intendevo|volevo dire|(?:queria|quis) dizer|я имела? в виду|أقصد|قصدت|أعني)\b",
+    r"(?:i (?:meant|mean)|ich (?:meinte|meine)|je (?:voulais dire|parlais|parle)|"
+    r"(?:quería|quise|quiero) decir|me refer\w+|intendevo|volevo dire|(?:queria|quis) dizer|я имела? в виду|أقصد|قصدت|أعني)\b",
     re.IGNORECASE,
 )
 _POINTING = re.compile(

@@ -49,9 +49,7 @@ class TestGlossed:
 
     def test_articles_in_both_languages_are_looked_for_in_both(self) -> None:
         question = "Wie bezahle ich eine Rechnung?"
-        both = vocabulary_of(
-            ["This is what your invoice will have when it comes from us", *map(" ".join, [GERMAN.counts])]
-        )
+        both = vocabulary_of(["This is what your invoice will have when it comes from us", " ".join(GERMAN.counts)])
         assert glossed(question, both) == question
         assert is_english_too(both)
         assert not is_english_too(GERMAN)

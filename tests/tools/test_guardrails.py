@@ -162,7 +162,8 @@ class TestWhatAPersonHasToAnswer:
             ("legal-threat", [
                 "My lawyer will contact you.", "I will sue you for damages", "you will be hearing from my attorney",
                 "Ich schalte meinen Anwalt ein", "Ich verklage Sie auf Schadensersatz", "Je vais porter plainte",
-                "Los voy a demandar", "Procederò per vie legali", "Vou processar vocês", "Подам на вас в суд", "سأقاضيكم",
+                "Los voy a demandar", "Procederò per vie legali", "Vou processar vocês", "Подам на вас в суд",
+                "سأقاضيكم",
             ]),
         ],
     )  # fmt: skip

@@ -94,7 +94,8 @@ class TestOtherLanguages:
     @pytest.mark.parametrize(
         "text",
         [
-            "Как восстановить сайт из резервной копии?", "спасибо, всё заработало", "Забула пароль адміністратора вордпрес",
+            "Как восстановить сайт из резервной копии?", "спасибо, всё заработало",
+            "Забула пароль адміністратора вордпрес",
             "Zeig mir mal bitte alle Subdomains von fahrrad-lehmann.de", "Hoe zet ik de catch-all uit?", "🤷", "???",
         ],
     )  # fmt: skip

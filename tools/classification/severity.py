@@ -65,8 +65,8 @@ def severity_of(reading: Reading) -> Severity:
 
 def by_meaning(words: Severity, told: Recognised, reading: Reading, *, most: int = 3) -> Severity:
     """The severity by words in the light of the nearest examples (`severity.yaml`): raised where these are fairly sure,
-    by `most` levels and no more, lowered by one where they are very sure. Where `most` is 0 they have no say; and what is only
-    supposed, or said to be small, stays as it is."""
+    by `most` levels and no more, lowered by one where they are very sure. Where `most` is 0 they have no say; and what is
+    only supposed, or said to be small, stays as it is."""
     cues = load_cues()
     minor = bool(reading.ends(cues.severity["low"])) and SEVERITIES.index(words) < 2
     if minor or not most or reading.ends(cues.severity["hypothetical"]):

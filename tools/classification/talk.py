@@ -1,4 +1,4 @@
-"""Whether a message is nothing but small talk, and of which kind; or nothing but a no, a name, or `it does not work`."""
+"""Whether a message is nothing but small talk, and of which kind; or nothing but a no, a name, `it fails`."""
 
 import re
 from collections.abc import Mapping
@@ -57,8 +57,8 @@ def refusal_languages(text: str) -> tuple[str, ...]:
 
 
 def complaint_languages(text: str) -> tuple[str, ...]:
-    """The languages in which the message says that something did not help or does not work, and nothing else: `still not
-    working`, `that's wrong`, `das hat nicht geholfen`. What it is that does not work it does not say."""
+    """The languages in which the message says that something did not help or does not work, and nothing else: `still
+    not working`, `that's wrong`, `das hat nicht geholfen`. What it is that does not work it does not say."""
     cues = load_cues()
     return _made_of(text, cues.complaint, cues.beside_complaint)
 
