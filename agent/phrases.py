@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from memory.yaml_files import read_yaml
 
@@ -10,7 +10,9 @@ Phrase = Literal[
     "greeting", "thanks", "goodbye", "smalltalk", "no_answer", "handed_over", "nobody_there", "already_waiting",
     "refused", "refused_escalated", "model_away", "broken_off", "clarify", "not_known", "ticket_opened",
     "back_in_queue", "waiting_for_nobody", "declined", "offer_human", "offer_ticket", "left_open",
+    "not_helped", "tell_more",
 ]  # fmt: skip
+PHRASES: tuple[Phrase, ...] = get_args(Phrase)
 
 
 def say(phrase: Phrase, language: str | None, **values: object) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from kbs.index import Vectors
 from memory.yaml_files import read_yaml
+from tools.classification.language import tell_language
 from tools.classification.talk import talk_kind
 from tools.rewriting import leans
 
@@ -23,6 +24,10 @@ SEARCHED_AT_MOST = 4
 """Matters of one turn or draft that are searched for: the first and the newest."""
 SAME_MATTER = 0.3
 """Cosine from which a statement and the question beside it are taken to be about the same thing."""
+SAME_QUESTION = 0.4
+"""Cosine from which two questions of one sentence are taken to be about the same thing."""
+LONG_WORDS = 60
+"""Of a message that is a story around a question."""
 LONGEST_TITLE = 120
 WORDS_FILE = Path(__file__).with_name("matters.yaml")
 _MY_MAIL = re.compile(
@@ -34,8 +39,8 @@ _YOU = re.compile(
     r"\b(?:you|u|anyone|anybody|someone|sie|ihr|du|jemand|vous|usted|ustedes|alguien|вы|кто)\b", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W_]+")
-_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?!\s|$)[^.!?。！？\n]*)*[.!?。！？]*")
-_ENDS_ASKING = re.compile(r"[?？][^\w\s]{0,8}(?:\s|$)")
+_SENTENCE = re.compile(r"[^.!?。！？؟\n]+(?:[.!?](?!\s|$)[^.!?。！？؟\n]*)*[.!?。！？؟]*")
+_ENDS_ASKING = re.compile(r"[?？؟][^\w\s]{0,8}(?:\s|$)")
 _COURTESY = (
     r"(?:\W*(?:and|also|or|so|but|then|hi|hello|hey|dear\s+\w+|please|ok(?:ay)?|und|auch|oder|aber|dann|hallo|bitte|"
     r"et|aussi|mais|bonjour|y|también|pero|hola|и|а|ещё|еще|также|привет|здравствуйте|another question|one more thing|"
@@ -49,9 +54,28 @@ _BEGINS_ASKING = re.compile(
     r"comment|où|quand|quel(?:le)?s?|qui|pourquoi|combien|est-ce|puis-je|peut-on|pouvez-vous|je (?:veux|voudrais|souhaite)|"
     r"qu'est-ce|que faire|"
     r"cómo|como|dónde|donde|cuándo|cuando|qué|cuál(?:es)?|quién|por qué|cuánto|puedo|se puede|pueden|quiero|quisiera|"
-    r"necesito|как|что|где|куда|когда|какой|какая|какие|каким|кто|почему|зачем|сколько|можно|могу|нужно|хочу)\b",
+    r"necesito|как|что|где|куда|когда|какой|какая|какие|каким|кто|почему|зачем|сколько|можно|могу|нужно|хочу|"
+    r"come(?! on)|dove|quando|quale|quali|qual|cosa|perché|quanto|posso|si può|potete|vorrei|voglio|"
+    r"onde|quais|o que|por que|pode|podem|gostaria|preciso|quero|"
+    r"كيف|متى|أين|هل|كم|لماذا|ما|أريد)\b",
     re.IGNORECASE,
 )  # fmt: skip
+_AND = (
+    r"(?:and|plus|as well as|und|sowie|et|ainsi que|y|además|e|inoltre|и|а)\s+"
+    r"(?:(?:also|then|secondly|auch|außerdem|dann|aussi|ensuite|también|luego|anche|poi|também|depois|также|ещё)\s+)?"
+)
+_ASKS_ALSO = (
+    r"(?:how|what|where|which|who|why|whether|"
+    r"(?:when|can|could|do|does|is|are|will|would|should) (?:i|we|you|it|the|my|our|your)|"
+    r"wie|was|wo|woher|wohin|wann|welche[rsmn]?|wer|warum|wieso|weshalb|womit|gibt es|"
+    r"(?:kann|können|muss|darf|soll) (?:ich|man|wir|sie)|"
+    r"comment|où|quand|quel(?:le)?s?|pourquoi|combien|qui|est-ce|qu'est-ce|puis-je|peut-on|que faire|"
+    r"cómo|dónde|cuándo|qué|cuál(?:es)?|quién|por qué|cuánto|come|dove|quale|quali|qual|perché|quanto|"
+    r"como|onde|quais|o que|por que|как|что|где|куда|когда|какой|какая|какие|почему|зачем|сколько|можно)\b"
+)
+_JOINT = re.compile(rf"[,;،]?\s+(?=(?P<and>{_AND}){_ASKS_ALSO}|و\s?(?:كيف|متى|أين|هل|كم|لماذا|ما)\b)", re.IGNORECASE)
+"""Between two questions of one sentence: `How do I pay, and where do I see my invoices?`"""
+_CONTENT = re.compile(r"[^\W\d_]{4,}")
 
 Embed = Callable[[str], Awaitable[Vectors]]
 """The meaning of a text, as a vector of length 1."""
@@ -73,7 +97,9 @@ class Matter:
         """By which it can be named in a sentence: what it asks, in one line without an end of its own."""
         sentences = [" ".join(found.split()) for found in _SENTENCE.findall(self.text)]
         asking = [each for each in sentences if asks(each)] or [each for each in sentences if not is_nudge(each)]
-        named = re.sub(r"[.!?。！？]+(?=\s|$)", ",", (asking or sentences or [self.text])[-1]).strip(" ,;:-¿¡")
+        if joint := _JOINT.match(f" {(asking or sentences or [self.text])[-1]}"):
+            asking = [(asking or sentences)[-1][len(joint["and"] or "") :]]
+        named = re.sub(r"[.!?。！？؟]+(?=\s|$)", ",", (asking or sentences or [self.text])[-1]).strip(" ,;:-¿¡")
         return named if len(named) <= LONGEST_TITLE else f"{named[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
 
 
@@ -81,6 +107,11 @@ class Matter:
 def _words_that(do: str) -> frozenset[str]:
     """Those of the file that do this, of all languages."""
     return frozenset(word for words in read_yaml(WORDS_FILE)[do].values() for word in words.split())
+
+
+def _asking() -> frozenset[str]:
+    """Words that say that something is asked, and not what."""
+    return _words_that("presses") | _words_that("asks")
 
 
 def is_nudge(text: str) -> bool:
@@ -97,12 +128,35 @@ def asks(text: str) -> bool:
 
 def in_pieces(messages: Sequence[str]) -> tuple[str, ...]:
     """The messages, with those in pieces that put several questions of which each can be understood without the others:
-    what is told before a question goes with it, and what stands behind the last one with that."""
-    return tuple(piece for message in messages for piece in _questions_in(message))
+    what is told before a question goes with it, and what stands behind the last one with that. Two questions of one
+    sentence are two where neither leans; `matters_of` puts together again what is about the same thing."""
+    return tuple(piece for message in messages for piece in _pieces_of(message))
+
+
+def _pieces_of(message: str) -> tuple[str, ...]:
+    questions = _questions_in(message)
+    pieces = tuple(piece for question in questions for piece in _joint_questions(question))
+    return pieces if len(pieces) <= SEARCHED_AT_MOST else questions
+
+
+def _joint_questions(text: str) -> tuple[str, ...]:
+    """The questions of one sentence that are joined by an `and`; the text as it is where that is only one."""
+    places = [0, *(found.end() for found in _JOINT.finditer(text)), len(text)]
+    pieces = tuple(text[start:end].strip() for start, end in pairwise(places))
+    if len(pieces) == 1 or not all(_stands_alone(_last_sentence(piece)) for piece in pieces):
+        return (text,)
+    if any(_WORD.findall(piece)[-1].casefold() in _asking() for piece in pieces[:-1]):
+        return (text,)  # `tell me where and how my domain is registered`
+    return pieces if asks(_last_sentence(pieces[0])) else (text,)
+
+
+def _last_sentence(text: str) -> str:
+    asking = [found for found in _SENTENCE.findall(text) if _ENDS_ASKING.search(found)]
+    return str((asking or _SENTENCE.findall(text) or [text])[-1]).strip()
 
 
 def _questions_in(message: str) -> tuple[str, ...]:
-    if message.count("?") + message.count("？") < 2:
+    if sum(map(message.count, "?？؟")) < 2:
         return (message,)
     questions = [found for found in _SENTENCE.finditer(message) if _ENDS_ASKING.search(found[0])]
     alone = [n for n, found in enumerate(questions) if _stands_alone(found[0])]
@@ -114,8 +168,18 @@ def _questions_in(message: str) -> tuple[str, ...]:
 
 def _stands_alone(question: str) -> bool:
     words = [word.casefold() for word in _WORD.findall(question) if len(word) > 2]
-    empty = _words_that("presses") | _words_that("asks")
+    empty = _asking()
     return sum(word not in empty for word in words) >= 2 and not leans(question.strip())
+
+
+def core_of(message: str) -> Matter | None:
+    """The one question of a long story that can be understood without the story: what is told around it drowns it in a
+    search. None where the message is short, asks nothing or several things, or where its question leans on the rest."""
+    if len(message.split()) <= LONG_WORDS:
+        return None
+    questions = [found.strip() for found in _SENTENCE.findall(message) if _ENDS_ASKING.search(found)]
+    questions = list(dict.fromkeys(questions))
+    return Matter(text=questions[0]) if len(questions) == 1 and _stands_alone(questions[0]) else None
 
 
 async def matters_of(messages: Sequence[str], embed: Embed) -> tuple[Matter, ...]:
@@ -147,12 +211,29 @@ def rest_of(messages: Sequence[str], matters: Sequence[Matter]) -> str:
 
 
 async def _belongs(before: Matter, matter: Matter, embed: Embed) -> bool:
-    """Whether a message goes on with the one before it. Two questions never do: each is answered."""
+    """Whether a message goes on with the one before it. Two questions don't: each is answered, unless the second goes
+    on with an `and` and is about the same thing."""
     if before.asks and matter.asks:
-        return False
+        return bool(_JOINT.match(f" {matter.text}")) and await _same_thing(before.text, matter.text, embed)
     if leans(matter.text) or any(not each.asks and _is_fragment(each.text) for each in (before, matter)):
         return True
     return float(np.dot(await embed(before.text), await embed(matter.text))) >= SAME_MATTER
+
+
+async def _same_thing(one: str, other: str, embed: Embed) -> bool:
+    """Two questions with a word in common are about one thing; English ones without, if they mean nearly the same. In
+    other languages the likeness that the local embedder finds tells the language and not the thing."""
+    if _content(one) & _content(other):
+        return True
+    if any(tell_language(text) not in (None, "en") for text in (one, other)):
+        return False
+    return float(np.dot(await embed(one), await embed(other))) >= SAME_QUESTION
+
+
+def _content(text: str) -> frozenset[str]:
+    """The words that tell what it is about, without their endings."""
+    asking = _asking()
+    return frozenset(word[:6] for word in map(str.casefold, _CONTENT.findall(text)) if word not in asking)
 
 
 def _is_fragment(text: str) -> bool:

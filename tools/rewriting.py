@@ -11,10 +11,18 @@ LEANING_WORDS = 12
 """A message longer than this stands on its own."""
 OWN_WORDS = 1
 """Of content, that a message which opens with `and` may have and still lean: with more it is a question of its own."""
+CORRECTION_WORDS = 4
+"""Of content, up to which `no, I meant the mailbox` corrects the question before it and asks none of its own."""
 
 _OPENING = re.compile(
     r"^(?:and|but|or|so|what about|how about|what if|then|also|same|why|und|aber|was ist mit|wie ist es mit|"
     r"et|mais|y|pero|и|а|что насчёт)\b",
+    re.IGNORECASE,
+)
+_CORRECTING = re.compile(
+    r"^(?:(?:sorry|no|nein|non|não|нет|لا|entschuldigung|pardon|perdón|scusi)\W+)*"
+    r"(?:i (?:meant|mean)|ich (?:meinte|meine)|je (?:voulais dire|parlais|parle)|"
+    r"(?:quería|quise|quiero) decir|me refer\w+|intendevo|volevo dire|(?:queria|quis) dizer|я имела? в виду|أقصد|قصدت|أعني)\b",
     re.IGNORECASE,
 )
 _POINTING = re.compile(
@@ -38,7 +46,7 @@ def leans(question: str) -> bool:
     if not words or len(words) > LEANING_WORDS or _ACKNOWLEDGEMENT.match(question):
         return False
     told = [word for word in _CONTENT.findall(question) if word.lower() not in _EMPTY]
-    if _ABOUT.match(question.strip()):
+    if _ABOUT.match(question.strip()) or (_CORRECTING.match(question.strip()) and len(told) <= CORRECTION_WORDS):
         return True
     if _OPENING.match(question.strip()):
         return len(told) <= OWN_WORDS or bool(_POINTING.search(question))

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from agent.answer.links import inert, seen
@@ -20,10 +21,13 @@ from memory.database import Database
 from memory.events import Event
 from memory.streams import Streams
 from memory.turns import Lease, release_text
+from tools.guardrails import check_document
 
 _CODE_OR_MARK = re.compile(r"(?P<code>`+[^`\n]*`+)|(?P<space>\s?)\[(?P<number>\d{1,2})\]")
 TAIL = 60
 """Characters before a unit in which what it gives away may begin."""
+LOOKED_AT = 2_000
+"""Characters that are looked at together for orders to an assistant."""
 _TRAILING_SPACE = re.compile(r"\s*\Z")
 
 
@@ -128,6 +132,8 @@ class Wording:
             self.pending += text
 
     def _may_be_told(self, unit: str, passages: Sequence[Passage]) -> bool:
+        if any(_gives_orders(each.text) for each in (*passages, *self.told)) and _gives_orders(unit):
+            return False  # an order to an assistant is nothing that a customer asked for, whatever article it stands in
         before = f"{self.text}{self.pending}"[-TAIL:]
         return self.unspoken is None or not self.unspoken.heard_in(unit, before, [*passages, *self.told])
 
@@ -188,6 +194,14 @@ class Answer(Wording):
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self.streams.publish(Event(session_id=self.lease.session_id, type=kind, data=data))
+
+
+@lru_cache(maxsize=1024)  # of articles the same few are told again and again, and to look takes a while
+def _gives_orders(text: str) -> bool:
+    """Whether somebody has planted orders to an assistant in a text."""
+    return any(
+        check_document(text[start : start + LOOKED_AT]).action == "refuse" for start in range(0, len(text), LOOKED_AT)
+    )
 
 
 def _renumber(unit: str, numbers: dict[int, int]) -> str:

@@ -8,6 +8,7 @@ from agent.state import GraphContext, Outcome, TurnState
 from memory.events import Journal
 from memory.models import Ticket
 from tools import catalog
+from tools.classification.talk import complaint_languages
 from tools.escalation_policy import EscalationReason
 from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import facts_in
@@ -28,11 +29,23 @@ async def clarify(state: TurnState, runtime: Run) -> TurnState:
 
 async def smalltalk(state: TurnState, runtime: Run) -> TurnState:
     kind = state["classification"].kind
+    if kind == "complaint":
+        return await _complaint(state, runtime.context)
     phrases: dict[str, Phrase] = {
         "greeting": "greeting", "introduction": "greeting", "thanks": "thanks", "goodbye": "goodbye",
         "refusal": "declined",
     }  # fmt: skip
     await runtime.context.answer.say(phrase(state, phrases.get(kind, "smalltalk")))
+    return {"outcome": "smalltalk"}
+
+
+async def _complaint(state: TurnState, context: GraphContext) -> TurnState:
+    """What did not help counts as a failure and comes with the offer of a person; where there was no answer that could
+    have helped we ask what it is about."""
+    if any(message.author == "bot" and message.details.get("outcome") == "answered" for message in context.history):
+        await context.answer.say(phrase(state, "not_helped"))
+        return {"outcome": "smalltalk", "offered": "human"}
+    await context.answer.say(phrase(state, "tell_more"))
     return {"outcome": "smalltalk"}
 
 
@@ -89,7 +102,7 @@ async def remember(state: TurnState, runtime: Run) -> TurnState:
     if outcome not in ("refused", "smalltalk") or kind == "introduction":
         for fact in facts_in(context.question):
             await remember_fact(context.turn, fact)
-    failed = outcome in ("honest_no", "model_failed")
+    failed = outcome in ("honest_no", "model_failed") or (kind == "complaint" and state.get("offered") == "human")
     attempts = 0 if kind == "refusal" else state.get("failed_attempts", 0)  # the person was offered, and declined
     return {
         "failed_attempts": _in_a_row(attempts, outcome, failed=failed and context.waiting_ticket is None),
@@ -109,8 +122,10 @@ def _escalation_reason(state: TurnState) -> EscalationReason:
     decision = state.get("decision")
     if decision and decision.reason:
         return decision.reason
-    asked = state["verdict"].action == "allow" and state["classification"].wants_human
-    return EscalationReason.HUMAN_REQUESTED if asked else EscalationReason.GUARDRAIL
+    if state["verdict"].action != "allow":
+        return EscalationReason.GUARDRAIL
+    asked = state["classification"].wants_human
+    return EscalationReason.HUMAN_REQUESTED if asked else EscalationReason.REPEATED_FAILURE
 
 
 def _alarm(state: TurnState, context: GraphContext) -> str:
@@ -129,8 +144,9 @@ async def _hand_over(state: TurnState, context: GraphContext, reason: str, summa
         "failed_attempts": state.get("failed_attempts", 0),
     }  # fmt: skip
     earlier = [message.content for message in context.history if message.author == "customer"]
-    if reason == EscalationReason.HUMAN_REQUESTED and earlier:
-        summary = earlier[-1]  # the wish for a person says nothing about the matter
+    if earlier and (reason == EscalationReason.HUMAN_REQUESTED or found.kind == "complaint"):
+        matters = [text for text in earlier if not complaint_languages(text)]
+        summary = (matters or earlier)[-1]  # neither the wish for a person nor `still broken` says what it is about
     request = Request(
         session_id=context.turn.session_id, customer_id=context.turn.customer_id, reason=reason, summary=summary,
         findings=this_turn, turn_id=context.turn.lease.turn_id, severity=found.severity, tier=found.tier,

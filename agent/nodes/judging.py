@@ -26,10 +26,10 @@ from memory.errors import Unavailable
 from tools import guardrails
 from tools.classification import asks_who_is_there, at_least, classified, read_words, says_yes
 from tools.classification.own import prototypes_with
-from tools.escalation_policy import speaks_for_a_person
+from tools.escalation_policy import FAILURES_IN_A_ROW, speaks_for_a_person
 from tools.guardrails.log import record_verdict
 from tools.intents import find_intent
-from tools.matters import Matter, matters_of, searched
+from tools.matters import Matter, core_of, matters_of, searched
 
 log = structlog.get_logger()
 CLARIFY_TITLES = 3
@@ -69,7 +69,10 @@ async def guard(state: TurnState, runtime: Run) -> TurnState:
     accepts = found.kind != "refusal" and says_yes(context.question)
     if accepts and (before.offered == "human" or (before.failed_attempts and not before.offered)):
         found = replace(found, wants_human=True, kind="question")  # the last answer offered a person
-    if context.waiting_ticket is not None and asks_who_is_there(context.question):
+    if found.kind == "complaint" and before.clarifying:
+        found = replace(found, kind="question")  # about what we asked back
+    presses = asks_who_is_there(context.question) or found.kind == "complaint"
+    if context.waiting_ticket is not None and presses:
         found = replace(found, wants_human=True, kind="question")  # they are told how it stands, not greeted
     context.turn.wishes.update(context.turn.words.wishes)
     return {
@@ -109,6 +112,8 @@ async def after_guard(state: TurnState) -> str:
         return "escalate"
     if state["before"].offered == "ticket" and state["accepts"]:
         return "file_ticket"
+    if state["classification"].kind == "complaint" and state["before"].failed_attempts + 1 >= FAILURES_IN_A_ROW:
+        return "escalate"
     if state["classification"].kind != "question":
         return "smalltalk"
     return "consider"
@@ -148,9 +153,11 @@ async def retrieve(state: TurnState, context: GraphContext) -> TurnState:
 
 
 async def _matters(context: GraphContext) -> tuple[Matter, ...]:
-    """What messages that came together are about; nothing where there is one, which is searched for as it stands."""
+    """What messages that came together are about, and of a long one its question; nothing where there is one that is
+    searched for as it stands."""
     if len(context.messages) < 2:
-        return ()
+        core = core_of(context.question)
+        return (core,) if core else ()
     matters = await matters_of(context.messages, context.embedder.embed_query)
     return () if [matter.text for matter in matters] == [context.question] else matters
 

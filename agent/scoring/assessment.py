@@ -10,7 +10,7 @@ from agent.prompting import NumberedPassage
 from agent.scoring.confidence import Evidence
 from kbs.passages import Passage, Source
 from kbs.search.cache import Retrieved
-from kbs.words.glossary import glossed
+from kbs.words.glossary import foreign_language, glossed
 from kbs.words.spelling import corrected, is_everyday, unknown_words, vocabulary_of
 
 COVERAGE_WEIGHT = 0.25
@@ -52,7 +52,9 @@ def spelled_as(question: str, passages: Sequence[Passage | NumberedPassage]) -> 
     if is_everyday(question):
         return question
     known = vocabulary_of(f"{each.title} {each.heading} {each.text}" for each in passages)
-    return corrected(question, known) if unknown_words(question) else glossed(question, known)
+    if foreign_language(question) is None and unknown_words(question):
+        return corrected(question, known)
+    return glossed(question, known, among_english=bool(passages) and passages[0].language == "en")
 
 
 def evidence(retrieved: Retrieved, certainty: float, *, needs_tenant: bool) -> Evidence:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from kbs.index import Postgres, Scope
 from kbs.search.cache import knowledge_state
-from kbs.words.glossary import glossed
+from kbs.words.glossary import foreign_language, glossed, is_english_too
 from kbs.words.spelling import Vocabulary, corrected, is_everyday, unknown_words, vocabulary_of
 from memory.models import GLOBAL_TENANT
 
@@ -45,11 +45,12 @@ class Vocabularies:
         words, since what is said with names is found by them as they are; everyday English costs no query."""
         if is_everyday(query):
             return query
-        if unknown_words(query):
+        if foreign_language(query) is None and unknown_words(query):
             return corrected(query, await self._words(scope))
         if not gloss:
             return query
-        english = glossed(query, await self._words(scope))
+        known = await self._words(scope)
+        english = glossed(query, known, among_english=is_english_too(known))
         return query if english == query else f"{query} {english}"
 
     async def _words(self, scope: Scope) -> Vocabulary:

@@ -28,6 +28,7 @@ CONTRACTED = frozenset(
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "no", "cs", "tr", "id", "fi", "ro", "hu", "vi")
 FOREIGN = 0.6
 """Certainty from which on another language is believed; slips make English look a little like any of them."""
+_SCRIPTS = {"ru": re.compile(r"[\u0400-\u04ff]"), "ar": re.compile(r"[\u0600-\u06ff]")}
 _ENDINGS = ("s", "es", "ed", "er", "ers", "ing", "ly", "est")
 _WORD = re.compile(r"(?<![^\W_])[a-zA-Z]{4,40}(?![^\W_])")
 _ADDRESS = re.compile(r"\S*[@/\\.:_#]\S+")
@@ -39,6 +40,8 @@ class Vocabulary:
 
     counts: Mapping[str, int]
     by_letter: Mapping[str, tuple[str, ...]]
+    scripts: frozenset[str] = frozenset()
+    """Languages of other scripts than Latin that passages are written in: `ru`, `ar`."""
 
     def __contains__(self, word: str) -> bool:
         return word in self.counts
@@ -59,13 +62,16 @@ _NOTHING = Vocabulary({}, {})
 
 def vocabulary_of(texts: Iterable[str]) -> Vocabulary:
     counts: dict[str, int] = {}
+    scripts: set[str] = set()
     for text in texts:
+        if not text.isascii() and (script := script_of(text)):
+            scripts.add(script)
         for word in _WORD.findall(text.lower()):
             counts[word] = counts.get(word, 0) + 1
     by_letter: dict[str, list[str]] = {}
     for word in sorted(counts):
         by_letter.setdefault(word[0], []).append(word)
-    return Vocabulary(counts, {letter: tuple(words) for letter, words in by_letter.items()})
+    return Vocabulary(counts, {letter: tuple(words) for letter, words in by_letter.items()}, frozenset(scripts))
 
 
 def corrected(text: str, known: Vocabulary) -> str:
@@ -86,13 +92,22 @@ def corrected(text: str, known: Vocabulary) -> str:
 
 def unknown_words(text: str) -> bool:
     """Whether an English question has a word that is not everyday English: only then the knowledge base's are needed."""
-    if is_everyday(text):
+    if is_everyday(text) or script_of(text):
         return False
     language, certainty = rank_languages(text, LANGUAGES)[0]
     return language == "en" or certainty < FOREIGN
 
 
+def script_of(text: str) -> str | None:
+    """`ru` or `ar` for a text that is mostly in their script."""
+    letters = sum(char.isalpha() for char in text)
+    return next((code for code, pattern in _SCRIPTS.items() if 2 * len(pattern.findall(text)) > letters), None)
+
+
 def is_everyday(text: str) -> bool:
+    """Whether every word is everyday English."""
+    if script_of(text):
+        return False
     return all(word in CONTRACTED or word in common_words() for word in map(str.lower, _WORD.findall(text)))
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import snowballstemmer
 
-_NAMES = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
+_NAMES = {
+    "en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian", "it": "italian",
+    "pt": "portuguese", "ar": "arabic",
+}  # fmt: skip
 _stemming = Lock()
 WORDS_KEPT = 16_384
 """More than a knowledge base has; each takes a quarter of a kilobyte, and codes and typing errors never end."""

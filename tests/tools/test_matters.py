@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kbs.index import Vectors
 from tests.machine import usual
-from tools.matters import SEARCHED_AT_MOST, Matter, asks, in_pieces, is_nudge, matters_of, rest_of, searched
+from tools.matters import SEARCHED_AT_MOST, Matter, asks, core_of, in_pieces, is_nudge, matters_of, rest_of, searched
 
 NUDGES = [
     "Did you get my last email?", "Haben Sie meine E-Mail gelesen?", "Have you heard back from support?",
@@ -94,11 +94,82 @@ class TestPieces:
             "Wie verlängere ich meine Domain?",
             "Wo finde ich die Rechnung vom Mai?",
         )
+        assert in_pieces(["كيف أدفع الفاتورة؟ كيف أجدد النطاق؟"]) == ("كيف أدفع الفاتورة؟", "كيف أجدد النطاق؟")
 
-    @given(st.lists(st.sampled_from(["How do I renew my domain?", "Is it slow?", "I use mail.", "?", "\n", "Why?!"])))
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("How do I pay an invoice", "and how do I renew my domain?"),
+            ("I need to know how to reset my mailbox password,", "and also how to transfer a domain away."),
+            ("Wie setze ich mein Passwort zurück", "und wie kündige ich meinen Vertrag?"),
+            ("Comment payer une facture", "et comment renouveler mon domaine ?"),
+            ("¿Cómo pago una factura", "y cómo renuevo mi dominio?"),
+            ("Come pago una fattura", "e come rinnovo il dominio?"),
+            ("Como pago uma fatura", "e como renovo o domínio?"),
+            ("Как оплатить счёт", "и как продлить домен?"),
+            ("كيف أدفع الفاتورة", "وكيف أجدد النطاق؟"),
+        ],
+    )
+    async def test_two_questions_in_one_sentence_are_two(self, first: str, second: str) -> None:
+        assert in_pieces([f"{first} {second}"]) == (first, second)
+        assert await texts_of(first, second) == [first, second]
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "How do I create a mailbox and how do I connect it to Outlook?",
+            "The server is slow and what I see in the logs is an error",
+            "How do I find out where and how my domain is registered?",
+            "What is DNS and why does it take so long?",
+            "I want to know what you sell and what it costs",
+            "The shop loads slowly and does not answer to requests",
+        ],
+    )
+    def test_what_leans_on_the_question_before_stays_with_it(self, message: str) -> None:
+        assert in_pieces([message]) == (message,)
+
+    async def test_two_that_are_about_the_same_thing_are_put_together_again(self) -> None:
+        for message in (
+            "How do I create a mailbox and which password has a new mailbox?",
+            "Wie erstelle ich ein Postfach und welche Größe hat ein Postfach?",
+        ):
+            pieces = in_pieces([message])
+            assert len(pieces) == 2
+            assert await texts_of(*pieces) == ["\n".join(pieces)]
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "How do I renew my domain?",
+                    "Is it slow?",
+                    "I use mail.",
+                    "?",
+                    "\n",
+                    "Why?!",
+                    "How do I reset mail and how do I pay bills",
+                ]
+            )
+        )
+    )
     def test_no_word_is_lost(self, parts: list[str]) -> None:
         message = " ".join(parts)
         assert " ".join(" ".join(in_pieces([message])).split()) == " ".join(message.split())
+
+
+class TestCore:
+    STORY = "I have been with you for years and lately things get on my nerves. " * 6
+
+    def test_a_long_story_has_one_question(self) -> None:
+        core = core_of(f"{self.STORY}How do I set up two-factor authentication? {self.STORY}")
+        assert core == Matter(text="How do I set up two-factor authentication?")
+
+    @pytest.mark.parametrize("question", ["How do I solve this?", "How do I pay a bill? Where do I see my domain?", ""])
+    def test_which_leans_on_the_story_or_is_not_the_only_one(self, question: str) -> None:
+        assert core_of(f"{self.STORY}{question}") is None
+
+    def test_a_short_message_is_searched_for_as_it_stands(self) -> None:
+        assert core_of("I moved house. How do I change the address of my domain?") is None
 
 
 class TestMatters:
@@ -148,3 +219,4 @@ class TestMatters:
         text = "My shop moved last week.\nHow do I change the address? It is urgent!"
         assert Matter(text=text).title == "How do I change the address"
         assert len(Matter(text="How " + "very " * 60 + "long?").title) < 130
+        assert Matter(text="and also what does a llama cost?").title == "what does a llama cost"

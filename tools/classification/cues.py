@@ -9,7 +9,7 @@ from typing import Literal
 from tools.intents import INTENTS_FILE, IntentFileError, read_intents_file
 from tools.phrases import PhraseBook, Phrases, Reading, fold, parse_phrase, tokenize
 
-Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye", "refusal", "introduction"]
+Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye", "refusal", "introduction", "complaint"]
 TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
 """Kinds of small talk; of equals the earlier is taken."""
 LISTS = ("presence", "human", "not_human", "ticket", "not_ticket", "assent", "dissent")
@@ -26,6 +26,8 @@ class Cues:
     filler: Mapping[str, Phrases]
     refusal: Mapping[str, Phrases]
     beside_refusal: Mapping[str, Phrases]
+    complaint: Mapping[str, Phrases]
+    beside_complaint: Mapping[str, Phrases]
     introduction: Mapping[str, tuple[tuple[str, ...], ...]]
     """Words before a name, folded."""
     presence: Phrases
@@ -53,6 +55,8 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         spoken = {language: Phrases() for phrases in talk.values() for language in phrases}
         filler = {**spoken, **_parse_each(cues["talk"]["filler"])}
         refusal, beside = _parse_each(cues["refusal"]["words"]), _parse_each(cues["refusal"]["beside"])
+        complaint = _parse_each(cues["complaint"]["words"])
+        beside_complaint = _parse_each(cues["complaint"]["beside"])
         introduction = {
             language: tuple(tuple(fold(each).split()) for each in openers)
             for language, openers in cues["introduction"].items()
@@ -61,7 +65,7 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         lists = {name: _parse(cues[name]) for name in LISTS}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntentFileError(f"{path}: cues: {error!r}") from error
-    groups = [*talk.values(), filler, refusal, beside, severity, mood]
+    groups = [*talk.values(), filler, refusal, beside, complaint, beside_complaint, severity, mood]
     listed = [phrase for group in groups for phrases in group.values() for phrase in phrases]
     return Cues(
         book=PhraseBook((*listed, *(phrase for phrases in lists.values() for phrase in phrases))),
@@ -70,6 +74,8 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         filler=filler,
         refusal=refusal,
         beside_refusal=beside,
+        complaint=complaint,
+        beside_complaint=beside_complaint,
         introduction=introduction,
         **lists,
         severity=severity,

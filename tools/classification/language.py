@@ -2,6 +2,7 @@
 
 import re
 
+from kbs.words.glossary import language_by_words
 from kbs.words.language import rank_languages
 from tools.classification.cues import load_cues
 
@@ -15,6 +16,7 @@ WINDOW = 2000
 """Characters that are looked at."""
 
 _NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|`[^`]*`|[\d_/\\<>{}\[\]|=#*]+")
+_INVERTED = re.compile("[¿¡]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("ko", re.compile(r"[\uac00-\ud7a3]")),
@@ -48,7 +50,7 @@ def tell_language(text: str, spoken: str | None = None) -> str | None:
             return None
         return "ja" if script == "zh" and _KANA.search(prose) else script
     if letters < ENOUGH_LETTERS:
-        return None
+        return None if spoken else _by_words(prose)
     ranking = rank_languages(prose, load_cues().languages)
     best, certainty = ranking[0]
     if certainty >= CERTAIN:
@@ -56,4 +58,10 @@ def tell_language(text: str, spoken: str | None = None) -> str | None:
     shares = dict(ranking)
     if script is None and certainty >= LIKELY and max(shares["en"], shares.get(spoken or "en", 0.0)) < EXCLUDED:
         return best
-    return None if spoken in _SHARING.get(script or "", ()) else script
+    if script or spoken:
+        return None if spoken in _SHARING.get(script or "", ()) else script
+    return _by_words(prose)
+
+
+def _by_words(prose: str) -> str | None:
+    return "es" if _INVERTED.search(prose) else language_by_words(prose)

@@ -9,7 +9,13 @@ from tools.classification.cues import Kind, load_cues
 from tools.classification.language import ENOUGH_LETTERS, tell_language
 from tools.classification.prototypes import Nearest, Prototypes, nearest_intent
 from tools.classification.severity import SEVERITIES, Severity, by_meaning, raised, severity_of, tier_of
-from tools.classification.talk import introduction_language, refusal_languages, talk_kind
+from tools.classification.talk import (
+    complaint_languages,
+    introduction_language,
+    refusal_languages,
+    says_nothing,
+    talk_kind,
+)
 from tools.classification.taught import Vectors
 from tools.classification.writer import human_wanted, mood_of
 from tools.intents import CERTAINTY_WHEN_NONE, NO_INTENT, IntentMatch, Packs, find_intent, in_force, rank_intents
@@ -17,6 +23,7 @@ from tools.phrases import Reading
 
 EMBEDDED_FLOOR = 0.3
 """Below this similarity the nearest prototypes say nothing."""
+LAST_LATIN = "\u024f"
 MARGIN_PER_WORD = 0.1
 MARGIN_WORDS = 3
 """Lead over the keywords' intent that lets the prototypes decide: this much for each word that the keywords matched,
@@ -75,6 +82,10 @@ def _kind_of(text: str) -> tuple[Kind, str | None]:
     """What kind of message it is by its words, and its language where these tell it."""
     if languages := refusal_languages(text):
         return "refusal", languages[0]
+    if languages := complaint_languages(text):
+        return "complaint", languages[0]
+    if says_nothing(text):
+        return "complaint", None
     kind, language = talk_kind(text)
     if kind == "question" and (named := introduction_language(text)):
         return "introduction", named
@@ -100,7 +111,10 @@ def classified(
     chosen = _decide(words.ranked, nearest)
     severity = severity_of(words.reading)
     if embedding is not None and prototypes is not None and prototypes.severity is not None:
-        severity = by_meaning(severity, prototypes.severity.recognise(words.text, embedding), words.reading)
+        severity = by_meaning(
+            severity, prototypes.severity.recognise(words.text, embedding), words.reading,
+            most=_trusted_levels(words) if prototypes.english_only else len(SEVERITIES),
+        )  # fmt: skip
     return Classification(
         intent=chosen.intent,
         certainty=chosen.certainty,
@@ -115,6 +129,15 @@ def classified(
         wants_human=words.wants_human,
         kind=words.kind,
     )
+
+
+def _trusted_levels(words: ByWords) -> int:
+    """By how many levels an embedder that reads English may raise a message: in another language it takes thanks for a
+    disaster now and then, and in another script, or where there are no words, it knows nothing."""
+    letters = [char for char in words.text if char.isalpha()]
+    if 2 * sum(char <= LAST_LATIN for char in letters) <= len(letters):
+        return 0
+    return len(SEVERITIES) if words.language == "en" else 1
 
 
 def _decide(ranked: Sequence[IntentMatch], nearest: Nearest | None) -> IntentMatch:

@@ -69,7 +69,7 @@ async def prototypes_with(embedder: Embeds, prototypes: Prototypes, own: Sequenc
         vectors = np.asarray(await embedder.embed_texts([text for _, text in examples]), dtype=np.float32)
         labels = [*(prototypes.labels[owner] for owner in prototypes.owners), *(name for name, _ in examples)]
         joined = make_prototypes(labels, np.concatenate([prototypes.vectors, vectors]))
-        made = replace(joined, severity=prototypes.severity)
+        made = replace(joined, severity=prototypes.severity, english_only=prototypes.english_only)
     _prototypes[key] = made
     _prototypes.move_to_end(key)
     while len(_prototypes) > KEPT:

@@ -10,6 +10,9 @@ from tools.classification.severity import severity_examples
 from tools.classification.taught import Embeds, Taught, Vectors, teach
 from tools.intents import Packs, in_force
 
+LOCAL = "minilm"
+"""Beginning of the id of the local embedder; an endpoint's model is taken to read every language."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prototypes:
@@ -21,6 +24,8 @@ class Prototypes:
     centres: Vectors
     severity: Taught | None = None
     """How bad a message is, by its nearest examples."""
+    english_only: bool = False
+    """Made by an embedder that reads English: of other languages it tells less, of other scripts nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,8 @@ async def build_prototypes(embedder: Embeds, packs: Packs) -> Prototypes:
     examples = [(intent.name, text) for pack in in_force(packs) for intent in pack.intents for text in intent.examples]
     vectors = await embedder.embed_texts([text for _, text in examples])
     made = make_prototypes([name for name, _ in examples], np.asarray(vectors, dtype=np.float32))
-    return replace(made, severity=await teach(embedder, severity_examples()))
+    local = embedder.id.startswith(LOCAL)
+    return replace(made, severity=await teach(embedder, severity_examples()), english_only=local)
 
 
 def nearest_intent(embedding: Vectors, prototypes: Prototypes, allowed: Iterable[str] | None = None) -> Nearest | None:

@@ -63,16 +63,17 @@ def severity_of(reading: Reading) -> Severity:
     return SEVERITIES[min(level, 3)]
 
 
-def by_meaning(words: Severity, told: Recognised, reading: Reading) -> Severity:
+def by_meaning(words: Severity, told: Recognised, reading: Reading, *, most: int = 3) -> Severity:
     """The severity by words in the light of the nearest examples (`severity.yaml`): raised where these are fairly sure,
-    lowered by one where they are very sure. What is only supposed, or said to be small, stays as it is."""
+    by `most` levels and no more, lowered by one where they are very sure. Where `most` is 0 they have no say; and what is
+    only supposed, or said to be small, stays as it is."""
     cues = load_cues()
     minor = bool(reading.ends(cues.severity["low"])) and SEVERITIES.index(words) < 2
-    if minor or reading.ends(cues.severity["hypothetical"]):
+    if minor or not most or reading.ends(cues.severity["hypothetical"]):
         return words
     level, near = SEVERITIES.index(words), list[str](SEVERITIES).index(told.intent)
     if near > level and told.confidence >= RAISES_AT:
-        return SEVERITIES[near]
+        return SEVERITIES[min(near, level + most)]
     if near < level < len(SEVERITIES) - 1 and told.confidence >= LOWERS_AT:
         return SEVERITIES[level - 1]
     return words

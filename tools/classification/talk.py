@@ -1,12 +1,13 @@
-"""Whether a message is nothing but small talk, and of which kind; or nothing but a no, or a name."""
+"""Whether a message is nothing but small talk, and of which kind; or nothing but a no, a name, `it fails`."""
 
 import re
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 
 from kbs.words.spelling import is_common
 from tools.classification.cues import TALK, Kind, load_cues
-from tools.phrases import NO_PHRASES, fold
+from tools.phrases import NO_PHRASES, Phrases, fold
 
 LONGEST_TALK = 100
 """Characters; a longer message is a question whatever it is made of."""
@@ -51,15 +52,33 @@ def talk_kind(text: str) -> tuple[Kind, str | None]:
 
 def refusal_languages(text: str) -> tuple[str, ...]:
     """The languages in which the message says no and nothing else: `no, thank you`, `sorry, wrong chat`."""
+    cues = load_cues()
+    return _made_of(text, cues.refusal, cues.beside_refusal)
+
+
+def complaint_languages(text: str) -> tuple[str, ...]:
+    """The languages in which the message says that something did not help or does not work, and nothing else: `still
+    not working`, `that's wrong`, `das hat nicht geholfen`. What it is that does not work it does not say."""
+    cues = load_cues()
+    return _made_of(text, cues.complaint, cues.beside_complaint)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a message has no word in it, nor a sign that stands for one: `???`, `🤷`."""
+    return bool(text.strip()) and not re.search(r"\w", text) and text.strip()[:1] not in _REACTIONS
+
+
+def _made_of(text: str, said: Mapping[str, Phrases], beside: Mapping[str, Phrases]) -> tuple[str, ...]:
+    """The languages in which a short message that asks nothing is made of these phrases, and of words that may stand
+    beside them."""
     if len(text) > LONGEST_TALK or not text.strip() or "?" in text:
         return ()
-    cues = load_cues()
-    reading = cues.read(text, across=True)
+    reading = load_cues().read(text, across=True)
     whole = (1 << reading.length) - 1
     found = []
-    for language, words in cues.refusal.items():
-        said = reading.covers(words)
-        if said and said | reading.covers(cues.beside_refusal.get(language, NO_PHRASES)) == whole:
+    for language, phrases in said.items():
+        covered = reading.covers(phrases)
+        if covered and covered | reading.covers(beside.get(language, NO_PHRASES)) == whole:
             found.append(language)
     return tuple(found)
 

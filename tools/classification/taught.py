@@ -42,6 +42,9 @@ Floats = NDArray[np.floating]
 class Embeds(Protocol):
     """What is needed of an embedder: rows of unit length, in order."""
 
+    @property
+    def id(self) -> str: ...
+
     async def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
 
 

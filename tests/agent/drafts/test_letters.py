@@ -3,8 +3,10 @@
 import pytest
 
 from agent.answer.answering import without_marks
-from agent.drafts.letter import framed, unframed
+from agent.answer.matters import left_open_in_chat
+from agent.drafts.letter import framed, left_open_in_letter, letter_of, unframed
 from agent.drafts.prompt import as_letter
+from agent.phrases import PHRASES, say
 from agent.prompting import DEFAULT_PROMPT, build_messages
 
 
@@ -44,6 +46,34 @@ class TestFrames:
     )
     def test_the_frame_comes_off_again(self, reply: str) -> None:
         assert unframed(reply) == "Do it.\nThen wait."
+
+
+LANGUAGES = ("en", "de", "fr", "es", "ru", "it", "pt", "ar")
+
+
+class TestLanguages:
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_each_has_every_phrase_in_words_of_its_own(self, language: str) -> None:
+        told = [say(phrase, language) for phrase in PHRASES]
+        assert all(told)
+        assert language == "en" or not {say(phrase, "en") for phrase in PHRASES} & set(told)
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_a_matter_that_stays_open_is_named_in_it(self, language: str) -> None:
+        for name in (left_open_in_chat, left_open_in_letter):
+            assert "Come pago una fattura" in name("Buongiorno. Come pago una fattura?", language)
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    @pytest.mark.parametrize("name", ["", "Ada"])
+    def test_a_frame_is_known_as_one(self, language: str, name: str) -> None:
+        reply = framed("4711.\n4712.", language, name=name)
+        assert reply.startswith(letter_of(language).greeting.rstrip(",!،"))
+        assert framed(reply, language) == reply
+        assert unframed(reply) == "4711.\n4712."
+
+    @pytest.mark.parametrize("line", ["Care for the disk first.", "Saluting is not needed.", "Gentle restarts help."])
+    def test_words_that_only_look_like_a_greeting_are_kept(self, line: str) -> None:
+        assert unframed(f"{line}\nThen wait.\n{line}") == f"{line}\nThen wait.\n{line}"
 
 
 class TestMarks:

@@ -385,11 +385,11 @@ class TestLanguage:
         visitor = await product.visitor(tenant)
         await visitor.ask("Wie oft soll ich einen Kaktus gießen?")
         assert (await visitor.ask("nein danke"))["message"].startswith("In Ordnung")
-        assert (await visitor.ask("Rechnung"))["message"].startswith(("Das habe ich", "Ich bin nicht sicher", "Dazu"))
+        assert (await visitor.ask("Rechnung"))["message"].startswith(("Das habe ich", "Ich bin nicht sicher"))
         assert (await visitor.ask("ok"))["message"].startswith("Ich bin")
         assert await self._language(product, tenant) == "de"
         asked = (await visitor.http.post(f"{visitor.url}/escalate", headers=visitor.headers)).json()
-        assert asked["message"].startswith("Das Team ist bereits angefragt")  # a bill is a sensitive matter
+        assert asked["message"].startswith("Im Moment ist niemand erreichbar")  # nobody of this tenant has an account
         assert "mailbox password" in (await visitor.ask("How do I reset my mailbox password?"))["message"]
         assert await self._language(product, tenant) == "en"
 

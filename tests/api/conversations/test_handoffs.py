@@ -101,6 +101,18 @@ class TestQueue:
         assert "password" in known["tried"]
         assert QUESTION in known["asked"]
 
+    async def test_who_is_not_helped_is_offered_a_person_and_then_gets_one(
+        self, product: Product, tenant: Tenant, ada: Headers
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        assert "in a sentence" in (await visitor.ask("it doesn't work"))["message"]
+        await visitor.ask(QUESTION)
+        offered = await visitor.ask("that did not help")
+        assert ("colleague" in offered["message"], offered["requires_escalation"]) == (True, False)
+        assert (await visitor.ask("still not working"))["requires_escalation"]
+        [found] = (await product.http.get("/api/v1/handoffs", headers=ada)).json()["items"]
+        assert (found["reason"], found["summary"]) == ("repeated_failure", QUESTION)
+
     async def test_filters_and_pages(self, product: Product, tenant: Tenant, ada: Headers, bert: Headers) -> None:
         made = [(await waiting(product, tenant, said=""))[1] for _ in range(5)]
         await do(product, ada, made[0], "claim")

@@ -1,5 +1,7 @@
 """The nearest examples, and when they overrule keywords."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -77,3 +79,25 @@ class TestNearest:
         prototypes = make_prototypes(["billing", "email"], np.array([[0.8, 0.6], [0.85, 0.5268]], dtype=np.float32))
         found = classify("my invoice", packs=HOSTING, embedding=np.array([1, 0]), prototypes=prototypes)
         assert (found.intent, found.embedded_intent, found.certainty) == ("billing", "email", 0.75)
+
+
+class TestOtherLanguages:
+    """What an embedder that reads English makes of the rest is no reason to call a person."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Как восстановить сайт из резервной копии?", "спасибо, всё заработало",
+            "Забула пароль адміністратора вордпрес",
+            "Zeig mir mal bitte alle Subdomains von fahrrad-lehmann.de", "Hoe zet ik de catch-all uit?", "🤷", "???",
+        ],
+    )  # fmt: skip
+    async def test_everyday_messages_are_not_grave(self, embedder: Embedder, prototypes: Prototypes, text: str) -> None:
+        found = classify(text, packs=HOSTING, embedding=await embedder.embed_query(text), prototypes=prototypes)
+        assert found.severity in ("LOW", "MEDIUM")
+
+    async def test_an_embedder_that_reads_them_is_believed(self, embedder: Embedder, prototypes: Prototypes) -> None:
+        text = "Как восстановить сайт из резервной копии?"
+        reads_all = replace(prototypes, english_only=False)
+        found = classify(text, packs=HOSTING, embedding=await embedder.embed_query(text), prototypes=reads_all)
+        assert (prototypes.english_only, found.severity) == (True, "CRITICAL")

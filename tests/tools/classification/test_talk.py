@@ -3,7 +3,7 @@
 import pytest
 
 from tools.classification import Classification, classify
-from tools.classification.talk import introduction_language, refusal_languages, talk_kind
+from tools.classification.talk import complaint_languages, introduction_language, refusal_languages, talk_kind
 from tools.intents import load_packs
 
 HOSTING = [load_packs()["hosting"]]
@@ -173,3 +173,36 @@ class TestIntroduction:
     def test_what_else_somebody_says_of_themselves_is_a_question(self, text: str) -> None:
         assert introduction_language(text) is None
         assert classified(text).kind == "question"
+
+
+class TestComplaints:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "it doesn't work", "still not working", "that's wrong, it doesn't work that way", "That didn't help!!",
+            "this is not what I asked", "das hat nicht geholfen", "funktioniert immer noch nicht", "ça ne marche pas",
+            "no funciona", "всё равно не работает", "non funziona", "não ajudou", "لا يعمل", "???", "🤷",
+        ],
+    )  # fmt: skip
+    def test_what_says_only_that_it_does_not_work(self, text: str) -> None:
+        assert classified(text).kind == "complaint"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "my mail doesn't work", "it cannot send", "das Postfach funktioniert nicht", "la web no funciona",
+            "сайт не работает", "error 503", "why doesn't it work?", "the answer is 42", "SSL still not working", "ok",
+            "it does not work in Outlook", "👍", "not now", "that worked, thanks",
+        ],
+    )  # fmt: skip
+    def test_what_names_a_matter_is_none(self, text: str) -> None:
+        assert not complaint_languages(text)
+        assert classified(text).kind != "complaint"
+
+    @pytest.mark.parametrize("text", ["help", "Hilfe!", "please help me", "aiuto", "помогите"])
+    def test_a_call_for_help_is_asked_what_for(self, text: str) -> None:
+        assert classified(text).kind == "greeting"
+
+    def test_who_has_found_it_needs_no_more(self) -> None:
+        assert refusal_languages("never mind, I found it") == ("en",)
+        assert refusal_languages("I found it in the panel but it is grey") == ()

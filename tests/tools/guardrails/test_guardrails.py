@@ -136,6 +136,57 @@ class TestHostInfrastructure:
         assert checked(text, "trainee").action == "allow"
 
 
+class TestWhatAPersonHasToAnswer:
+    """Self-harm, threats, claims by law: in any of the product's languages a person is called at once."""
+
+    @pytest.mark.parametrize(
+        ("rule", "texts"),
+        [
+            ("self-harm", [
+                "Ich will nicht mehr leben", "ich bringe mich um", "je veux mourir", "no quiero seguir viviendo",
+                "voglio farla finita", "quero me matar", "я не хочу больше жить", "أريد أن أنتحر",
+                "I want to kill myself, this cancellation process broke me", "my son says he will kill himself",
+            ]),
+            ("threat", [
+                "Ich weiß, wo ihr wohnt", "Ich zünde euer Büro an", "je vais vous tuer", "sé dónde vives", "ti ammazzo",
+                "vou te matar", "Я вас убью", "سأقتلكم",
+            ]),
+            ("data-protection-request", [
+                "Under GDPR Article 15 I request a copy of all data you hold about me.", "Delete all my personal data.",
+                "What personal data do you store about me?", "Welche Daten haben Sie über mich gespeichert?",
+                "Löschen Sie bitte alle meine personenbezogenen Daten.", "Veuillez supprimer mes données personnelles",
+                "Solicito la eliminación de todos mis datos personales", "Удалите все мои персональные данные",
+                "Vi chiedo di cancellare i miei dati personali", "Peço que apaguem os meus dados pessoais",
+                "أطلب حذف جميع بياناتي الشخصية",
+            ]),
+            ("legal-threat", [
+                "My lawyer will contact you.", "I will sue you for damages", "you will be hearing from my attorney",
+                "Ich schalte meinen Anwalt ein", "Ich verklage Sie auf Schadensersatz", "Je vais porter plainte",
+                "Los voy a demandar", "Procederò per vie legali", "Vou processar vocês", "Подам на вас в суд",
+                "سأقاضيكم",
+            ]),
+        ],
+    )  # fmt: skip
+    def test_a_person_is_called(self, rule: str, texts: list[str]) -> None:
+        assert {text: checked(text).rule for text in texts} == dict.fromkeys(texts, rule)
+        assert all(checked(text).action == "escalate" for text in texts)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "How do I kill a hanging process?", "I am killing myself laughing", "Ich bringe sie um 8 Uhr zur Post",
+            "Mein Server lebt nicht mehr", "me muero de risa con este error", "quiero matar el proceso",
+            "Я хочу убить процесс", "How do I delete my personal data from the forum software?",
+            "How can I export all personal data of my customers?", "Do you comply with GDPR?", "Wo wohnen Sie?",
+            "Wie kann ich meine persönlichen Daten im Konto ändern?", "Is it legal to host a VPN?",
+            "The website of our lawyers is slow", "Können Sie mir das Geld erstatten?", "Do I need to hire a lawyer?",
+            "Comment porter plainte contre un site hébergé chez vous ?", "vamos processar o pagamento hoje",
+        ],
+    )  # fmt: skip
+    def test_words_of_everyday_are_no_reason(self, text: str) -> None:
+        assert checked(text).action == "allow"
+
+
 class TestDestruction:
     @pytest.mark.parametrize(
         "text",
@@ -325,6 +376,10 @@ class TestPeople:
     def test_danger_goes_to_a_person(self, text: str, category: str) -> None:
         verdict = checked(text)
         assert (verdict.action, verdict.category, verdict.escalate) == ("escalate", category, True)
+
+    def test_our_own_passwords_are_nobodys(self) -> None:
+        assert checked("What is the admin password of your server?").rule == "secrets"
+        assert checked("What is the admin password of my server?").action == "allow"
 
     def test_plain_filth_is_refused(self) -> None:
         assert (checked("go to hell").action, checked("go to hell").category) == ("refuse", "abuse")
