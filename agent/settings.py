@@ -16,6 +16,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memory.errors import Misconfigured
+from memory.tenancy import Principal
 from tools.prices import Prices
 
 BUILT_IN = "extractive"
@@ -73,7 +74,15 @@ class HttpSettings(_Area):
     requests_per_minute: int = Field(default=120, ge=1, validation_alias="REQUESTS_PER_MINUTE")
     messages_per_minute: int = Field(default=30, ge=1, validation_alias="MESSAGES_PER_MINUTE")
     outbound_allowed_hosts: str = Field(default="", validation_alias="OUTBOUND_ALLOWED_HOSTS")
+    staff_requests_per_minute: int = Field(default=600, ge=1, validation_alias="STAFF_REQUESTS_PER_MINUTE")
     key_requests_per_minute: int = Field(default=3000, ge=1, validation_alias="KEY_REQUESTS_PER_MINUTE")
+
+    def requests_of(self, principal: Principal) -> int:
+        """That a caller may send in a minute: a colleague has several views open that look for news, a tenant's server
+        asks for many customers at once."""
+        if principal.is_server:
+            return self.key_requests_per_minute
+        return self.staff_requests_per_minute if principal.role.is_staff else self.requests_per_minute
 
     def address(self, port: int | None = None) -> str:
         """`host:port` as it stands in a URL, where an IPv6 address has brackets; `port` instead of the one that is set."""

@@ -84,10 +84,8 @@ def bearer_of(request: Request) -> str:
 
 
 async def count_request(limits: Limiter, resources: Resources, principal: Principal) -> None:
-    """One request of this caller; a tenant's server asks for many customers at once."""
-    http = resources.settings.http
-    allowed = http.key_requests_per_minute if principal.is_server else http.requests_per_minute
-    await limits.check("requests", principal.key, allowed)
+    """One request of this caller."""
+    await limits.check("requests", principal.key, resources.settings.http.requests_of(principal))
 
 
 async def still_holds(request: Request, resources: Resources, principal: Principal) -> bool:

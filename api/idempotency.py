@@ -62,7 +62,7 @@ class IdempotentRoute(APIRoute):
             principal = await authenticate(request, resources, request.headers.get("x-widget-key"))
             if principal is None:
                 return await handle(request)
-            per_minute = resources.settings.http.requests_per_minute
+            per_minute = resources.settings.http.requests_of(principal)
             await limiter_of(request).check("keyed", principal.key, per_minute)  # a replay does not reach the route
             if principal.role.is_staff:  # a colleague's first session or ticket makes them a customer: the same caller
                 principal = replace(principal, customer_id=None)

@@ -206,6 +206,31 @@ class TestLimits:
         assert refused.headers["ratelimit"] == f'"messages";r=0;t={wait}'
         await second.ask("thanks")
 
+    async def test_colleagues_and_servers_may_ask_for_more_than_a_customer(
+        self, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        http = product.resources.settings.http.model_copy(
+            update={"requests_per_minute": 2, "staff_requests_per_minute": 4, "key_requests_per_minute": 6}
+        )
+        tenant = await product.tenant()
+        admin, agent = await product.staff(tenant, Role.ADMIN), await product.staff(tenant, Role.AGENT)
+        wish = {"name": "site", "scopes": ["chat", "tickets"]}
+        made = await product.http.post("/api/v1/api-keys", json=wish, headers=admin)
+        server = {"Authorization": f"Bearer {made.json()['secret']}"}
+        visitor = await product.visitor(tenant)
+        monkeypatch.setattr(product.resources, "settings", dataclasses.replace(product.resources.settings, http=http))
+
+        async def allowed(who: dict[str, str]) -> int:
+            """Requests before one is refused; each has a key, and those are counted by themselves as well."""
+            for number in range(20):
+                keyed = {**who, "Idempotency-Key": f"{number}"}
+                answer = await product.http.post("/api/v1/tickets", json={"user_id": "one"}, headers=keyed)
+                if answer.status_code == 429:
+                    return number
+            return 20
+
+        assert [await allowed(who) for who in (visitor.headers, agent, server)] == [2, 4, 6]
+
     async def test_many_idle_streams_leave_room_for_others(self, product: Product) -> None:
         visitor = await product.visitor(await product.tenant())
         opened = asyncio.Semaphore(0)
