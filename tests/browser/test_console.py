@@ -20,8 +20,19 @@ from tests.product import PASSWORD, Product
 
 CONTRAST = {"runOnly": ["color-contrast", "target-size"], "resultTypes": ["violations"]}
 HOSTILE = (*SCRIPTS, *LEAKS)
-FOREIGN = "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action], a:not([href^='#/'])"
+FOREIGN = (
+    "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action],"
+    " a:not([href^='#/'], [rel='noopener noreferrer nofollow'][target=_blank])"
+)
 """Nodes that none of our own views makes below its body, but for the link that skips to the content."""
+ADDRESSES = (
+    ("See https://a.example/b_(c)?d=e#f, please.", "https://a.example/b_(c)?d=e#f", "https://a.example/b_(c)?d=e#f"),
+    ("(http://plain.example/x).", "http://plain.example/x", "http://plain.example/x"),
+    ("[my bank](https://evil.example/steal)", "https://evil.example/steal", "https://evil.example/steal"),
+    ("https://p\u0430y.example/", "https://xn--py-7kc.example/", "https://p\u0430y.example/ (xn--py-7kc.example)"),
+    ("https://bank.example@evil.example/ https://bank.example\u202e/live/ https:// javascript:alert(1)", "", ""),
+)
+"""What a customer writes, where the link in it leads, and what is read of it; nothing where none is made."""
 
 
 class TestSignIn:
@@ -433,7 +444,46 @@ class TestHostileWords:
         )
         assert stored[0]["n"] >= 2 * len(HOSTILE)
 
+    async def test_an_address_is_a_link_that_tells_where_it_leads(self, hire: Hire) -> None:
+        ada = await hire()
+        visitor = await customer(ada)
+        async with journal(ada.product.resources.database, ada.product.resources.streams, ada.tenant.id) as entry:
+            for text, _, _ in ADDRESSES:
+                await chats.add_message(entry, UUID(visitor.session_id), author="customer", content=text)
+            bank = "[https://bank.example](https://evil.example/x) and `https://code.example/y`"
+            await chats.add_message(entry, UUID(visitor.session_id), author="agent", content=bank, details={})
+        ticket = await ticket_of(ada, "Links", " ".join(text for text, _, _ in ADDRESSES))
+        await ada.begin()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        told = [[leads, read] for _, leads, read in ADDRESSES if leads]
+        await expect(ada.find(".message.agent a")).to_have_count(2)
+        assert await self.links(ada, ".message.customer") == told
+        assert await self.links(ada, ".message.agent") == [
+            ["https://evil.example/x", "https://bank.example (evil.example)"],
+            ["https://code.example/y", "https://code.example/y"],
+        ]
+        await expect(ada.find(".message.customer .bubble").nth(2)).to_have_text("[my bank](https://evil.example/steal)")
+        await ada.shot("links")
+        await ada.go(f"tickets/{ticket['id']}")
+        await expect(ada.find(".ticket .message a")).to_have_count(len(told))
+        assert await self.links(ada, ".ticket .message") == told
+        assert ada.off_origin == []
+
+    async def links(self, ada: Colleague, where: str) -> list[list[str]]:
+        """Where each leads and what is read of it; one that is not opened apart is an error."""
+        made: list[list[str]] = await ada.page.evaluate(
+            "(where) => [...document.querySelectorAll(`${where} a`)].filter((node) => node.target === '_blank'"
+            " && node.rel === 'noopener noreferrer nofollow').map((node) => [node.href, node.textContent])",
+            where,
+        )
+        return made
+
     async def harmless(self, ada: Colleague) -> None:
+        secret = await ada.page.evaluate(
+            "[...document.querySelectorAll('.shell a[target]')].filter((node) => !/^https?:$/.test(node.protocol)"
+            " || !node.textContent.includes(node.host)).map((node) => node.outerHTML)"
+        )
+        assert secret == []
         made = await ada.page.evaluate(
             "(names) => { document.querySelectorAll('.shell details').forEach((each) => { each.open = true; });"
             " return [...document.querySelectorAll('.shell *')].filter((node) => node.matches(names) && !node.matches('.skip'))"

@@ -7,6 +7,7 @@ import { escalate, handTo, merge } from "./moves.js";
 import { Notice, action, badge, choice, facts, failed, loading, severity } from "./parts.js";
 import { Poll } from "./poll.js";
 import { h } from "./shared/dom.js";
+import { linked } from "./shared/links.js";
 import { at, date, name, when } from "./words.js";
 
 const EVERY_MS = 10_000;
@@ -115,7 +116,7 @@ export class TicketView {
       const note = event.type === "note";
       const who = note ? "Note for colleagues" : event.author === "agent" ? (event.name ?? AUTHORS.agent) : (AUTHORS[event.author] ?? name(event.type));
       return h("li", { class: `message ${note ? "note-message" : event.author ?? "system"}` }, h("p", { class: "who" }, h("span", { dir: "auto" }, who), " ", at(event.created_at)),
-        h("div", { class: "bubble plain", dir: "auto" }, event.text), ...(event.attachments ?? []).map((file) => fileButton(this.desk.api, file)));
+        h("div", { class: "bubble plain", dir: "auto" }, linked(event.text)), ...(event.attachments ?? []).map((file) => fileButton(this.desk.api, file)));
     }
     return h("li", { class: "message system" }, h("p", { class: "who" }, step(event), " · ", at(event.created_at)));
   }
