@@ -39,9 +39,9 @@ export class Sheets {
 
   async ticket(id) {
     await this.#open("…", async () => {
-      const [ticket, trail] = await Promise.all([this.api.ticket(id), this.api.call("GET", `/tickets/${id}/events?limit=100`)]);
+      const [ticket, trail] = await Promise.all([this.api.ticket(id), this.api.call("GET", `/tickets/${id}/events?limit=100&order=newest`)]);
       this.view.heading.textContent = `#${ticket.number}`;
-      const events = trail.items.filter((event) => event.type === "reply" || event.type === "status_changed");
+      const events = trail.items.reverse().filter((event) => event.type === "reply" || event.type === "status_changed");
       const key = newKey();
       return [
         h("h3", { dir: "auto" }, ticket.subject),
