@@ -367,7 +367,7 @@ class TestWhoSeesWhat:
         await expect(ada.find(".rows a").locator("visible=true").first).to_be_visible()
         await expect(ada.page.get_by_role("link", name="Upload files", exact=True)).to_have_count(0)
         grace = await (await hire(ada.tenant)).begin("#/prompts")
-        await expect(grace.find("nav a")).to_have_count(7)
+        await expect(grace.find("nav a")).to_have_count(8)
         await grace.find(".rows a", has_text="Friendly support").click()
         await expect(grace.button("Copy to change it")).to_be_visible()
         assert ada.ran == grace.ran == []

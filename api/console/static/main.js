@@ -13,6 +13,7 @@ import { Shell } from "./shell.js";
 import { SignIn } from "./signin.js";
 import { Team } from "./team.js";
 import { Tickets } from "./tickets.js";
+import { Webhooks } from "./webhooks.js";
 
 const VIEWS = [
   { id: "inbox", title: "Inbox", always: true, make: (desk) => new Inbox(desk) },
@@ -21,6 +22,7 @@ const VIEWS = [
   { id: "knowledge", title: "Knowledge", make: (desk) => new Knowledge(desk) },
   { id: "prompts", title: "Prompts", admins: true, make: (desk) => new Prompts(desk) },
   { id: "team", title: "Team", admins: true, make: (desk) => new Team(desk) },
+  { id: "webhooks", title: "Webhooks", admins: true, make: (desk) => new Webhooks(desk) },
   { id: "playground", title: "Playground", make: (desk) => new Playground(desk) },
 ];
 
