@@ -367,7 +367,7 @@ class TestWhoSeesWhat:
         await expect(ada.find(".rows a").locator("visible=true").first).to_be_visible()
         await expect(ada.page.get_by_role("link", name="Upload files", exact=True)).to_have_count(0)
         grace = await (await hire(ada.tenant)).begin("#/prompts")
-        await expect(grace.find("nav a")).to_have_count(8)
+        await expect(grace.find("nav a")).to_have_count(9)
         await grace.find(".rows a", has_text="Friendly support").click()
         await expect(grace.button("Copy to change it")).to_be_visible()
         assert ada.ran == grace.ran == []
@@ -394,6 +394,41 @@ class TestPrompts:
             "select version, is_active from prompt_versions where tenant_id = current_tenant() order by version",
         )
         assert rows == [{"version": 1, "is_active": False}, {"version": 2, "is_active": True}]
+        assert ada.ran == []
+
+
+class TestRanking:
+    async def test_weights_are_set_over_nobody_s_head_and_reset(self, hire: Hire) -> None:
+        ada = await hire()
+        await ada.begin("#/ranking")
+        form = ada.find(".page form").locator("visible=true")
+        ours = form.get_by_label("Our articles")
+        await expect(ours).to_have_value("30")
+        change = {"weights": {"global_kb": 1, "tenant_kb": 1, "example": 1, "correction": 1}}
+        faster = await ada.product.http.put("/api/v1/weights", json=change, headers=await ada.headers())
+        assert faster.status_code == 200, faster.text
+        again = change | {"top_k": 7}  # the first change of all names no version that it could contradict
+        await ada.go("inbox")
+        await ada.go("ranking")
+        await expect(ours).to_have_value("25")
+        faster = await ada.product.http.put("/api/v1/weights", json=again, headers=await ada.headers())
+        assert faster.status_code == 200, faster.text
+        await ours.fill("75")
+        await form.get_by_label("Reason").fill("ours are better")
+        await ada.button("Save").click()
+        await expect(form.get_by_role("alert")).to_contain_text("Ada has changed this meanwhile")
+        await expect(ours).to_have_value("75")
+        await ada.button("Save").dblclick()
+        await expect(ada.find(".page > .notice").locator("visible=true")).to_have_text("Saved.")
+        await expect(ours).to_have_value("50")
+        history = ada.find(".page .past > li").locator("visible=true")
+        await expect(history).to_have_count(3)
+        await expect(history.first).to_contain_text("ours are better")
+        await ada.shot("ranking")
+        assert await violations(ada) == []
+        await ada.button("Back to the defaults…").click()
+        await ada.button("Use the defaults").click()
+        await expect(ours).to_have_value("30")
         assert ada.ran == []
 
 
@@ -467,6 +502,10 @@ class TestHostileWords:
         await ada.go(f"tickets/{ticket['id']}")
         await expect(ada.find(".ticket .message a")).to_have_count(len(told))
         assert await self.links(ada, ".ticket .message") == told
+        await ada.find("nav a", has_text="Inbox").click()  # back to where one was
+        await expect(ada.find(".handoff .message.agent a").locator("visible=true")).to_have_count(2)
+        await ada.find("nav a", has_text="Inbox").click()
+        await expect(ada.find(".detail .empty").locator("visible=true")).to_contain_text("No conversation is open.")
         assert ada.off_origin == []
 
     async def links(self, ada: Colleague, where: str) -> list[list[str]]:

@@ -96,17 +96,16 @@ class TestMoves:
         [ticket] = await ada.product.rows(ada.tenant, "select id, number from tickets")
         async with ada.product.owner.connection(ada.tenant.id) as connection:
             await connection.execute("update customers set name = 'Grace', email = 'grace@example.com'")
-            await connection.execute(MANY_NOTES, {"ticket": ticket["id"], "ids": sorted(new_id() for _ in range(240))})
+            await connection.execute(MANY_NOTES, {"ticket": ticket["id"], "ids": sorted(new_id() for _ in range(140))})
         await ada.begin("#/tickets/all")
         await expect(ada.find(".rows a").locator("visible=true").first).to_contain_text("Grace")
         await ada.go(f"tickets/{ticket['id']}")
         notes, earlier = ada.find(".note-message"), ada.button("Show what came before")
         await expect(notes).to_have_count(100)
-        await expect(notes.last).to_contain_text("note 240.")
+        await expect(notes.last).to_contain_text("note 140.")
         await expect(ada.find(".facts").first).to_contain_text("Grace grace@example.com (address not verified)")
-        for count in (200, 240):
-            await earlier.click()
-            await expect(notes).to_have_count(count)
+        await earlier.click()
+        await expect(notes).to_have_count(140)
         await expect(earlier).to_have_count(0)
         await expect(notes.first).to_contain_text("note 1.")
         reply = {"message": "And one more thing"}
@@ -115,7 +114,6 @@ class TestMoves:
         await ada.look_again()
         await expect(ada.find(".message.customer").last).to_contain_text("And one more thing")
         await expect(ada.find(".unseen[role=status]")).to_have_text("Grace: And one more thing")
-        await expect(notes).to_have_count(240)
         await ada.find(".facts a", has_text="Waits in the inbox").click()
         await expect(ada.find(".handoff h2")).to_have_text("Grace")
         assert ada.ran == []

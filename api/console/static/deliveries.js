@@ -7,7 +7,7 @@ import { at, plural, when } from "./words.js";
 
 const SHOWN = 50;
 const STATES = { pending: ["On its way", "warm"], delivered: ["Delivered", "good"], failed: ["Failed", "bad"] };
-const soon = (time) => new Date(time) - Date.now() < 60_000;
+const soon = (time) => !time || new Date(time) - Date.now() < 10_000;
 const SINCE = [["1", "the last hour"], ["24", "the last day"], ["72", "the last three days"], ["720", "the last 30 days"]];
 
 export class Deliveries {
@@ -39,6 +39,11 @@ export class Deliveries {
     if (!this.#further.length) this.#next = next;
     this.#show([...items, ...this.#further]);
     this.first = items;
+  }
+
+  /** Something is on its way of which nothing is known yet. */
+  get isTrying() {
+    return Boolean(this.first?.some(({ status, next_attempt_at: next }) => status === "pending" && soon(next)));
   }
 
   #page(cursor = null) {
@@ -78,7 +83,7 @@ export class Deliveries {
     const details = h("details", { ontoggle: () => details.open && this.#readBody(delivery, body) }, h("summary", {}, "What is sent"), body);
     return h("div", { class: "delivery" },
       h("p", { class: "title" }, badge(label, tone), h("code", {}, delivery.event_type), h("span", { class: "soft" }, at(delivery.created_at), delivery.attempts ? ` · ${plural(delivery.attempts, "attempt")}` : "",
-        delivery.attempts && delivery.next_attempt_at ? h("span", {}, " · next ", soon(delivery.next_attempt_at) ? "in a moment" : when(delivery.next_attempt_at)) : null)),
+        delivery.attempts && delivery.status === "pending" ? h("span", {}, " · next ", soon(delivery.next_attempt_at) ? "in a moment" : when(delivery.next_attempt_at)) : null)),
       delivery.status !== "delivered" && delivery.last_error ? h("p", { class: "soft", dir: "auto" }, `Last attempt: ${delivery.last_error}`) : null,
       h("div", { class: "actions" }, details, delivery.status === "delivered" ? null : action(delivery.status === "failed" ? "Send again" : "Send now", () => this.#replay(delivery), { notice: this.notice })));
   }

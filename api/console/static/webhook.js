@@ -8,6 +8,7 @@ import { WebhookForm } from "./webhookform.js";
 import { date, plural, when } from "./words.js";
 
 const EVERY_MS = 5000;
+const SOON_MS = 800; // while something is tried for the first time
 
 export class WebhookView {
   #ended = false;
@@ -36,6 +37,7 @@ export class WebhookView {
 
   async #look() {
     const [endpoint] = await Promise.all([this.desk.api.read(`/webhooks/${this.id}`), this.log.read()]);
+    this.poll.everyMs = this.log.isTrying ? SOON_MS : EVERY_MS;
     if (!this.#ended) this.#show(endpoint);
   }
 
