@@ -7,7 +7,7 @@ import { at, plural, when } from "./words.js";
 
 const SHOWN = 50;
 const STATES = { pending: ["On its way", "warm"], delivered: ["Delivered", "good"], failed: ["Failed", "bad"] };
-const soon = (time) => !time || new Date(time) - Date.now() < 10_000;
+const soon = (time, within = 60_000) => !time || new Date(time) - Date.now() < within;
 const SINCE = [["1", "the last hour"], ["24", "the last day"], ["72", "the last three days"], ["720", "the last 30 days"]];
 
 export class Deliveries {
@@ -43,7 +43,7 @@ export class Deliveries {
 
   /** Something is on its way of which nothing is known yet. */
   get isTrying() {
-    return Boolean(this.first?.some(({ status, next_attempt_at: next }) => status === "pending" && soon(next)));
+    return Boolean(this.first?.some(({ status, next_attempt_at: next }) => status === "pending" && soon(next, 10_000)));
   }
 
   #page(cursor = null) {
@@ -78,7 +78,7 @@ export class Deliveries {
   }
 
   #row(delivery) {
-    const [label, tone] = STATES[delivery.status];
+    const [label, tone] = delivery.status === "pending" && delivery.attempts ? ["Tried again", "warm"] : STATES[delivery.status];
     const body = h("pre", { class: "said code-text", tabIndex: 0, "aria-label": "What is sent" }, "…");
     const details = h("details", { ontoggle: () => details.open && this.#readBody(delivery, body) }, h("summary", {}, "What is sent"), body);
     return h("div", { class: "delivery" },
