@@ -105,6 +105,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         corrections.router,
         tickets.router,
         webhooks.router,
+        webhooks.kinds,
         weights.router,
         whmcs.router,
         audit.router,

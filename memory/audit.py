@@ -54,7 +54,7 @@ async def write(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AuditFilters:
     """Which entries to read; None leaves open."""
 
     actor: str | None = None
@@ -69,7 +69,7 @@ class Wanted:
     limit: int = 50
 
 
-async def read(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
+async def read(connection: Connection, wanted: AuditFilters) -> list[dict[str, Any]]:
     """Newest first, each with `actor_type` (user, key, customer or system), `actor_id` and `actor_name`."""
     values = {name: getattr(wanted, name) for name in (*CONDITIONS, "limit")}
     conditions = [condition for name, condition in CONDITIONS.items() if values[name] is not None]

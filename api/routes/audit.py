@@ -35,16 +35,16 @@ async def wanted_of(
         CleanText | None, Query(min_length=1, max_length=100, description="`webhook.added`, or all of `webhook.`")
     ] = None,
     object_type: Text = None, object_id: Text = None, created_from: Moment = None, created_to: Moment = None,
-) -> audit.Wanted:  # fmt: skip
+) -> audit.AuditFilters:  # fmt: skip
     if any(time is not None and time.tzinfo is None for time in (created_from, created_to)):
         raise Invalid("times need a time zone")
-    return audit.Wanted(
+    return audit.AuditFilters(
         actor=actor, action=action, object_type=object_type, object_id=object_id, created_from=created_from,
         created_to=created_to,
     )  # fmt: skip
 
 
-Asked = Annotated[audit.Wanted, Depends(wanted_of)]
+Asked = Annotated[audit.AuditFilters, Depends(wanted_of)]
 
 
 @router.get("", responses=responses(401, 403))
@@ -69,7 +69,7 @@ async def export_log(principal: Admin, resources: Res, asked: Asked) -> Streamin
 
 
 async def _export(
-    resources: Resources, principal: Principal, asked: audit.Wanted, page: list[AuditOut]
+    resources: Resources, principal: Principal, asked: audit.AuditFilters, page: list[AuditOut]
 ) -> AsyncIterator[str]:
     """Page by page, so that nothing is held while a slow reader reads."""
     yield ",".join(COLUMNS) + "\r\n"
@@ -82,6 +82,6 @@ async def _export(
         page = await _read(resources, principal, replace(asked, before=page[-1].id))
 
 
-async def _read(resources: Resources, principal: Principal, wanted: audit.Wanted) -> list[AuditOut]:
+async def _read(resources: Resources, principal: Principal, wanted: audit.AuditFilters) -> list[AuditOut]:
     async with resources.database.connection(principal.tenant_id) as connection:
         return [AuditOut.model_validate(row) for row in await audit.read(connection, wanted)]

@@ -15,7 +15,7 @@ from api.routes import widget
 
 router = APIRouter(include_in_schema=False)
 STATIC = files("api.console").joinpath("static")
-SHARED = ("api.js", "conversation.js", "dom.js", "markdown.js", "stream.js")
+SHARED = ("api.js", "conversation.js", "dom.js", "links.js", "markdown.js", "stream.js")
 """Of the widget: `shared/` names them."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "

@@ -37,12 +37,13 @@ async def list_queue(
     language: Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$")] = None,
     mine: Annotated[bool, Query(description="only what I have claimed")] = False,
     for_me: Annotated[bool, Query(description="only what the queue keeps for me")] = False,
+    session_id: Annotated[UUID | None, Query(description="only those of this conversation")] = None,
 ) -> Page[QueuedOut]:  # fmt: skip
     """Who waits for a person: what is critical first, then who has waited longest."""
     filters = HandoffFilters(
         statuses=tuple(state) if state else ("requested", "claimed"), reason=reason, severity=severity,
         language=language, claimed_by=principal.user_id if mine else None,
-        assigned_to=principal.user_id if for_me else None, after=cursor, limit=limit,
+        assigned_to=principal.user_id if for_me else None, session_id=session_id, after=cursor, limit=limit,
     )  # fmt: skip
     async with resources.database.connection(principal.tenant_id) as connection:
         found = await list_handoffs(connection, filters)

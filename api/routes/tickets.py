@@ -37,7 +37,7 @@ from tools.attachments.sending import sending
 from tools.conversations import seen_by
 from tools.ticket_rules import HIGHEST_TIER, Priority, SeverityName
 from tools.tickets import changing, customers, links, talking
-from tools.tickets.events import list_events
+from tools.tickets.events import Order, list_events
 from tools.tickets.finding import TicketFilters, find_tickets
 from tools.tickets.reading import get_ticket, read_ticket
 from tools.tickets.status import Status
@@ -115,12 +115,15 @@ async def read(ticket_id: UUID, principal: TicketUser, resources: Res, response:
 
 @router.get("/{ticket_id}/events", responses=responses(401, 403, 404))
 async def read_events(
-    ticket_id: UUID, principal: TicketUser, resources: Res, limit: Limit = 50, cursor: Cursor = None
-) -> Page[Event]:
-    """The history, oldest first; what is internal only for colleagues."""
+    ticket_id: UUID, principal: TicketUser, resources: Res, limit: Limit = 50, cursor: Cursor = None,
+    order: Annotated[Order, Query(description="what comes first")] = "oldest",
+) -> Page[Event]:  # fmt: skip
+    """The history; what is internal only for colleagues."""
     async with resources.database.connection(principal.tenant_id) as connection:
         await get_ticket(connection, ticket_id, customer_id=seen_by(principal))
-        found = await list_events(connection, ticket_id, internal=principal.is_colleague, after=cursor, limit=limit)
+        found = await list_events(
+            connection, ticket_id, internal=principal.is_colleague, order=order, after=cursor, limit=limit
+        )
     return page_of([_told(principal, event) for event in found], limit, found[-1].id if found else None)
 
 

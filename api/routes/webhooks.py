@@ -17,13 +17,16 @@ from api.schemas.webhooks import (
     EndpointChange,
     EndpointIn,
     EndpointOut,
+    EventKindOut,
     NewEndpointOut,
     RedeliverIn,
     RedeliverOut,
 )
 from tools.webhooks import endpoints, log
+from tools.webhooks.events import EVENTS
 
 router = APIRouter(prefix=f"{PREFIX}/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
+kinds = APIRouter(prefix=f"{PREFIX}/webhook-events", tags=["webhooks"])
 
 
 @router.get("", responses=responses(401, 403))
@@ -42,6 +45,12 @@ async def add_endpoint(body: EndpointIn, principal: Admin, resources: Res, reque
         description=body.description, **trace(request),
     )  # fmt: skip
     return _with_secret(row, secret)
+
+
+@kinds.get("", responses=responses(401, 403))
+async def list_events(principal: Admin) -> Page[EventKindOut]:
+    """What an endpoint may ask for beside `*`, which is all of it."""
+    return Page(items=[EventKindOut(name=name, tells=tells) for name, tells in EVENTS.items()], next_cursor=None)
 
 
 @router.get("/{endpoint_id}", responses=responses(401, 403, 404))

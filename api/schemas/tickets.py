@@ -56,6 +56,10 @@ class StaffTicketOut(TicketOut):
     """A ticket as colleagues see it."""
 
     customer_id: UUID
+    customer_name: str | None
+    customer_email: str | None
+    customer_verified: bool = Field(description="the address is theirs, by the word of your site")
+    customer_external_id: str | None = Field(description="the customer's id in your system")
     language: str | None
     opened_by: Literal["customer", "agent", "api", "model", "escalation"]
     team: str

@@ -27,6 +27,11 @@ Status = Literal["active", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
+class EventKindOut(Out):
+    name: EventName
+    tells: str
+
+
 class EndpointIn(Body):
     url: Address
     events: Events

@@ -20,8 +20,19 @@ from tests.product import PASSWORD, Product
 
 CONTRAST = {"runOnly": ["color-contrast", "target-size"], "resultTypes": ["violations"]}
 HOSTILE = (*SCRIPTS, *LEAKS)
-FOREIGN = "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action], a:not([href^='#/'])"
+FOREIGN = (
+    "script, img, iframe, image, video, audio, object, embed, style, link, base, meta, form[action],"
+    " a:not([href^='#/'], [rel='noopener noreferrer nofollow'][target=_blank])"
+)
 """Nodes that none of our own views makes below its body, but for the link that skips to the content."""
+ADDRESSES = (
+    ("See https://a.example/b_(c)?d=e#f, please.", "https://a.example/b_(c)?d=e#f", "https://a.example/b_(c)?d=e#f"),
+    ("(http://plain.example/x).", "http://plain.example/x", "http://plain.example/x"),
+    ("[my bank](https://evil.example/steal)", "https://evil.example/steal", "https://evil.example/steal"),
+    ("https://p\u0430y.example/", "https://xn--py-7kc.example/", "https://p\u0430y.example/ (xn--py-7kc.example)"),
+    ("https://bank.example@evil.example/ https://bank.example\u202e/live/ https:// javascript:alert(1)", "", ""),
+)
+"""What a customer writes, where the link in it leads, and what is read of it; nothing where none is made."""
 
 
 class TestSignIn:
@@ -356,7 +367,7 @@ class TestWhoSeesWhat:
         await expect(ada.find(".rows a").locator("visible=true").first).to_be_visible()
         await expect(ada.page.get_by_role("link", name="Upload files", exact=True)).to_have_count(0)
         grace = await (await hire(ada.tenant)).begin("#/prompts")
-        await expect(grace.find("nav a")).to_have_count(7)
+        await expect(grace.find("nav a")).to_have_count(9)
         await grace.find(".rows a", has_text="Friendly support").click()
         await expect(grace.button("Copy to change it")).to_be_visible()
         assert ada.ran == grace.ran == []
@@ -383,6 +394,41 @@ class TestPrompts:
             "select version, is_active from prompt_versions where tenant_id = current_tenant() order by version",
         )
         assert rows == [{"version": 1, "is_active": False}, {"version": 2, "is_active": True}]
+        assert ada.ran == []
+
+
+class TestRanking:
+    async def test_weights_are_set_over_nobody_s_head_and_reset(self, hire: Hire) -> None:
+        ada = await hire()
+        await ada.begin("#/ranking")
+        form = ada.find(".page form").locator("visible=true")
+        ours = form.get_by_label("Our articles")
+        await expect(ours).to_have_value("30")
+        change = {"weights": {"global_kb": 1, "tenant_kb": 1, "example": 1, "correction": 1}}
+        faster = await ada.product.http.put("/api/v1/weights", json=change, headers=await ada.headers())
+        assert faster.status_code == 200, faster.text
+        again = change | {"top_k": 7}  # the first change of all names no version that it could contradict
+        await ada.go("inbox")
+        await ada.go("ranking")
+        await expect(ours).to_have_value("25")
+        faster = await ada.product.http.put("/api/v1/weights", json=again, headers=await ada.headers())
+        assert faster.status_code == 200, faster.text
+        await ours.fill("75")
+        await form.get_by_label("Reason").fill("ours are better")
+        await ada.button("Save").click()
+        await expect(form.get_by_role("alert")).to_contain_text("Ada has changed this meanwhile")
+        await expect(ours).to_have_value("75")
+        await ada.button("Save").dblclick()
+        await expect(ada.find(".page > .notice").locator("visible=true")).to_have_text("Saved.")
+        await expect(ours).to_have_value("50")
+        history = ada.find(".page .past > li").locator("visible=true")
+        await expect(history).to_have_count(3)
+        await expect(history.first).to_contain_text("ours are better")
+        await ada.shot("ranking")
+        assert await violations(ada) == []
+        await ada.button("Back to the defaults…").click()
+        await ada.button("Use the defaults").click()
+        await expect(ours).to_have_value("30")
         assert ada.ran == []
 
 
@@ -433,7 +479,50 @@ class TestHostileWords:
         )
         assert stored[0]["n"] >= 2 * len(HOSTILE)
 
+    async def test_an_address_is_a_link_that_tells_where_it_leads(self, hire: Hire) -> None:
+        ada = await hire()
+        visitor = await customer(ada)
+        async with journal(ada.product.resources.database, ada.product.resources.streams, ada.tenant.id) as entry:
+            for text, _, _ in ADDRESSES:
+                await chats.add_message(entry, UUID(visitor.session_id), author="customer", content=text)
+            bank = "[https://bank.example](https://evil.example/x) and `https://code.example/y`"
+            await chats.add_message(entry, UUID(visitor.session_id), author="agent", content=bank, details={})
+        ticket = await ticket_of(ada, "Links", " ".join(text for text, _, _ in ADDRESSES))
+        await ada.begin()
+        await ada.find(".rows a").locator("visible=true").first.click()
+        told = [[leads, read] for _, leads, read in ADDRESSES if leads]
+        await expect(ada.find(".message.agent a")).to_have_count(2)
+        assert await self.links(ada, ".message.customer") == told
+        assert await self.links(ada, ".message.agent") == [
+            ["https://evil.example/x", "https://bank.example (evil.example)"],
+            ["https://code.example/y", "https://code.example/y"],
+        ]
+        await expect(ada.find(".message.customer .bubble").nth(2)).to_have_text("[my bank](https://evil.example/steal)")
+        await ada.shot("links")
+        await ada.go(f"tickets/{ticket['id']}")
+        await expect(ada.find(".ticket .message a")).to_have_count(len(told))
+        assert await self.links(ada, ".ticket .message") == told
+        await ada.find("nav a", has_text="Inbox").click()  # back to where one was
+        await expect(ada.find(".handoff .message.agent a").locator("visible=true")).to_have_count(2)
+        await ada.find("nav a", has_text="Inbox").click()
+        await expect(ada.find(".detail .empty").locator("visible=true")).to_contain_text("No conversation is open.")
+        assert ada.off_origin == []
+
+    async def links(self, ada: Colleague, where: str) -> list[list[str]]:
+        """Where each leads and what is read of it; one that is not opened apart is an error."""
+        made: list[list[str]] = await ada.page.evaluate(
+            "(where) => [...document.querySelectorAll(`${where} a`)].filter((node) => node.target === '_blank'"
+            " && node.rel === 'noopener noreferrer nofollow').map((node) => [node.href, node.textContent])",
+            where,
+        )
+        return made
+
     async def harmless(self, ada: Colleague) -> None:
+        secret = await ada.page.evaluate(
+            "[...document.querySelectorAll('.shell a[target]')].filter((node) => !/^https?:$/.test(node.protocol)"
+            " || !node.textContent.includes(node.host)).map((node) => node.outerHTML)"
+        )
+        assert secret == []
         made = await ada.page.evaluate(
             "(names) => { document.querySelectorAll('.shell details').forEach((each) => { each.open = true; });"
             " return [...document.querySelectorAll('.shell *')].filter((node) => node.matches(names) && !node.matches('.skip'))"

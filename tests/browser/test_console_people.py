@@ -7,8 +7,9 @@ from uuid import UUID
 
 from playwright.async_api import expect
 
+from memory.models import new_id
 from memory.tenancy import Role
-from tests.browser.console_desk import Hire
+from tests.browser.console_desk import Hire, customer
 from tests.product import PASSWORD
 
 
@@ -21,7 +22,7 @@ class TestAccount:
         elsewhere = await ada.headers()
         await ada.button("Account").click()
         dialog = ada.find("dialog.ask")
-        fields = ("Password", "New password", "New password, once more")
+        fields = ("Current password", "New password", "New password, once more")
         newer = f"{PASSWORD}, and newer"
         for given, said in (
             (("not the password", newer, newer), "The current password is wrong."),
@@ -88,6 +89,41 @@ class TestMoves:
         )
         assert (row["tier"], row["status"], row["merged_into"]) == (1, "closed", UUID(kept["id"]))
         assert ada.ran == []
+
+    async def test_a_long_history_shows_its_end_and_what_came_before_on_request(self, hire: Hire) -> None:
+        ada = await hire()
+        visitor = await customer(ada, "How do I pay an invoice?")
+        [ticket] = await ada.product.rows(ada.tenant, "select id, number from tickets")
+        async with ada.product.owner.connection(ada.tenant.id) as connection:
+            await connection.execute("update customers set name = 'Grace', email = 'grace@example.com'")
+            await connection.execute(MANY_NOTES, {"ticket": ticket["id"], "ids": sorted(new_id() for _ in range(140))})
+        await ada.begin("#/tickets/all")
+        await expect(ada.find(".rows a").locator("visible=true").first).to_contain_text("Grace")
+        await ada.go(f"tickets/{ticket['id']}")
+        notes, earlier = ada.find(".note-message"), ada.button("Show what came before")
+        await expect(notes).to_have_count(100)
+        await expect(notes.last).to_contain_text("note 140.")
+        await expect(ada.find(".facts").first).to_contain_text("Grace grace@example.com (address not verified)")
+        await earlier.click()
+        await expect(notes).to_have_count(140)
+        await expect(earlier).to_have_count(0)
+        await expect(notes.first).to_contain_text("note 1.")
+        reply = {"message": "And one more thing"}
+        told = await ada.product.http.post(f"/api/v1/tickets/{ticket['id']}/reply", json=reply, headers=visitor.headers)
+        assert told.status_code == 201, told.text
+        await ada.look_again()
+        await expect(ada.find(".message.customer").last).to_contain_text("And one more thing")
+        await expect(ada.find(".unseen[role=status]")).to_have_text("Grace: And one more thing")
+        await ada.find(".facts a", has_text="Waits in the inbox").click()
+        await expect(ada.find(".handoff h2")).to_have_text("Grace")
+        assert ada.ran == []
+
+
+MANY_NOTES = """
+insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data)
+select e.id, tenant_id, t.id, 'note', 'agent', true, jsonb_build_object('text', 'note ' || n || '.')
+from tickets t cross join unnest(%(ids)s::uuid[]) with ordinality e(id, n) where t.id = %(ticket)s
+"""
 
 
 class TestTeam:

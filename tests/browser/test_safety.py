@@ -94,12 +94,15 @@ class TestHostileWords:
         assert chat.ran == []
         assert chat.off_origin == []
 
-    async def test_a_link_leads_to_a_host_that_the_tenant_names_and_to_no_other(self, desk: OpenDesk) -> None:
+    async def test_an_answer_links_to_hosts_that_the_tenant_names_and_a_colleague_anywhere(
+        self, desk: OpenDesk
+    ) -> None:
         one = await desk(options={"link_hosts": ["docs.example.org"]})
         visitor = await one.product.visitor(one.tenant)
-        text = f"See [the guide](https://docs.example.org/a), {FAR}/b and https://docs.example.org.evil.example/c"
+        text = f"See [the guide](https://docs.example.org/a), {FAR}/b and https://docs.example.org.evil.example/c."
         async with journal(one.product.resources.database, one.product.resources.streams, one.tenant.id) as entry:
-            await chats.add_message(entry, UUID(visitor.session_id), author="agent", content=text)
+            for author in ("bot", "agent", "customer"):
+                await chats.add_message(entry, UUID(visitor.session_id), author=author, content=text)
         token = visitor.headers["Authorization"].removeprefix("Bearer ")
         chat = await one.tab()
         await carry(chat, one, json.dumps({"session": visitor.session_id, "visitor": token}))
@@ -107,9 +110,15 @@ class TestHostileWords:
         await chat.open()
         await chat.wait_for(".message.agent")
         links = await chat.page.frames[-1].evaluate(
-            "[...document.querySelectorAll('.message a')].map((node) => [node.href, node.textContent, node.rel])"
+            "[...document.querySelectorAll('.message a')].map((node) =>"
+            " [node.closest('.message').classList[1], node.href, node.textContent, node.target, node.rel])"
         )
-        assert links == [["https://docs.example.org/a", "the guide (docs.example.org)", "noopener noreferrer nofollow"]]
+        how = ["_blank", "noopener noreferrer nofollow"]
+        guide = ["https://docs.example.org/a", "the guide (docs.example.org)", *how]
+        elsewhere = [f"{FAR}/b", "https://docs.example.org.evil.example/c"]
+        assert links == [
+            ["bot", *guide], ["agent", *guide], *(["agent", address, address, *how] for address in elsewhere)
+        ]  # fmt: skip
 
     async def test_a_model_that_writes_them_shows_them_as_words(self, desk: OpenDesk) -> None:
         one = await desk()

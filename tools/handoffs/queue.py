@@ -20,6 +20,7 @@ class HandoffFilters:
     language: str | None = None
     claimed_by: UUID | None = None
     assigned_to: UUID | None = None
+    session_id: UUID | None = None
     after: UUID | None = None
     """The last handoff of the page before."""
     limit: int = 20
@@ -33,7 +34,7 @@ async def list_handoffs(connection: Connection, filters: HandoffFilters) -> list
         {
             "statuses": list(filters.statuses), "reason": filters.reason, "severity": filters.severity,
             "language": filters.language, "claimed_by": filters.claimed_by, "assigned_to": filters.assigned_to,
-            "after": filters.after, "limit": filters.limit,
+            "session_id": filters.session_id, "after": filters.after, "limit": filters.limit,
         },
     )  # fmt: skip
     return await rows.fetchall()
@@ -67,6 +68,7 @@ where h.tenant_id = current_tenant() and h.status = any(%(statuses)s) and (%(rea
       and (%(language)s::text is null or s.language = %(language)s)
       and (%(claimed_by)s::uuid is null or h.claimed_by = %(claimed_by)s)
       and (%(assigned_to)s::uuid is null or h.assigned_to = %(assigned_to)s)
+      and (%(session_id)s::uuid is null or h.session_id = %(session_id)s)
       and (%(after)s::uuid is null
            or (t.severity is distinct from 'CRITICAL', h.id) > (coalesce((
                select b.severity is distinct from 'CRITICAL' from handoffs a

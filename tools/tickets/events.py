@@ -20,7 +20,7 @@ claimed, reassigned, released, handoff_resolved, returned_to_queue              
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -28,6 +28,8 @@ from psycopg.types.json import Jsonb
 from memory.database import Connection
 from memory.models import TicketEvent, new_id
 
+Order = Literal["oldest", "newest"]
+"""What comes first."""
 SEEN_BY_CUSTOMERS = frozenset({"created", "status_changed", "reopened", "reply", "merged"})
 
 
@@ -45,11 +47,12 @@ async def add_event(
 
 
 async def list_events(
-    connection: Connection, ticket_id: UUID, *, internal: bool, after: UUID | None = None, limit: int = 50
-) -> list[TicketEvent]:
-    """Oldest first, `internal` ones only on request; `after` is the last id of the page before."""
+    connection: Connection, ticket_id: UUID, *, internal: bool, order: Order = "oldest", after: UUID | None = None,
+    limit: int = 50,
+) -> list[TicketEvent]:  # fmt: skip
+    """In this order, `internal` ones only on request; `after` is the last id of the page before."""
     values = {"ticket": ticket_id, "internal": internal, "after": after, "limit": limit}
-    rows = await connection.execute(LIST, values)
+    rows = await connection.execute(LIST[order], values)
     return [TicketEvent(**row) for row in await rows.fetchall()]
 
 
@@ -64,10 +67,12 @@ EVENT = """
 insert into ticket_events (id, tenant_id, ticket_id, type, actor, internal, data, created_at, external_id)
 values (%s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()), %s)
 """
-LIST = """
+_SEEN = """
 select * from ticket_events
 where ticket_id = %(ticket)s and tenant_id = current_tenant() and (not internal or %(internal)s)
-      and (%(after)s::uuid is null or id > %(after)s)
-order by id limit %(limit)s
 """
+LIST: dict[Order, str] = {
+    "oldest": f"{_SEEN} and (%(after)s::uuid is null or id > %(after)s) order by id limit %(limit)s",
+    "newest": f"{_SEEN} and (%(after)s::uuid is null or id < %(after)s) order by id desc limit %(limit)s",
+}
 ONE = "select * from ticket_events where id = %s and tenant_id = current_tenant()"

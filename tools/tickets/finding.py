@@ -14,7 +14,7 @@ from uuid import UUID
 
 from memory.database import Connection
 from memory.errors import Invalid
-from tools.tickets.reading import LATE, SHOWN, WITH_ASSIGNEE
+from tools.tickets.reading import LATE, SHOWN, WITH_NAMES
 
 Sort = Literal["newest", "deadline"]
 _NUMBER = re.compile(r"(#?)(\d{1,18})")
@@ -128,7 +128,7 @@ case when t.status not in ('resolved', 'closed') and t.paused_at is null
      then least(case when t.first_responded_at is null then t.first_response_due end, t.resolution_due) end
 """
 """What is late stays on top: not the next clock, but the earliest that is not met."""
-_FOUND = f"{_ASKED} select {SHOWN}, {_DEADLINE} as deadline from asked cross join {WITH_ASSIGNEE}"
+_FOUND = f"{_ASKED} select {SHOWN}, {_DEADLINE} as deadline from asked cross join {WITH_NAMES}"
 _ORDER = {"newest": "order by t.id desc", "deadline": "order by deadline nulls last, t.id"}
 _AFTER = {
     ("newest", False): "t.id < %(after_id)s",

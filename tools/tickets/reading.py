@@ -52,15 +52,23 @@ t.status not in ('resolved', 'closed') and (
     or ('first_response' = any(t.missed) and t.first_responded_at is null))
 """
 """A target is missed and not yet met."""
-SHOWN = f"{COLUMNS}, {LATE} as late, coalesce(nullif(u.name, ''), u.email) as assignee_name"
-WITH_ASSIGNEE = "tickets t left join users u on u.tenant_id = t.tenant_id and u.id = t.assignee_id"
+SHOWN = f"""
+{COLUMNS}, {LATE} as late, coalesce(nullif(u.name, ''), u.email) as assignee_name,
+coalesce(nullif(c.name, ''), nullif(r.name, '')) as customer_name, coalesce(c.email, r.email) as customer_email,
+c.email is not null and c.email_verified as customer_verified, c.external_id as customer_external_id
+"""
+WITH_NAMES = """
+tickets t join customers c on c.tenant_id = t.tenant_id and c.id = t.customer_id
+left join users r on r.tenant_id = t.tenant_id and r.id = c.user_id
+left join users u on u.tenant_id = t.tenant_id and u.id = t.assignee_id
+"""
 _ONE = (
     "t.id = %(id)s and t.tenant_id = current_tenant() and (%(customer)s::uuid is null or t.customer_id = %(customer)s)"
 )
 GET = f"select {COLUMNS} from tickets t where {_ONE}"
-READ = f"select {SHOWN} from {WITH_ASSIGNEE} where {_ONE}"
+READ = f"select {SHOWN} from {WITH_NAMES} where {_ONE}"
 READ_SEVERAL = f"""
-select {SHOWN} from {WITH_ASSIGNEE} where t.id = any(%s) and t.tenant_id = current_tenant() order by t.number
+select {SHOWN} from {WITH_NAMES} where t.id = any(%s) and t.tenant_id = current_tenant() order by t.number
 """
 ESCALATION = f"""
 with recursive met as (

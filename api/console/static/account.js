@@ -21,7 +21,7 @@ export function openAccount({ api, who, onOut }) {
     extra: h("div", { class: "stack" },
       h("p", { class: "soft", dir: "auto" }, who.user.email),
       h("input", { type: "text", autocomplete: "username", value: who.user.email, hidden: true }), // for those who keep passwords
-      field("Password", current), field("New password", fresh, `At least ${SHORTEST} characters. Wherever else you are signed in, you are signed out.`),
+      field("Current password", current), field("New password", fresh, `At least ${SHORTEST} characters. Wherever else you are signed in, you are signed out.`),
       field("New password, once more", repeated),
       h("p", { class: "aside" }, "A device is lost, or somebody else has used it?"), h("div", { class: "actions" }, everywhere), notice.node),
     run: async () => {

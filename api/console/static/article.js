@@ -3,6 +3,7 @@
 import { ArticleEditor } from "./editor.js";
 import { Notice, action, ask, badge, choice, facts, failed, loading, standing } from "./parts.js";
 import { h } from "./shared/dom.js";
+import { ANYWHERE } from "./shared/links.js";
 import { render } from "./shared/markdown.js";
 import { date, name, when } from "./words.js";
 
@@ -51,7 +52,7 @@ export class ArticleView {
           ["Tags", article.tags.join(", ")], ["Only for", article.audience.join(", ")], ["Supersedes", article.supersedes.join(", ")], ["Holds from", article.effective_from ? date(article.effective_from) : null],
           ["Holds until", article.effective_until ? date(article.effective_until) : null], ["Changed", when(article.updated_at)], ["Note", article.note]]),
         shown && article.published_version && shown !== article.published_version ? h("p", {}, badge(`This is version ${shown}; answers are made from version ${article.published_version}.`, "warm")) : null,
-        h("div", { class: "card prose", dir: "auto" }, article.body ? render(article.body) : h("p", { class: "soft" }, `There is no text: it is ${name(article.status).toLowerCase()}.`))));
+        h("div", { class: "card prose", dir: "auto" }, article.body ? render(article.body, { hosts: ANYWHERE }) : h("p", { class: "soft" }, `There is no text: it is ${name(article.status).toLowerCase()}.`))));
   }
 
   #edit() {

@@ -4,6 +4,7 @@ import { bar } from "./charts.js";
 import { quotes } from "./log.js";
 import { Notice, action, ask, badge, busy, check, choice, confidence, field, said } from "./parts.js";
 import { h } from "./shared/dom.js";
+import { ANYWHERE, linked } from "./shared/links.js";
 import { render } from "./shared/markdown.js";
 import { name, percent, plural, when } from "./words.js";
 
@@ -95,7 +96,7 @@ export class DraftPanel {
     return [
       this.#sure(draft), ...this.#warnings(draft),
       h("details", { open: true }, h("summary", {}, `As it was written, with its ${plural(draft.sources.length, "source")}`),
-        h("div", { class: "prose", dir: "auto" }, render(draft.marked, { cite: (number) => this.#cite(number) })), this.#sources(draft)),
+        h("div", { class: "prose", dir: "auto" }, render(draft.marked, { hosts: ANYWHERE, cite: (number) => this.#cite(number) })), this.#sources(draft)),
       field("The reply as it will be sent", text), why,
       h("div", { class: "filters" }, choice("The ticket becomes", THEN, "", (value) => (then = value)), learn.node), draft.outdated ? aware.node : null,
       h("div", { class: "actions" }, approve, action("Draft again…", () => this.#again(), { notice: this.notice }), action("Reject…", () => this.#reject(), { kind: "danger", notice: this.notice })),
@@ -116,11 +117,11 @@ export class DraftPanel {
   #warnings({ warnings, outdated, lookups }) {
     const made = [];
     const warn = (title, ...nodes) => made.push(h("div", { class: "warning" }, h("h3", {}, title), ...nodes));
-    const list = (items) => h("ul", {}, ...items.map((item) => h("li", { dir: "auto" }, item)));
+    const list = (items) => h("ul", {}, ...items.map((item) => h("li", { dir: "auto" }, linked(item))));
     if (outdated) warn("Outdated", h("p", {}, "The customer has written since this draft was, or a colleague has answered."));
     if (warnings.missing_knowledge) warn("Nothing that is known answers this", h("p", {}, "The draft says so. Write the answer yourself, if you know it."));
     for (const correction of warnings.corrections ?? []) {
-      warn(`Corrected before, in a ticket like this (${percent(correction.similarity)} alike)`, correction.notes ? h("p", { dir: "auto" }, correction.notes) : null,
+      warn(`Corrected before, in a ticket like this (${percent(correction.similarity)} alike)`, correction.notes ? said(correction.notes) : null,
         h("details", {}, h("summary", {}, "What was wrong, and what was right"), h("h3", {}, "Wrong"), said(correction.wrong), h("h3", {}, "Right"), said(correction.reply)));
     }
     if (warnings.withheld) warn("Left out", list(warnings.withheld.map(({ text, reason }) => `“${text}”: ${WITHHELD[reason] ?? name(reason)}`)));

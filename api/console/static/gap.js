@@ -2,6 +2,7 @@
 
 import { Notice, action, ask, badge, facts, failed, loading } from "./parts.js";
 import { h } from "./shared/dom.js";
+import { linked } from "./shared/links.js";
 import { name, when } from "./words.js";
 
 export class GapView {
@@ -34,7 +35,7 @@ export class GapView {
         facts([["Questions", gap.questions], ["Conversations", gap.sessions], ["Tickets", gap.tickets || null], ["An honest no", gap.no_answer || null], ["Asked back", gap.clarified || null], ["Disliked", gap.thumbs_down || null],
           ["Went to people", gap.handed_over || null], ["Answered by hand", gap.by_hand || null], ["Languages", gap.languages.join(", ")], ["First", when(gap.first_seen)], ["Last", when(gap.last_seen)], ["Note", gap.note],
           ["Article", gap.article_id ? h("a", { href: `#/knowledge/${gap.article_id}` }, "Read it") : null]]),
-        h("div", { class: "card" }, h("h2", {}, "What customers asked"), h("ul", { class: "examples" }, ...gap.examples.map((text) => h("li", { class: "said", dir: "auto" }, text))))));
+        h("div", { class: "card" }, h("h2", {}, "What customers asked"), h("ul", { class: "examples" }, ...gap.examples.map((text) => h("li", { class: "said", dir: "auto" }, linked(text)))))));
   }
 
   async #draft() {

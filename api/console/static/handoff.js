@@ -3,7 +3,7 @@
 import { ApiError, Away } from "./api.js";
 import { Composer } from "./composer.js";
 import { Log } from "./log.js";
-import { Notice, action, ask, badge, choice, facts, failed, loading, severity } from "./parts.js";
+import { Notice, action, ask, badge, choice, facts, failed, loading, said, severity } from "./parts.js";
 import { Conversation } from "./shared/conversation.js";
 import { h } from "./shared/dom.js";
 import { Stream } from "./shared/stream.js";
@@ -176,11 +176,11 @@ export class HandoffView {
         ]),
         ...this.#words("In short", found.asked?.includes(handoff.summary) ? "" : handoff.summary), ...this.#words("Asked", found.asked), ...this.#words("The assistant tried", found.tried),
         ...this.#words("Looked at", (found.sources ?? []).join(", ")), ...this.#words("Still open", open.join("\n")),
-        ...(handoff.notes ?? []).map((note) => h("div", { class: "note" }, h("p", { class: "who" }, "Note · ", at(note.created_at)), h("div", { class: "said", dir: "auto" }, note.text)))));
+        ...(handoff.notes ?? []).map((note) => h("div", { class: "note" }, h("p", { class: "who" }, "Note · ", at(note.created_at)), said(note.text)))));
   }
 
   #words(title, text) {
-    return text ? [h("div", { class: "finding" }, h("h3", {}, title), h("div", { class: "said", dir: "auto" }, String(text)))] : [];
+    return text ? [h("div", { class: "finding" }, h("h3", {}, title), said(String(text)))] : [];
   }
 
   /** One step; whoever was faster is named, and the queue is read anew. */

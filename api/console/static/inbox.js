@@ -79,6 +79,6 @@ export class Inbox {
         item.severity === "HIGH" || item.severity === "CRITICAL" ? severity(item.severity) : null,
         item.status === "claimed" && item.waiting_since ? badge("Customer waits", "warm") : null,
         item.claimed_by && item.claimed_by !== this.desk.who.user.id ? badge(item.claimed_by_name) : null,
-        item.returned ? badge(`Came back ${item.returned} ×`, "warm") : null));
+        item.returned ? badge(`Came back ${item.returned} ×`, "warm") : null, item.ticket_number ? badge(`#${item.ticket_number}`) : null));
   }
 }

@@ -3,6 +3,7 @@
 import { explain } from "./api.js";
 import { arrange } from "./parts.js";
 import { h, icon } from "./shared/dom.js";
+import { ANYWHERE, linked } from "./shared/links.js";
 import { render } from "./shared/markdown.js";
 import { at } from "./words.js";
 
@@ -20,7 +21,7 @@ export class Log {
   show({ ordered, live }) {
     const near = this.node.scrollHeight - this.node.scrollTop - this.node.clientHeight < 80;
     const rows = ordered.map((message) => this.#row(message));
-    if (live?.text) rows.push(h("li", { class: "message bot" }, h("p", { class: "who" }, "Assistant is writing"), h("div", { class: "bubble", dir: "auto" }, render(live.text))));
+    if (live?.text) rows.push(h("li", { class: "message bot" }, h("p", { class: "who" }, "Assistant is writing"), h("div", { class: "bubble", dir: "auto" }, render(live.text, { hosts: ANYWHERE }))));
     arrange(this.list, rows);
     if (near) this.toEnd();
   }
@@ -42,8 +43,8 @@ export class Log {
     const who = author === "customer" ? this.customer : author === "agent" ? name || WHO.agent : WHO[author];
     const bubble = h("div", { class: "bubble", dir: "auto" });
     const cite = (number) => (sources?.[number - 1] ? h("span", { class: "cite" }, String(number)) : null);
-    if (author === "bot" || author === "agent") bubble.append(render(text, { cite })); // no host is known: every link stays words
-    else bubble.append(text);
+    if (author === "bot" || author === "agent") bubble.append(render(text, { hosts: ANYWHERE, cite }));
+    else bubble.append(linked(text));
     return h("li", { class: `message ${author}` },
       h("p", { class: "who" }, h("span", { dir: "auto" }, who), " ", at(time), status === "incomplete" ? " · broke off" : ""), bubble,
       ...(attachments ?? []).map((file) => fileButton(this.api, file)), quotes(sources));
@@ -56,7 +57,7 @@ export function quotes(sources) {
   return h("ul", { class: "sources", "aria-label": "Sources" }, ...sources.map((source, index) => {
     const place = [source.metadata?.title ?? source.title, source.metadata?.heading].filter(Boolean).join(" › ") || source.id;
     return h("li", {}, h("details", {}, h("summary", {}, h("span", { class: "cite" }, String(source.number ?? index + 1)), h("span", { dir: "auto" }, place)),
-      h("div", { class: "quote", dir: "auto" }, source.content)));
+      h("div", { class: "quote", dir: "auto" }, linked(source.content))));
   }));
 }
 

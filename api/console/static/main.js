@@ -8,11 +8,13 @@ import { Knowledge } from "./knowledge.js";
 import { Overview } from "./overview.js";
 import { Playground } from "./playground.js";
 import { Prompts } from "./prompts.js";
+import { Ranking } from "./ranking.js";
 import { Router } from "./router.js";
 import { Shell } from "./shell.js";
 import { SignIn } from "./signin.js";
 import { Team } from "./team.js";
 import { Tickets } from "./tickets.js";
+import { Webhooks } from "./webhooks.js";
 
 const VIEWS = [
   { id: "inbox", title: "Inbox", always: true, make: (desk) => new Inbox(desk) },
@@ -20,7 +22,9 @@ const VIEWS = [
   { id: "overview", title: "Overview", make: (desk) => new Overview(desk) },
   { id: "knowledge", title: "Knowledge", make: (desk) => new Knowledge(desk) },
   { id: "prompts", title: "Prompts", admins: true, make: (desk) => new Prompts(desk) },
+  { id: "ranking", title: "Ranking", admins: true, make: (desk) => new Ranking(desk) },
   { id: "team", title: "Team", admins: true, make: (desk) => new Team(desk) },
+  { id: "webhooks", title: "Webhooks", admins: true, make: (desk) => new Webhooks(desk) },
   { id: "playground", title: "Playground", make: (desk) => new Playground(desk) },
 ];
 
@@ -41,7 +45,7 @@ function begin(who) {
   });
   desk = { api, who, kept: new Kept(), shell, isAdmin: who.role === "admin" };
   const own = desk;
-  router = new Router(mine.map((view) => ({ id: view.id, make: () => view.make(own) })), shell.main, (id) => shell.go(id));
+  router = new Router(mine.map((view) => ({ id: view.id, make: () => view.make(own) })), shell.main, (...where) => shell.go(...where));
   for (const { id, always } of mine) if (always) router.view(id); // its count is wanted wherever one is
 }
 

@@ -72,7 +72,7 @@ export class Overview {
 
   #now({ waiting, knowledge, whmcs }) {
     const pairs = [
-      ["Customers waiting", waiting.handoffs, "#/inbox"], ["Drafts to decide", waiting.drafts, "#/tickets"], ["Tickets to work on", waiting.tickets, "#/tickets"],
+      ["Customers waiting", waiting.handoffs, "#/inbox"], ["Drafts to decide", waiting.drafts, "#/tickets"], ["Tickets to work on", waiting.tickets, "#/tickets/all"],
       ["Replies not arrived", waiting.replies_not_sent], ["Articles published", knowledge.articles], ["Approved examples", knowledge.examples], ["Corrections", knowledge.corrections],
     ];
     const sync = whmcs.connected ? h("p", { class: "hint" }, "WHMCS: last in step ", whmcs.synced_at ? when(whmcs.synced_at) : "never", whmcs.failures ? `, ${plural(whmcs.failures, "failure")} since` : "") : null;

@@ -2,6 +2,7 @@
 
 import { explain } from "./api.js";
 import { h } from "./shared/dom.js";
+import { linked } from "./shared/links.js";
 import { name } from "./words.js";
 
 let last = 0;
@@ -96,8 +97,8 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, ...kept.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }
 
-/** Words as somebody wrote them, line by line. */
-export const said = (text) => h("div", { class: "said", dir: "auto" }, text);
+/** Words as somebody wrote them, line by line, with their links. */
+export const said = (text) => h("div", { class: "said", dir: "auto" }, linked(text));
 
 const TONES = { high: "good", medium: "warm", low: "warm", very_low: "bad" };
 export const confidence = ({ score, level }) => badge(`${score} · ${name(level)}`, TONES[level] ?? "");

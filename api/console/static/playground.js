@@ -4,6 +4,7 @@ import { Notice, badge, busy, choice, confidence, facts, failed, field } from ".
 import { bar } from "./charts.js";
 import { quotes } from "./log.js";
 import { h } from "./shared/dom.js";
+import { ANYWHERE, linked } from "./shared/links.js";
 import { render } from "./shared/markdown.js";
 import { duration, name, number, percent } from "./words.js";
 
@@ -73,7 +74,7 @@ export class Playground {
       h("section", { class: "card" }, h("h2", {}, found.kind === "draft" ? "The draft" : "The answer"),
         h("p", { class: "badges" }, found.confidence ? confidence(found.confidence) : null, found.outcome ? badge(name(found.outcome)) : null, found.requires_escalation ? badge(`To a person${found.decision?.reason ? `: ${name(found.decision.reason)}` : ""}`, "warm") : null,
           guard.action === "allow" ? null : badge(`Guard: ${name(guard.action)}`, "bad"), badge(duration(found.total_ms / 1000))),
-        h("div", { class: "prose", dir: "auto" }, found.answer ? render(found.answer, { cite: (number) => h("span", { class: "cite" }, String(number)) }) : h("p", { class: "soft" }, "There is no answer.")), quotes(found.sources)),
+        h("div", { class: "prose", dir: "auto" }, found.answer ? render(found.answer, { hosts: ANYWHERE, cite: (number) => h("span", { class: "cite" }, String(number)) }) : h("p", { class: "soft" }, "There is no answer.")), quotes(found.sources)),
       found.confidence ? h("section", { class: "card" }, h("h2", {}, "Parts of the confidence"), h("ul", { class: "bars" }, ...Object.entries(found.confidence.parts).map(([part, value]) => h("li", {}, h("span", {}, name(part)), bar(value), h("span", {}, percent(value)))))) : null,
       found.withheld.length ? h("section", { class: "card" }, h("h2", {}, "Withheld: no customer would see it"), h("ul", { class: "examples" }, ...found.withheld.map((each) => h("li", { dir: "auto" }, `${each.text} (${name(each.reason).toLowerCase()})`)))) : null,
       found.effects.length ? h("section", { class: "card" }, h("h2", {}, "What a live turn would have done"), h("ul", { class: "examples" }, ...found.effects.map((each) => h("li", {}, name(each.what))))) : null,
@@ -82,7 +83,7 @@ export class Playground {
         ["Guard", guard.action === "allow" ? "lets it through" : `${name(guard.category)}: ${guard.reason}`], ["Searched for", found.queries.join(" · ")], ["Prompt", found.prompt_name], ["Tokens", `${number(found.tokens.input)} read, ${number(found.tokens.output)} written`]])),
       h("section", { class: "card" }, h("h2", {}, `What was found (${found.passages.length})`), h("ul", { class: "sources" }, ...found.passages.map((passage) => h("li", {}, h("details", {},
         h("summary", {}, h("span", { class: "cite" }, passage.number ?? "–"), h("span", { dir: "auto" }, [passage.title, passage.heading].filter(Boolean).join(" › ")), " ", h("span", {}, `score ${number(passage.score)}, likeness ${percent(passage.similarity)}`), passage.cited ? badge("Cited", "good") : ""),
-        h("div", { class: "quote", dir: "auto" }, passage.content)))))),
+        h("div", { class: "quote", dir: "auto" }, linked(passage.content))))))),
       found.prompt.length ? h("section", { class: "card" }, h("details", {}, h("summary", {}, "The prompt, as it was sent"), ...found.prompt.map(({ role, content }) => h("div", {}, h("h3", {}, name(role)), h("div", { class: "said code-text", dir: "auto" }, content))))) : null,
       h("section", { class: "card" }, h("details", {}, h("summary", {}, "Steps"), facts(found.steps.map((step) => [name(step.name), `${number(step.ms)} ms`])))),
     ];

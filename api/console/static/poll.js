@@ -38,9 +38,10 @@ export class Poll {
   }
 
   async #once() {
-    let wait = this.everyMs * (document.hidden ? 4 : 1);
+    let wait = 0;
     try {
-      await this.run();
+      await this.run(); // which may change how often it is asked
+      wait = this.everyMs * (document.hidden ? 4 : 1);
       this.#failures = 0;
       if (!this.#stopped) this.onState(null);
     } catch (error) {

@@ -3,8 +3,12 @@
 export class Router {
   #made = new Map();
   #shown = null;
+  #left = ["", ""]; // the view that is shown, and the address in it
 
-  /** `views`: {id, make()} each, whose `make()` gives {node, show(rest), hide?(), end?()}. */
+  /**
+   * `views`: {id, make()} each, whose `make()` gives {node, show(rest), hide?(), end?()}. `onGo(id, left, address)` hears
+   * which is shown now, and at which address the one before was left.
+   */
   constructor(views, main, onGo) {
     Object.assign(this, { views, main, onGo });
     this.changed = () => this.#go();
@@ -40,8 +44,9 @@ export class Router {
       }
       this.#shown = view;
       view.node.hidden = false;
-      this.onGo(id);
+      this.onGo(id, ...this.#left);
     }
+    this.#left = [id, location.hash];
     view.show(id === wanted ? rest.filter((part) => /^[\w-]+$/.test(part)) : []);
   }
 }

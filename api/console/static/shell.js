@@ -42,8 +42,11 @@ export class Shell {
     document.body.append(this.node);
   }
 
-  go(id) {
+  /** The link of the view that was left leads back to where one was, the link of the current one to its beginning. */
+  go(id, left = "", address = "") {
     this.#current = id;
+    if (left) this.links.get(left).link.href = address;
+    this.links.get(id).link.href = `#/${id}`;
     for (const [other, { link }] of this.links) {
       if (other === id) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

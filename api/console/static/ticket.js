@@ -7,6 +7,8 @@ import { escalate, handTo, merge } from "./moves.js";
 import { Notice, action, badge, choice, facts, failed, loading, severity } from "./parts.js";
 import { Poll } from "./poll.js";
 import { h } from "./shared/dom.js";
+import { linked } from "./shared/links.js";
+import { Story } from "./story.js";
 import { at, date, name, when } from "./words.js";
 
 const EVERY_MS = 10_000;
@@ -15,7 +17,7 @@ const NEXT = {
   open: ["in_progress", "waiting_customer", "resolved", "closed"], in_progress: ["open", "waiting_customer", "resolved", "closed"],
   waiting_customer: ["open", "in_progress", "resolved", "closed"], resolved: ["open", "in_progress", "closed"], closed: ["open"],
 };
-const AUTHORS = { customer: "Customer", bot: "Assistant", agent: "Colleague" };
+const AUTHORS = { bot: "Assistant", agent: "Colleague" };
 
 export class TicketView {
   #ended = false;
@@ -25,6 +27,7 @@ export class TicketView {
   constructor(desk, id, onChange) {
     Object.assign(this, { desk, id, onChange });
     this.notice = new Notice();
+    this.story = new Story(desk.api, id);
     this.node = h("article", { class: "ticket", "aria-label": "Ticket" }, loading("Opening the ticket"));
     this.poll = new Poll(() => this.#look(), EVERY_MS, (error) => this.#heard(error));
     this.poll.start();
@@ -38,15 +41,16 @@ export class TicketView {
 
   async #look() {
     const { api } = this.desk;
-    const [ticket, events, drafts] = await Promise.all([
-      api.read(`/tickets/${this.id}`), api.readAll(`/tickets/${this.id}/events`, 1000), api.read(`/replies?ticket_id=${this.id}&limit=20`)]);
+    const ticket = await api.read(`/tickets/${this.id}`);
+    const [fresh, drafts, talks] = await Promise.all([
+      this.story.read(), api.read(`/replies?ticket_id=${this.id}&limit=20`), ticket.session_id ? api.read(`/handoffs?session_id=${ticket.session_id}&limit=1`) : null]);
     if (this.#ended) return;
-    const fresh = this.events && events.slice(this.events.length).filter((event) => event.type === "reply" && event.author === "customer");
-    Object.assign(this, { ticket, events });
+    Object.assign(this, { ticket, talk: talks?.items[0] ?? null });
     if (!this.head) this.#build();
     this.#show();
     await this.panel.show(ticket, drafts.items);
-    if (fresh?.length) this.desk.shell.say(`Customer: ${fresh.at(-1).text}`);
+    const said = fresh.filter((event) => event.type === "reply" && event.author === "customer").at(-1);
+    if (said) this.desk.shell.say(`${this.#customer()}: ${said.text}`);
   }
 
   #heard(error) {
@@ -71,8 +75,9 @@ export class TicketView {
   }
 
   #show() {
-    const { ticket, events } = this;
-    const drawn = JSON.stringify([ticket, events.length]);
+    const { ticket, story, talk } = this;
+    const { events } = story;
+    const drawn = JSON.stringify([ticket, events.length, events[0]?.id, talk?.id, talk?.status]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const mine = ticket.assignee_id === this.desk.who.user.id;
@@ -86,17 +91,40 @@ export class TicketView {
         mine ? action("Unassign", () => this.#change({ assignee_id: null }), { notice }) : action("Assign to me", () => this.#change({ assignee_id: this.desk.who.user.id }), { notice }),
         ...(ticket.merged_into ? [] : this.#moves())));
     this.about.replaceChildren(facts([
+      ["Customer", this.#who()], ["Conversation", talk ? h("a", { href: `#/inbox/${talk.id}` }, talk.status === "claimed" ? `With ${talk.claimed_by_name}` : "Waits in the inbox") : null],
       ["Assigned to", ticket.assignee_name ?? "Nobody"], ["Priority", name(ticket.priority)], ["About", name(ticket.intent)], ["Tier", ticket.tier ? String(ticket.tier) : ""], ["Department", ticket.department], ["Team", name(ticket.team)],
       ["Opened", date(ticket.created_at)], ["Next deadline", ticket.next_deadline ? when(ticket.next_deadline) : null], ["Missed", ticket.missed.map(name).join(", ")],
       ["In WHMCS", ticket.source === "whmcs" ? `${ticket.external_number} (${ticket.external_status})` : null],
       ["Merged", ticket.merged_into ? h("a", { href: `#/tickets/${ticket.merged_into}` }, "into another ticket") : null],
     ]));
-    const opened = { type: "reply", author: ticket.opened_by === "agent" ? "agent" : "customer", text: ticket.content, created_at: ticket.created_at, attachments: events.find(({ type }) => type === "created")?.attachments ?? [] };
-    this.history.replaceChildren(...[opened, ...events].map((event) => this.#event(event)).filter(Boolean));
+    const opened = { type: "reply", author: ticket.opened_by === "agent" ? "agent" : "customer", text: ticket.content, created_at: ticket.created_at, attachments: story.created?.attachments ?? [] };
+    const earlier = story.hasEarlier ? h("li", { class: "message system" }, action("Show what came before", () => this.#earlier(), { notice })) : null;
+    this.history.replaceChildren(...[this.#event(opened), earlier, ...events.map((event) => this.#event(event))].filter(Boolean));
     const why = ticket.merged_into ? "This ticket was merged into another; go on there."
       : ticket.status === "closed" ? "This ticket is closed. Open it again to answer."
         : ticket.source === "whmcs" && ticket.external_number ? "Its customer reads this ticket in WHMCS: what reaches them there is a draft that is approved." : "";
     this.composer.allow("reply", !why, why);
+  }
+
+  #customer() {
+    const { customer_name: called, customer_email: email, customer_external_id: known } = this.ticket;
+    return called ?? email ?? known ?? "Visitor";
+  }
+
+  /** By name and address, and whether the address is proven to be theirs. */
+  #who() {
+    const { customer_email: email, customer_verified: proven } = this.ticket;
+    const called = this.#customer();
+    return h("span", { dir: "auto" }, [called, email && email !== called ? email : "", email && !proven ? "(address not verified)" : ""].filter(Boolean).join(" "));
+  }
+
+  /** What came before stands above what is being read, which stays where it is. */
+  async #earlier() {
+    await this.story.readEarlier();
+    const place = this.node.closest(".detail");
+    const below = place.scrollHeight - place.scrollTop;
+    this.#show();
+    place.scrollTop = place.scrollHeight - below;
   }
 
   #moves() {
@@ -113,9 +141,9 @@ export class TicketView {
     if (event.type === "created" || event.type === "classified") return null;
     if (event.text) {
       const note = event.type === "note";
-      const who = note ? "Note for colleagues" : event.author === "agent" ? (event.name ?? AUTHORS.agent) : (AUTHORS[event.author] ?? name(event.type));
+      const who = note ? "Note for colleagues" : event.author === "agent" ? (event.name ?? AUTHORS.agent) : event.author === "customer" ? this.#customer() : (AUTHORS[event.author] ?? name(event.type));
       return h("li", { class: `message ${note ? "note-message" : event.author ?? "system"}` }, h("p", { class: "who" }, h("span", { dir: "auto" }, who), " ", at(event.created_at)),
-        h("div", { class: "bubble plain", dir: "auto" }, event.text), ...(event.attachments ?? []).map((file) => fileButton(this.desk.api, file)));
+        h("div", { class: "bubble plain", dir: "auto" }, linked(event.text)), ...(event.attachments ?? []).map((file) => fileButton(this.desk.api, file)));
     }
     return h("li", { class: "message system" }, h("p", { class: "who" }, step(event), " · ", at(event.created_at)));
   }

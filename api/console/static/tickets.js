@@ -26,9 +26,9 @@ export class Tickets {
     this.more = action("Show more", () => this.#more(), { notice: this.notice, hidden: true });
     this.search = h("input", { type: "search", placeholder: "Words, or #12", maxLength: 200, onchange: () => this.#ask({ q: this.search.value.trim() }) });
     this.filters = h("div", { class: "filters", hidden: true },
-      choice("Status", STATES, "work", (state) => this.#ask({ state })),
-      choice("Assigned to", [["", "Anybody"], ["me", "Me"], ["none", "Nobody"]], "", (assignee) => this.#ask({ assignee })),
-      choice("Order", [["newest", "Newest first"], ["deadline", "Next deadline first"]], "newest", (sort) => this.#ask({ sort })), field("Search", this.search));
+      h("div", { class: "full" }, field("Search", this.search)),
+      choice("Status", STATES, "work", (state) => this.#ask({ state })), choice("Assigned to", [["", "Anybody"], ["me", "Me"], ["none", "Nobody"]], "", (assignee) => this.#ask({ assignee })),
+      h("div", { class: "full" }, choice("Order", [["newest", "Newest first"], ["deadline", "Next deadline first"]], "newest", (sort) => this.#ask({ sort }))));
     this.tabs = [["drafts", "Drafts to decide"], ["tickets", "All tickets"]].map(([id, label]) => {
       const box = h("input", { type: "radio", name: "tickets-list", id: `tickets-${id}`, checked: id === "drafts", onchange: () => this.#ask({ list: id }) });
       return h("span", { class: "tab" }, box, h("label", { for: box.id }, label));
@@ -44,6 +44,13 @@ export class Tickets {
     if (!this.#shown) {
       this.#shown = true;
       this.poll.now();
+    }
+    if (id === "all") { // not a ticket: the list that a figure of the overview counts
+      history.replaceState(null, "", "#/tickets");
+      this.split.list.querySelector("#tickets-tickets").checked = true;
+      this.#ask({ list: "tickets" });
+      this.show([]);
+      return;
     }
     if (this.#open && this.#open.id === id) return;
     this.#open?.end();
@@ -146,6 +153,7 @@ export class Tickets {
     const due = this.#asked.sort === "deadline" && ticket.next_deadline;
     return h("a", { href: `#/tickets/${ticket.id}` },
       h("span", { class: "line" }, h("span", { class: "strong", dir: "auto" }, `#${ticket.number} ${ticket.subject}`), when(due || ticket.updated_at)),
+      ticket.customer_name || ticket.customer_email ? h("span", { class: "summary", dir: "auto" }, ticket.customer_name ?? ticket.customer_email) : null,
       h("span", { class: "badges" }, badge(name(ticket.status)), ticket.late ? badge("Late", "bad") : null, ticket.severity === "HIGH" || ticket.severity === "CRITICAL" ? severity(ticket.severity) : null,
         ticket.assignee_name ? badge(ticket.assignee_name) : null));
   }

@@ -7,6 +7,7 @@ const NAMES = {
   example: "Approved examples", safety: "Distance from corrections", sla_breach: "Targets missed", sync_failing: "Sync with WHMCS fails",
   stale_index: "Articles not indexed", model_errors: "Errors of the model", escalation_spike: "More handoffs than usual",
   webhook_off: "A webhook is switched off", LOW: "Low", MEDIUM: "Medium", HIGH: "High", CRITICAL: "Critical", whmcs: "WHMCS",
+  ssl: "SSL", dns: "DNS",
   human_requested: "Asked for a person", guardrail: "A rule of the guard", critical_severity: "Critical matter", specialist_tier: "For a specialist",
   repeated_failure: "No answer several times", sensitive_unanswered: "Sensitive, and no answer", very_low_confidence: "Very low confidence",
   agent_decision: "The assistant asked for a person", interrupted: "An answer broke off", requested: "Waiting", released: "Given back", no_answer: "No answer found", bot: "Assistant", agent: "Support agent", admin: "Admin",
@@ -38,7 +39,8 @@ export function duration(seconds) {
 function distance(iso) {
   const seconds = (Date.now() - new Date(iso)) / 1000;
   if (Math.abs(seconds) < 45) return "just now";
-  return seconds > 0 ? `${duration(Math.max(60, seconds))} ago` : `in ${duration(Math.max(60, -seconds))}`;
+  const far = Math.abs(seconds) < 90 ? "1 min" : duration(Math.abs(seconds));
+  return seconds > 0 ? `${far} ago` : `in ${far}`;
 }
 
 export const clock = (iso) => new Date(iso).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });

@@ -1,12 +1,14 @@
 /* A small, safe part of Markdown: paragraphs, lists, headings, code, bold, italics, citations, and links to hosts that we
    know. Builds nodes and sets text, never HTML; images and raw HTML stay the text that they are. */
 
-const INLINE = /(`+)([^`]+?)\1|\*\*([^*\n]+?)\*\*|\*([^*\s][^*\n]*?)\*|\[(\d{1,2})\]|\[([^\]\n]+)\]\((https:\/\/[^\s)]+)\)|(https:\/\/[^\s<>"'`)\]]+)/g;
+import { ANYWHERE, addLink, linked, trimmed } from "./links.js";
+
+const INLINE = /(`+)([^`]+?)\1|\*\*([^*\n]+?)\*\*|\*([^*\s][^*\n]*?)\*|\[(\d{1,2})\]|\[([^\]\n]+)\]\((https?:\/\/[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)|(https?:\/\/[^\s<>"'`\]]+)/gi;
 const LIST = /^(\s*)([-*+]|\d{1,3}[.)])\s+(.*)$/;
 
 /**
  * @param {string} text
- * @param {{hosts?: Set<string>, cite?: (number: number) => Node | null}} options
+ * @param {{hosts?: Set<string> | typeof ANYWHERE, cite?: (number: number) => Node | null}} options
  * @returns {DocumentFragment}
  */
 export function render(text, { hosts = new Set(), cite = () => null } = {}) {
@@ -74,33 +76,15 @@ function addInline(parent, text, hosts, cite) {
   for (const found of text.matchAll(INLINE)) {
     const [whole, , code, bold, italic, number, label, target, bare] = found;
     parent.append(text.slice(at, found.index));
-    at = found.index + whole.length;
-    if (code !== undefined) element("code", parent).textContent = code;
+    const address = bare && trimmed(bare);
+    at = found.index + (address ?? whole).length;
+    if (code !== undefined) element("code", parent).append(hosts === ANYWHERE ? linked(code) : code); // answers keep addresses as code
     else if (bold !== undefined) addInline(element("strong", parent), bold, hosts, cite);
     else if (italic !== undefined) addInline(element("em", parent), italic, hosts, cite);
     else if (number !== undefined) parent.append(cite(Number(number)) ?? whole);
-    else addLink(parent, whole, label ?? bare, target ?? bare, hosts);
+    else addLink(parent, address ?? whole, label ?? address, target ?? address, hosts);
   }
   parent.append(text.slice(at));
-}
-
-/** A link only where its host is known, with the host shown beside a label that does not name it. */
-function addLink(parent, whole, label, target, hosts) {
-  let url;
-  try {
-    url = new URL(target);
-  } catch {
-    url = null;
-  }
-  if (!url || url.protocol !== "https:" || url.username || !hosts.has(url.host)) {
-    parent.append(whole);
-    return;
-  }
-  const link = element("a", parent);
-  link.href = url.href;
-  link.target = "_blank";
-  link.rel = "noopener noreferrer nofollow";
-  link.textContent = label.includes(url.host) ? label : `${label} (${url.host})`;
 }
 
 function element(name, parent) {

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { newKey } from "./api.js";
+import { linked } from "./links.js";
 
 export class Sheets {
   constructor(view, api, words, { choose, report }) {
@@ -38,16 +39,16 @@ export class Sheets {
 
   async ticket(id) {
     await this.#open("…", async () => {
-      const [ticket, trail] = await Promise.all([this.api.ticket(id), this.api.call("GET", `/tickets/${id}/events?limit=100`)]);
+      const [ticket, trail] = await Promise.all([this.api.ticket(id), this.api.call("GET", `/tickets/${id}/events?limit=100&order=newest`)]);
       this.view.heading.textContent = `#${ticket.number}`;
-      const events = trail.items.filter((event) => event.type === "reply" || event.type === "status_changed");
+      const events = trail.items.reverse().filter((event) => event.type === "reply" || event.type === "status_changed");
       const key = newKey();
       return [
         h("h3", { dir: "auto" }, ticket.subject),
         h("p", { class: "status" }, this.t(`ticket_${ticket.status}`)),
         h("p", { class: "said", dir: "auto" }, ticket.content),
         h("ul", { class: "trail" }, ...events.map((event) => h("li", {},
-          h("p", { class: "said", dir: "auto" }, event.type === "reply" ? event.text : this.t(`ticket_${event.data.to ?? ticket.status}`)),
+          h("p", { class: "said", dir: "auto" }, event.type === "reply" ? (event.author === "agent" ? linked(event.text) : event.text) : this.t(`ticket_${event.data.to ?? ticket.status}`)),
           h("span", {}, event.author === "agent" ? `${event.name || this.t("colleague")} · ` : event.author === "customer" ? `${this.t("author_customer")} · ` : ""),
           h("time", { datetime: event.created_at }, `${this.words.date(event.created_at)} ${this.words.time(event.created_at)}`)))),
         this.#form(this.t("reply"), [["content", "textarea"]], async ({ content }) => {

@@ -1,6 +1,7 @@
 /* The page: launcher, header, messages, composer. Shows what it is told and says what was done; decides nothing. */
 
 import { h, icon } from "./dom.js";
+import { ANYWHERE } from "./links.js";
 import { render } from "./markdown.js";
 
 export class View {
@@ -223,7 +224,7 @@ export class View {
       row.append(bubble);
       if (cards) row.append(cards);
     } else if (message.author === "agent") {
-      bubble.append(render(message.text, { hosts: this.hosts }));
+      bubble.append(render(message.text, { hosts: ANYWHERE }));
       row.append(bubble);
     } else {
       bubble.append(...message.text.split("\n").flatMap((line, at) => (at ? [h("br"), line] : [line])));

@@ -154,6 +154,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/api/v1/weights/recommend"): STAFF,
     ("post", "/api/v1/weights/reset"): ADMIN_LIST,
     ("post", "/api/v1/weights/apply"): {**ADMIN_LIST, "admin": 409, "foreign_admin": 409},  # nothing is recommended
+    ("get", "/api/v1/webhook-events"): ADMIN_LIST,
     ("get", "/api/v1/webhooks"): ADMIN_LIST,
     ("post", "/api/v1/webhooks"): ADMIN_LIST,
     ("get", "/api/v1/webhooks/{endpoint_id}"): ADMIN,
