@@ -79,10 +79,11 @@ class HttpSettings(_Area):
 
     def requests_of(self, principal: Principal) -> int:
         """That a caller may send in a minute: a colleague has several views open that look for news, a tenant's server
-        asks for many customers at once."""
+        asks for many customers at once. Nobody may send less than a customer."""
+        own = self.requests_per_minute
         if principal.is_server:
-            return self.key_requests_per_minute
-        return self.staff_requests_per_minute if principal.role.is_staff else self.requests_per_minute
+            return max(own, self.key_requests_per_minute)
+        return max(own, self.staff_requests_per_minute) if principal.role.is_staff else own
 
     def address(self, port: int | None = None) -> str:
         """`host:port` as it stands in a URL, where an IPv6 address has brackets; `port` instead of the one that is set."""
