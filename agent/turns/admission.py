@@ -4,6 +4,9 @@ The half of a turn up to the model is this process's own work. Begun all at once
 together, those of other tenants too. So few turns are in that half at a time; the rest wait, and tenants take turns: who
 sends much waits for itself. A tenant with none there begins one at once, and no tenant has more than half of the places
 while another is here. Whoever would wait too long is told so before their message is stored.
+
+Where many wait they begin in groups: the same step of eight turns, one after the other, takes four fifths of the
+processor that it takes with other work between them, and their questions are embedded in one request.
 """
 
 import asyncio
@@ -15,9 +18,11 @@ from uuid import UUID
 
 from memory.errors import TooMany
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Turns in their first half: enough to keep the processor busy while some wait for the database or for a vector, and few
 enough that another tenant's turn soon has its share of it."""
+TOGETHER_S = 0.1
+"""That the next group waits for the last of the one before, once its first has left."""
 PATIENCE_S = 8.0
 """That a turn may wait to begin."""
 LATELY = 64
@@ -27,9 +32,10 @@ LATELY = 64
 class Admission:
     """The turns of one process that wait to begin."""
 
-    def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S, together_s: float = TOGETHER_S) -> None:
         self._at_once = at_once
         self._patience_s = patience_s
+        self._together_s = together_s
         self._here: Counter[UUID] = Counter()
         """Turns of each tenant, the ones that wait and the ones that are answered among them."""
         self._beginning: Counter[UUID] = Counter()
@@ -37,6 +43,7 @@ class Admission:
         self._all_beginning = 0
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
         self._begun: deque[float] = deque(maxlen=LATELY)
+        self._next_group: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -109,9 +116,19 @@ class Admission:
         self._all_beginning += 1
 
     def _pass_on(self, tenant_id: UUID) -> None:
-        """Give up a place of this tenant, for whoever waits; who is given one goes to the end of the row."""
+        """Give up a place of this tenant, for whoever waits."""
         self._beginning[tenant_id] -= 1
         self._all_beginning -= 1
+        if not self._all_beginning or self.waiting < self._at_once:
+            self._let_in()
+        elif self._next_group is None:
+            self._next_group = asyncio.get_running_loop().call_later(self._together_s, self._let_in)
+
+    def _let_in(self) -> None:
+        """Fill the places; who is given one goes to the end of the row."""
+        if self._next_group:
+            self._next_group.cancel()
+            self._next_group = None
         while next_id := next(filter(self._has_place_for, self._waiting), None):
             line = self._waiting.pop(next_id)
             place = line.popleft()

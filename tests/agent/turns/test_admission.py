@@ -52,7 +52,7 @@ class Play:
 
 @pytest.fixture
 async def play() -> Play:
-    return Play(Admission(at_once=2))
+    return Play(Admission(at_once=2, together_s=0))
 
 
 async def test_only_a_few_are_in_their_first_half(play: Play) -> None:
@@ -74,7 +74,7 @@ async def test_a_tenant_with_none_there_begins_at_once_and_then_takes_turns(play
 
 
 async def test_beside_another_tenant_none_has_more_than_half_of_the_places() -> None:
-    play = Play(Admission(at_once=4))
+    play = Play(Admission(at_once=4, together_s=0))
     await play.ask(NOISY, 20)
     assert play.begun == [NOISY] * 4
     await play.ask(QUIET)
@@ -91,6 +91,37 @@ async def test_many_tenants_are_not_all_begun_at_once(play: Play) -> None:
     assert (len(play.begun), play.admission.waiting) == (8, 12)
     await play.close()
     assert (len(play.begun), play.admission.waiting) == (20, 0)
+
+
+async def test_where_many_wait_they_begin_in_groups() -> None:
+    play = Play(Admission(at_once=4, together_s=60))
+    await play.ask(NOISY, 10)
+    await play.let_go(3)
+    assert (len(play.begun), play.admission.waiting) == (4, 6)
+    await play.let_go()
+    assert (len(play.begun), play.admission.waiting) == (8, 2)
+    await play.let_go()
+    assert (len(play.begun), play.admission.waiting) == (9, 1)  # few wait, and nobody for a group
+    await play.close()
+
+
+async def test_another_tenant_waits_for_no_group() -> None:
+    play = Play(Admission(at_once=4, together_s=60))
+    await play.ask(NOISY, 10)
+    await play.let_go()
+    await play.ask(QUIET)
+    assert play.begun[4:] == [QUIET]
+    await play.close()
+
+
+async def test_a_group_does_not_wait_long_for_its_last() -> None:
+    play = Play(Admission(at_once=4, together_s=0.02))
+    await play.ask(NOISY, 10)
+    await play.let_go(2)
+    assert len(play.begun) == 4
+    await asyncio.sleep(0.05)
+    assert len(play.begun) == 6
+    await play.close()
 
 
 async def test_a_turn_leaves_its_place_once(play: Play) -> None:
@@ -117,7 +148,7 @@ async def test_who_gives_up_leaves_no_gap(play: Play) -> None:
 
 
 async def test_who_would_wait_too_long_is_told_when_to_come_back() -> None:
-    admission = Admission(at_once=2, patience_s=0.05)
+    admission = Admission(at_once=2, patience_s=0.05, together_s=0)
     play = Play(admission)
     await play.ask(NOISY, 2)
     admission.check(NOISY)
@@ -139,7 +170,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 async def test_whatever_comes_nobody_is_forgotten(steps: list[tuple[str, int]]) -> None:
-    play = Play(Admission(at_once=4))
+    play = Play(Admission(at_once=4, together_s=0))
     for kind, which in steps:
         if kind == "ask":
             await play.ask(TENANTS[which % 3])
