@@ -2,8 +2,8 @@
 
 The half of a turn up to the model is this process's own work. Begun all at once, a burst would make every answer slow
 together, those of other tenants too. So few turns are in that half at a time; the rest wait, and tenants take turns: who
-sends much waits for itself. A tenant with none there begins one at once, and no tenant has more than half of the places
-while another is here. Whoever would wait too long is told so before their message is stored.
+sends much waits for itself. A tenant with none there begins one at once, and no tenant has more than a quarter of the
+places while another is here. Whoever would wait too long is told so before their message is stored.
 
 Where many wait they begin in groups: the same step of eight turns, one after the other, takes four fifths of the
 processor that it takes with other work between them, and their questions are embedded in one request.
@@ -21,6 +21,8 @@ from memory.errors import TooMany
 AT_ONCE = 8
 """Turns in their first half: enough to keep the processor busy while some wait for the database or for a vector, and few
 enough that another tenant's turn soon has its share of it."""
+SHARES = 4
+"""Parts of the places, of which a tenant has one while another is here."""
 TOGETHER_S = 0.1
 """That the next group waits for the last of the one before, once its first has left."""
 PATIENCE_S = 8.0
@@ -109,7 +111,7 @@ class Admission:
         own = self._beginning[tenant_id]
         if not own:
             return self._all_beginning < 2 * self._at_once
-        return self._all_beginning < self._at_once and (len(self._here) == 1 or own < self._at_once // 2)
+        return self._all_beginning < self._at_once and (len(self._here) == 1 or own < max(1, self._at_once // SHARES))
 
     def _take(self, tenant_id: UUID) -> None:
         self._beginning[tenant_id] += 1

@@ -73,13 +73,13 @@ async def test_a_tenant_with_none_there_begins_at_once_and_then_takes_turns(play
     await play.close()
 
 
-async def test_beside_another_tenant_none_has_more_than_half_of_the_places() -> None:
-    play = Play(Admission(at_once=4, together_s=0))
+async def test_beside_another_tenant_none_has_more_than_a_quarter_of_the_places() -> None:
+    play = Play(Admission(at_once=8, together_s=0))
     await play.ask(NOISY, 20)
-    assert play.begun == [NOISY] * 4
+    assert play.begun == [NOISY] * 8
     await play.ask(QUIET)
-    await play.let_go(3)
-    assert play.begun == [NOISY] * 4 + [QUIET, NOISY]  # of its four three have left, and one may follow
+    await play.let_go(7)
+    assert play.begun == [NOISY] * 8 + [QUIET, NOISY]  # of its eight seven have left, and one may follow
     await play.close()
 
 
