@@ -27,6 +27,8 @@ TOGETHER_S = 0.1
 """That the next group waits for the last of the one before, once its first has left."""
 PATIENCE_S = 8.0
 """That a turn may wait to begin."""
+STAYS_S = 3.0
+"""That a tenant counts as here after its last turn has ended: who reads an answer asks again."""
 LATELY = 64
 """Turns by which the pace is judged."""
 
@@ -34,12 +36,19 @@ LATELY = 64
 class Admission:
     """The turns of one process that wait to begin."""
 
-    def __init__(self, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S, together_s: float = TOGETHER_S) -> None:
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        patience_s: float = PATIENCE_S,
+        together_s: float = TOGETHER_S,
+        stays_s: float = STAYS_S,
+    ) -> None:
         self._at_once = at_once
         self._patience_s = patience_s
         self._together_s = together_s
+        self._stays_s = stays_s
         self._here: Counter[UUID] = Counter()
-        """Turns of each tenant, the ones that wait and the ones that are answered among them."""
+        """Turns of each tenant, the ones that wait, are answered, and have just ended among them."""
         self._beginning: Counter[UUID] = Counter()
         """Of these, the ones in their first half."""
         self._all_beginning = 0
@@ -86,9 +95,12 @@ class Admission:
         try:
             yield
         finally:
-            self._here[tenant_id] -= 1
-            if not self._here[tenant_id]:
-                del self._here[tenant_id], self._beginning[tenant_id]
+            asyncio.get_running_loop().call_later(self._stays_s, self._go, tenant_id)
+
+    def _go(self, tenant_id: UUID) -> None:
+        self._here[tenant_id] -= 1
+        if not self._here[tenant_id]:
+            del self._here[tenant_id], self._beginning[tenant_id]
 
     async def _enter(self, tenant_id: UUID) -> None:
         if tenant_id not in self._waiting and self._has_place_for(tenant_id):

@@ -52,7 +52,7 @@ class Play:
 
 @pytest.fixture
 async def play() -> Play:
-    return Play(Admission(at_once=2, together_s=0))
+    return Play(Admission(at_once=2, together_s=0, stays_s=0))
 
 
 async def test_only_a_few_are_in_their_first_half(play: Play) -> None:
@@ -74,7 +74,7 @@ async def test_a_tenant_with_none_there_begins_at_once_and_then_takes_turns(play
 
 
 async def test_beside_another_tenant_none_has_more_than_a_quarter_of_the_places() -> None:
-    play = Play(Admission(at_once=8, together_s=0))
+    play = Play(Admission(at_once=8, together_s=0, stays_s=0))
     await play.ask(NOISY, 20)
     assert play.begun == [NOISY] * 8
     await play.ask(QUIET)
@@ -114,6 +114,19 @@ async def test_another_tenant_waits_for_no_group() -> None:
     await play.close()
 
 
+async def test_who_reads_an_answer_is_still_there() -> None:
+    play = Play(Admission(at_once=8, together_s=0, stays_s=0.05))
+    await play.ask(QUIET)
+    await play.close()
+    play.end.clear()
+    await play.ask(NOISY, 20)
+    assert play.begun[1:] == [NOISY] * 2
+    await asyncio.sleep(0.1)
+    await play.let_go(3)
+    assert play.begun[1:] == [NOISY] * 10
+    await play.close()
+
+
 async def test_a_group_does_not_wait_long_for_its_last() -> None:
     play = Play(Admission(at_once=4, together_s=0.02))
     await play.ask(NOISY, 10)
@@ -148,7 +161,7 @@ async def test_who_gives_up_leaves_no_gap(play: Play) -> None:
 
 
 async def test_who_would_wait_too_long_is_told_when_to_come_back() -> None:
-    admission = Admission(at_once=2, patience_s=0.05, together_s=0)
+    admission = Admission(at_once=2, patience_s=0.05, together_s=0, stays_s=0)
     play = Play(admission)
     await play.ask(NOISY, 2)
     admission.check(NOISY)
@@ -170,7 +183,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 async def test_whatever_comes_nobody_is_forgotten(steps: list[tuple[str, int]]) -> None:
-    play = Play(Admission(at_once=4, together_s=0))
+    play = Play(Admission(at_once=4, together_s=0, stays_s=0))
     for kind, which in steps:
         if kind == "ask":
             await play.ask(TENANTS[which % 3])
