@@ -29,7 +29,7 @@ _FEW = 8
 """Answers at once that are read token by token."""
 _PIECE_S, _LONGEST_PIECE_S = 0.001, 0.05
 """For each answer that is open, and at most."""
-_BEAT_S = 0.02
+_BEAT_S = 0.01
 """Answers that are read in pieces go on at the same moments: one after the other, the same step of each finds its code near
 the processor, which saves an eighth of a turn."""
 _BEGINNING, _HURRIED, _STILL_QUICK = 24, 0.25, 64
