@@ -5,8 +5,9 @@ together, those of other tenants too. So few turns are in that half at a time; t
 sends much waits for itself. A tenant with none there begins one at once, and no tenant has more than a quarter of the
 places while another is here. Whoever would wait too long is told so before their message is stored.
 
-Where many wait they begin in groups: the same step of eight turns, one after the other, takes four fifths of the
-processor that it takes with other work between them, and their questions are embedded in one request.
+Where many of one tenant wait they begin in groups: the same step of eight turns, one after the other, takes four fifths of
+the processor that it takes with other work between them, and their questions are embedded in one request. Beside another
+tenant there are no groups, which would let it wait.
 """
 
 import asyncio
@@ -133,7 +134,7 @@ class Admission:
         """Give up a place of this tenant, for whoever waits."""
         self._beginning[tenant_id] -= 1
         self._all_beginning -= 1
-        if not self._all_beginning or self.waiting < self._at_once:
+        if not self._all_beginning or self.waiting < self._at_once or len(self._here) > 1:
             self._let_in()
         elif self._next_group is None:
             self._next_group = asyncio.get_running_loop().call_later(self._together_s, self._let_in)
