@@ -2,9 +2,14 @@
 
 The thread's id carries its tenant, because the library's tables have no tenant column; `thread_id` alone knows the
 form, and takes both ids from a row that was read inside the tenant.
+
+A turn reads its thread's newest checkpoint with its scene and writes its own in the transaction that ends it. So whoever
+lost the turn leaves none, a turn that runs again counts nothing twice, and two messages to Postgres are saved.
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,29 +17,96 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # read when the libra
 
 import asyncio
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_metadata,
+)
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from memory.database import Database
+
+_TURN = "turn_checkpoint"
+"""Where a run's config has it."""
 
 
 def thread_id(tenant_id: UUID, session_id: UUID) -> str:
     return f"{tenant_id}:{session_id}"
 
 
-def open_checkpointer(database: Database, *, concurrency: int = 8) -> AsyncPostgresSaver:
+@dataclass(slots=True)
+class TurnCheckpoint:
+    """The checkpoint that a turn goes on from, a row of `NEWEST` if there is one, and the one that it leaves."""
+
+    thread: str
+    newest: dict[str, Any] | None = None
+    left: dict[str, Any] | None = None
+    """For the turn's end to keep."""
+
+    @property
+    def config(self) -> RunnableConfig:
+        """Of the graph's run."""
+        return {"configurable": {"thread_id": self.thread, _TURN: self}}
+
+    def found(self) -> CheckpointTuple | None:
+        """As LangGraph has it."""
+        if self.newest is None:
+            return None
+        parent = self.newest["parent_checkpoint_id"]
+        return CheckpointTuple(
+            _addressed(self.thread, self.newest["checkpoint_id"]), self.newest["checkpoint"], self.newest["metadata"],
+            _addressed(self.thread, parent) if parent else None, [],
+        )  # fmt: skip
+
+    def leave(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> None:
+        """To be kept with the turn's end. Raises TypeError for what JSON would not give back as it is."""
+        for name, value in checkpoint["channel_values"].items():
+            if not (value is None or isinstance(value, (str, int, float))):
+                raise TypeError(f"`{name}` is no control state: {type(value).__name__}")
+        self.left = {
+            "thread": self.thread, "checkpoint_id": checkpoint["id"], "parent": config["configurable"].get("checkpoint_id"),
+            "checkpoint": Jsonb(checkpoint), "metadata": Jsonb(get_checkpoint_metadata(config, metadata)),
+        }  # fmt: skip
+
+
+class Saver(AsyncPostgresSaver):
+    """Runs of turns are read and written by who runs them; everything else goes to Postgres from here."""
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        turn = _turn_of(config)
+        return turn.found() if turn else await super().aget_tuple(config)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        turn = _turn_of(config)
+        if turn is None:
+            return await super().aput(config, checkpoint, metadata, new_versions)
+        turn.leave(config, checkpoint, metadata)
+        return _addressed(turn.thread, checkpoint["id"])
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """A turn that breaks off leaves nothing."""
+        if _turn_of(config) is None:
+            await super().aput_writes(config, writes, task_id, task_path)
+
+
+def open_checkpointer(database: Database, *, concurrency: int = 8) -> Saver:
     """A saver over the application's pool. Its own lock would allow one statement at a time, whatever the pool."""
-    saver = AsyncPostgresSaver(cast(AsyncConnectionPool[Any], database.pool))
+    saver = Saver(cast(AsyncConnectionPool[Any], database.pool))
     saver.lock = asyncio.Semaphore(concurrency)  # type: ignore[assignment]
     return saver
-
-
-async def forget_turn(saver: AsyncPostgresSaver, database: Database, thread: str, turn_id: UUID) -> None:
-    """Drop what an interrupted run of this turn left, so that running it again counts nothing twice."""
-    newest = await saver.aget_tuple({"configurable": {"thread_id": thread}})
-    if newest and newest.checkpoint["channel_values"].get("last_turn") == str(turn_id):
-        async with database.lookup() as connection:
-            await connection.execute(FORGET, (thread, newest.checkpoint["id"]))
 
 
 async def prune(saver: AsyncPostgresSaver, tenant_id: UUID, session_id: UUID) -> None:
@@ -42,4 +114,15 @@ async def prune(saver: AsyncPostgresSaver, tenant_id: UUID, session_id: UUID) ->
     await saver.aprune([thread_id(tenant_id, session_id)], strategy="keep_latest")
 
 
-FORGET = "delete from checkpoints where thread_id = %s and checkpoint_id = %s"
+def _turn_of(config: RunnableConfig) -> TurnCheckpoint | None:
+    return cast(TurnCheckpoint | None, config["configurable"].get(_TURN))
+
+
+def _addressed(thread: str, checkpoint_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": "", "checkpoint_id": checkpoint_id}}
+
+
+NEWEST = """
+select checkpoint_id, parent_checkpoint_id, checkpoint, metadata from checkpoints
+where thread_id = %(thread)s and checkpoint_ns = '' order by checkpoint_id desc limit 1
+"""

@@ -21,7 +21,7 @@ from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
 from memory.models import ChatSession, Turn, new_id
-from memory.pipeline import Asked
+from memory.pipeline import Asked, Values
 from memory.rows import to_read
 
 LEASE_S = 15
@@ -211,17 +211,20 @@ async def finish(
     status: str = "completed",
     reason: str | None = None,
     language: str | None = None,
+    checkpoint: Values | None = None,
 ) -> Ended:
-    """Store the answer with what it cites, and the conversation's new language, and end the turn and the transaction, if
-    it is still the bot's to write."""
+    """Store the answer with what it cites, the conversation's new language and the thread's checkpoint, and end the turn
+    and the transaction, if it is still the bot's to write."""
     message_id = new_id()
     kept = "complete" if complete else "incomplete"
     data = {**answer, "message_id": str(message_id), "turn_id": str(lease.turn_id), "status": kept}
     ended = (f"turn.{status}", {"turn_id": str(lease.turn_id), "reason": reason})
+    before: list[Asked] = [(sql.LOCK, {"session": lease.session_id})]
+    if checkpoint:
+        before.append((sql.KEEP, {**checkpoint, **_names(lease)}))
     rows = await journal.append_all(
-        lease.session_id, (("message.completed", data), ended), sql.FINISH,
-        before=((sql.LOCK, {"session": lease.session_id}),), last=True, turn=lease.turn_id, fence=lease.fence,
-        epoch=lease.epoch, message=message_id, content=content, kept=kept, details=Jsonb(details),
+        lease.session_id, (("message.completed", data), ended), sql.FINISH, before=before, last=True, turn=lease.turn_id,
+        fence=lease.fence, epoch=lease.epoch, message=message_id, content=content, kept=kept, details=Jsonb(details),
         prompt=prompt_version_id, references=Jsonb(references), status=status, reason=reason, language=language,
     )  # fmt: skip
     _keeps(rows)

@@ -10,6 +10,7 @@ from agent.state import GraphContext
 from agent.turns.scenes import Scene, Setting, read_now
 from kbs.search.cache import Retrieved
 from memory.cancelling import within
+from memory.checkpoints import TurnCheckpoint
 from memory.errors import Unavailable
 from memory.tenancy import Principal
 from memory.turns import Lease
@@ -24,9 +25,11 @@ SEARCH_S = 6.0
 """One search, the question's embedding included."""
 
 
-async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None) -> GraphContext:
-    """The surroundings of one turn."""
-    setting, scene = await read_now(parts.database, lease)
+async def prepare(
+    parts: Parts, lease: Lease, begun: Callable[[], None] = lambda: None
+) -> tuple[GraphContext, TurnCheckpoint]:
+    """The surroundings of one turn, and what it goes on from."""
+    setting, scene, thread = await read_now(parts.database, lease)
     turn = TurnContext(
         principal=scene.principal, lease=lease, database=parts.database, streams=parts.streams,
         options=setting.options, search=searcher(parts, scene.principal, setting), people_there=scene.people_there,
@@ -36,7 +39,7 @@ async def prepare(parts: Parts, lease: Lease, begun: Callable[[], None] = lambda
         database=parts.database, streams=parts.streams, lease=lease, asked=scene.question,
         hosts=frozenset(setting.options.link_hosts),
     )  # fmt: skip
-    return surroundings(parts, scene, setting, turn=turn, answer=answer, begun=begun)
+    return surroundings(parts, scene, setting, turn=turn, answer=answer, begun=begun), thread
 
 
 def surroundings(

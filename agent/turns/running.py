@@ -20,9 +20,10 @@ from agent.parts import Parts
 from agent.phrases import say
 from agent.state import GraphContext, TurnState
 from agent.turns.admission import Admission
+from agent.turns.keeping import Keeper
 from agent.turns.preparing import prepare
 from agent.turns.results import details, references, result
-from memory import chats, checkpoints, turns
+from memory import chats, turns
 from memory.cancelling import END_S, end
 from memory.errors import HelpdeskError, LeaseLost
 from memory.events import Journal, journal
@@ -36,7 +37,6 @@ from tools.recall import WINDOW
 log = structlog.get_logger()
 TURN_S = 32.0
 """A turn that has not ended by then is ended."""
-RENEW_S = 5.0
 LAPSED_AT_ONCE = 20
 EVENTS_OF_A_TURN = 4
 TIDY_EVERY = 5 * EVENTS_OF_A_TURN
@@ -127,7 +127,7 @@ class Turns:
     async def _run(self, lease: Lease) -> None:
         started = time.perf_counter()
         ran = _Ran("completed")
-        keeper = asyncio.create_task(self._keep(lease, asyncio.current_task()))
+        keeper = Keeper(self.parts.database, lease, asyncio.current_task())
         try:
             async with self.admission.turn(lease.tenant_id) as begun, asyncio.timeout(TURN_S):
                 ran = await self._answer(lease, begun)
@@ -146,7 +146,7 @@ class Turns:
             ran = _Ran("failed")
             await self._fail(lease, "internal_error")
         finally:
-            keeper.cancel()
+            keeper.stop()
             metrics.chat_message_duration_seconds.labels(ran.outcome).observe(time.perf_counter() - started)
         if ran.waiting:
             await self._next(lease.tenant_id, lease.session_id)
@@ -160,15 +160,9 @@ class Turns:
 
     async def _answer(self, lease: Lease, begun: Callable[[], None]) -> "_Ran":
         """Run the graph and store its answer; `begun` is told when the model has the question."""
-        context = await prepare(self.parts, lease, begun)
-        thread = checkpoints.thread_id(lease.tenant_id, lease.session_id)
-        if lease.attempts > 1:
-            await checkpoints.forget_turn(self.parts.checkpointer, self.parts.database, thread, lease.turn_id)
+        context, thread = await prepare(self.parts, lease, begun)
         output = await self.parts.graph.ainvoke(
-            TurnState(last_turn=str(lease.turn_id)),
-            {"configurable": {"thread_id": thread}},
-            context=context,
-            durability="exit",
+            TurnState(last_turn=str(lease.turn_id)), thread.config, context=context, durability="exit"
         )
         state = cast(TurnState, output)
         answer = context.answer
@@ -180,7 +174,7 @@ class Turns:
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
                 details=details(state, context), prompt_version_id=_prompt_id(context), references=references(answer),
                 status="failed" if failed else "completed", reason="model_unavailable" if failed else None,
-                language=words.language if changed else None,
+                language=words.language if changed else None, checkpoint=thread.left,
             )  # fmt: skip
         metrics.chat_messages_total.labels("bot").inc()
         metrics.turns_total.labels("failed" if failed else "completed", state.get("outcome", "")).inc()
@@ -196,20 +190,6 @@ class Turns:
                 await self.tidy(lease.tenant_id, lease.session_id)
             except Exception:
                 log.exception("a session was not tidied")
-
-    async def _keep(self, lease: Lease, task: "asyncio.Task[None] | None") -> None:
-        """Renew the lease; once it is lost, the turn's task has nothing more to do."""
-        while True:
-            await asyncio.sleep(RENEW_S)
-            try:
-                async with self.parts.database.connection(lease.tenant_id) as connection:
-                    await turns.renew(connection, lease)
-            except LeaseLost:
-                if task:
-                    task.cancel()
-                return
-            except Exception as error:  # the database may come back before the lease ends
-                log.warning("a lease was not renewed", error=type(error).__name__)
 
     async def _fail(self, lease: Lease, reason: str) -> None:
         """End a turn that broke: the text so far is kept and marked, the customer is told, a person is asked for."""

@@ -13,6 +13,7 @@ from agent.prompting import DEFAULT_PROMPT, PromptParts
 from kbs.search.retrieval import RetrievalOptions
 from memory import chats
 from memory.chats import window_now
+from memory.checkpoints import NEWEST, TurnCheckpoint, thread_id
 from memory.database import Connection, Database
 from memory.errors import NotFound
 from memory.facts import OF_CUSTOMER
@@ -74,9 +75,10 @@ class Asker:
         )  # fmt: skip
 
 
-async def read_now(database: Database, lease: Lease) -> tuple[Setting, Scene]:
-    """Both, as they are. All in one message, as a turn waits for each; what hardly any turn has is read after it."""
-    here = (NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None})
+async def read_now(database: Database, lease: Lease) -> tuple[Setting, Scene, TurnCheckpoint]:
+    """All as it is, and in one message, as a turn waits for each; what hardly any turn has is read after it."""
+    thread = thread_id(lease.tenant_id, lease.session_id)
+    here = (NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None, "thread": thread})
     async with database.connection(lease.tenant_id, lazily=True) as connection:
         found, said = await connection.together(
             here, window_now(lease.session_id, lease.turn_id, limit=WINDOW), last=True
@@ -95,7 +97,7 @@ async def read_now(database: Database, lease: Lease) -> tuple[Setting, Scene]:
         session, lease.turn_id, asker, [to_read(ChatMessage, message) for message in said], files,
         people_there=could_take(setting.options, on_duty=row["on_duty"]), waiting_ticket=ticket,
     )  # fmt: skip
-    return setting, scene
+    return setting, scene, TurnCheckpoint(thread, row["newest"])
 
 
 async def read_setting(connection: Connection, tenant_id: UUID) -> Setting:
@@ -190,4 +192,8 @@ SESSION = """
 chat_sessions s join customers c on c.id = s.customer_id and c.tenant_id = s.tenant_id
 where s.id = %(session)s and s.tenant_id = current_tenant()
 """
-NOW = statement(f"select s.*, {ASKER}, {SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting from {SESSION}")
+NOW = statement(f"""
+select s.*, {ASKER}, {SETTING}, ({ON_DUTY}) as on_duty, exists ({OPEN}) as waiting,
+       (select to_jsonb(n) from ({NEWEST}) n) as newest
+from {SESSION}
+""")

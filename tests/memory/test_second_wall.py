@@ -159,7 +159,7 @@ STATEMENT = re.compile(r"\s*(?:with|select|insert into|update|delete from)\b")
 BY_ITSELF = re.compile(r"\s*select (?:\* from )?\w+\([^;]*\)(?: as \w+)?\s*")
 """A function's call: a lock, or one that enters the tenant."""
 NAMES_NONE = {
-    "memory.checkpoints.FORGET": "a thread's id is that of the tenant's session",
+    "memory.checkpoints.NEWEST": "a thread's id is that of the tenant's session",
     "memory.database.ROLE_QUESTION": "of the database's catalogue",
     "kbs.indexes.tuning._INDEXES": "of the database's catalogue",
     "tools.gaps.drafting.STANDS": "an article of the tenant or of everyone",

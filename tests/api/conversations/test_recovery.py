@@ -1,13 +1,19 @@
 """Turns whose process went silent: run again where nobody saw anything, closed honestly where somebody did."""
 
 import asyncio
+import contextlib
+import dataclasses
 from uuid import UUID
 
 import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import empty_checkpoint
 
 from agent.conversations import Sent
 from agent.turns.preparing import prepare
 from memory import chats, turns
+from memory.checkpoints import TurnCheckpoint
+from memory.errors import LeaseLost
 from memory.events import journal
 from memory.models import Tenant
 from memory.turns import Lease
@@ -128,18 +134,46 @@ class TestDraining:
         await ended(visitor)
 
 
+def kept(thread: TurnCheckpoint) -> RunnableConfig:
+    """The thread as Postgres has it."""
+    return {"configurable": {"thread_id": thread.thread}}
+
+
 class TestCheckpoints:
     async def test_a_turn_that_runs_again_counts_its_failure_once(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
         lease = await abandoned(product, tenant, visitor, question="What is the capital of Mongolia?")
-        context = await prepare(product.resources, lease)
-        thread = {"configurable": {"thread_id": f"{tenant.id}:{visitor.session_id}"}}
-        await product.resources.graph.ainvoke({"rounds": 0}, thread, context=context, durability="exit")
+        context, thread = await prepare(product.resources, lease)
+        await product.resources.graph.ainvoke({"rounds": 0}, thread.config, context=context, durability="exit")
         async with product.resources.database.connection(tenant.id) as connection:  # it died before anybody saw a word
             await connection.execute("update turns set partial = '' where id = %s", (lease.turn_id,))
         await product.resources.turns.recover()
         await ended(visitor)
-        assert (await product.resources.graph.aget_state(thread)).values["failed_attempts"] == 1
+        assert (await product.resources.graph.aget_state(kept(thread))).values["failed_attempts"] == 1
+
+    async def test_whoever_lost_the_turn_leaves_none(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor, question="What is the capital of Mongolia?")
+        context, thread = await prepare(product.resources, lease)
+        await product.resources.graph.ainvoke({"rounds": 0}, thread.config, context=context, durability="exit")
+        assert thread.left
+        resources = product.resources
+        for stale in (True, False):
+            writer = dataclasses.replace(lease, fence=lease.fence - 1) if stale else lease
+            with pytest.raises(LeaseLost) if stale else contextlib.nullcontext():
+                async with journal(resources.database, resources.streams, tenant.id, lazily=True) as entry:
+                    await turns.finish(
+                        entry, writer, content="No.", complete=True, answer={}, details={}, prompt_version_id=None,
+                        checkpoint=thread.left,
+                    )  # fmt: skip
+            found = await resources.checkpointer.aget_tuple(kept(thread))
+            assert (found is None) == stale
+
+    async def test_what_json_would_change_is_refused(self) -> None:
+        thread = TurnCheckpoint("thread")
+        for value, fits in ((None, True), ("word", True), (2, True), (True, True), (UUID(int=1), False), ([1], False)):
+            with contextlib.nullcontext() if fits else pytest.raises(TypeError, match="state"):
+                thread.leave(thread.config, empty_checkpoint() | {"channel_values": {"state": value}}, {})
 
     async def test_they_stay_small_however_long_the_thread(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
