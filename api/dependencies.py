@@ -69,8 +69,7 @@ async def authenticate(request: Request, resources: Resources, widget_key: str |
         return await _identified(resources, tokens, token, widget_key)
     claims = tokens.check(token, kind)
     if kind == "visitor":
-        async with resources.database.lookup() as connection:
-            return await principals.principal_of_visitor(connection, claims.tenant_id, claims.subject, claims.epoch)
+        return await principals.principal_of_visitor(resources.database, claims.tenant_id, claims.subject, claims.epoch)
     async with resources.database.connection(claims.tenant_id) as connection:
         return await principals.principal_of_user(connection, claims.subject, claims.epoch, claims.sign_in)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbs.passages import Passage, Source
+from memory.calls import Asking
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT
 
@@ -35,11 +36,14 @@ KINDS: dict[Source, Kind] = {
 
 
 class Postgres(Protocol):
-    """Transactions of a tenant, and one connection outside any: a `memory.database.Database` of either role."""
+    """Transactions of a tenant, one connection outside any, and calls that enter the tenant by themselves: a
+    `memory.database.Database` of either role."""
 
     def connection(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Connection]: ...
 
     def lookup(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    def calls(self, tenant_id: UUID) -> Asking: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 A transaction of one statement is then one message instead of three, and one of two groups of statements is two.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -78,10 +78,17 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             before = beginning.entering if last else beginning.statements
         elif last and self.pgconn.transaction_status == pq.TransactionStatus.INTRANS:
             after = ((_COMMIT, {}),)
+        rows = await self._own().run(self, (*before, *asked, *after), binary=binary)
+        return rows[len(before) : len(before) + len(asked)]
+
+    async def each(self, asked: Sequence[Asked]) -> list[list[DictRow] | psycopg.Error]:
+        """Several statements that are one message and a transaction each: of each the rows, or what it failed with."""
+        return await self._own().each(self, asked)
+
+    def _own(self) -> Pipeline:
         if self._piped is None:
             self._piped = Pipeline()
-        rows = await self._piped.run(self, (*before, *asked, *after), binary=binary)
-        return rows[len(before) : len(before) + len(asked)]
+        return self._piped
 
     def cursor(self, *args: Any, **options: Any) -> Any:
         self._must_have_begun()

@@ -24,6 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from memory.calls import Calls, TenantCalls
 from memory.connection import READ_ONLY, Beginning
 from memory.connection import Connection as Connection
 from memory.errors import Misconfigured, Unavailable
@@ -61,6 +62,7 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
         self._tenant_filter = tenant_filter
         self._access = ""
+        self._calls = Calls(self.lookup)
 
     def reading(self) -> "Database":
         """The same connections for who must change nothing: Postgres refuses every write in their transactions."""
@@ -88,6 +90,10 @@ class Database:
     def lookup(self, *, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[Connection]:
         """A connection with no tenant at all: row-level security shows it nothing but what functions do for it."""
         return _Lent(self.pool, None, wait_s=wait_s)
+
+    def calls(self, tenant_id: UUID) -> TenantCalls:
+        """For functions that enter the tenant by themselves, each call a transaction."""
+        return TenantCalls(self._calls, tenant_id)
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""

@@ -79,13 +79,32 @@ class Pipeline:
         """The rows of each statement, in order; `binary` has Postgres send them so. Outside of a transaction all of them
         are one. Raises psycopg.Error for the one that failed."""
         steps = [self._step(each, values) for each, values in asked]
-        dropped, self._dropped = self._dropped, []
-        format = pq.Format.BINARY if binary else pq.Format.TEXT
-        return self._read(steps, await connection.wait(_exchange(connection.pgconn, steps, dropped, format)))
+        (results,) = await self._exchanged(connection, [steps], pq.Format.BINARY if binary else pq.Format.TEXT)
+        return self._read(steps, results)
+
+    async def each(
+        self, connection: psycopg.AsyncConnection[Any], asked: Sequence[Asked]
+    ) -> list[list[DictRow] | psycopg.Error]:
+        """The same outside of a transaction, where each statement is one: its rows, or what it failed with."""
+        steps = [self._step(each, values) for each, values in asked]
+        answers = await self._exchanged(connection, [[step] for step in steps], pq.Format.TEXT)
+        rows: list[list[DictRow] | psycopg.Error] = []
+        for step, results in zip(steps, answers, strict=True):
+            try:
+                rows += self._read([step], results)
+            except psycopg.Error as error:
+                rows.append(error)
+        return rows
 
     def forget(self) -> None:
         """The server knows none of the names any more."""
         self._kept.clear()
+
+    async def _exchanged(
+        self, connection: psycopg.AsyncConnection[Any], groups: Sequence[Sequence[_Step]], format: pq.Format
+    ) -> list[Iterator[PGresult]]:
+        dropped, self._dropped = self._dropped, []
+        return await connection.wait(_exchange(connection.pgconn, groups, dropped, format))
 
     def _step(self, asked: Statement, values: Values) -> _Step:
         """Dump the values; find the statement among those for values of their types, or give it a name."""
@@ -144,19 +163,20 @@ class Pipeline:
 
 
 def _exchange(
-    pgconn: PGconn, steps: Sequence[_Step], dropped: Sequence[bytes], format: pq.Format
-) -> PQGen[Iterator[PGresult]]:
-    """Send all steps and fetch what comes back: a result for each preparation and each statement."""
+    pgconn: PGconn, groups: Sequence[Sequence[_Step]], dropped: Sequence[bytes], format: pq.Format
+) -> PQGen[list[Iterator[PGresult]]]:
+    """Send all steps and fetch what comes back for each group: a result for each preparation and each statement."""
     pgconn.enter_pipeline_mode()
     for name in dropped:
         pgconn.send_close_prepared(name)
-    for step in steps:
-        if step.is_new:
-            pgconn.send_prepare(step.kept.name, step.key[0], step.key[1])
-        pgconn.send_query_prepared(step.kept.name, step.values, step.formats, format)
-    pgconn.pipeline_sync()
+    for steps in groups:
+        for step in steps:
+            if step.is_new:
+                pgconn.send_prepare(step.kept.name, step.key[0], step.key[1])
+            pgconn.send_query_prepared(step.kept.name, step.values, step.formats, format)
+        pgconn.pipeline_sync()
     yield from generators.send(pgconn)
-    results: list[PGresult] = []
+    answers: list[list[PGresult]] = [[]]
     ended = False
     while True:
         while pgconn.is_busy():
@@ -170,8 +190,12 @@ def _exchange(
             ended = True
             continue
         ended = False
-        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+        if result.status != pq.ExecStatus.PIPELINE_SYNC:
+            answers[-1].append(result)
+        elif len(answers) < len(groups):
+            answers.append([])
+        else:
             break
-        results.append(result)
     pgconn.exit_pipeline_mode()
-    return iter(results[len(dropped) :])
+    del answers[0][: len(dropped)]
+    return [iter(results) for results in answers]

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from memory import chats
 from memory import turn_queries as sql
+from memory.calls import Asking
 from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
@@ -191,10 +192,10 @@ async def hold(connection: Connection, lease: Lease) -> None:
     _keeps(held)
 
 
-async def release_text(connection: Connection, lease: Lease, text: str) -> None:
+async def release_text(asking: Asking, lease: Lease, text: str) -> None:
     """Add released text to the turn before any customer sees it: whatever happens next, it is kept. On a connection of
-    the lease's tenant or of none (`Database.lookup`), where it is a transaction by itself."""
-    ((row,),) = await connection.together((sql.RELEASE, {**_names(lease), "text": text}))
+    the lease's tenant, or as one of its calls."""
+    ((row,),) = await asking.together((sql.RELEASE, {**_names(lease), "text": text}))
     _keeps(row["held"])
 
 

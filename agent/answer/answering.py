@@ -176,8 +176,7 @@ class Answer(Wording):
         offset, text = self._sent, self.text[self._sent :]
         if not text:
             return
-        async with self.database.lookup() as connection:
-            await release_text(connection, self.lease, text)
+        await release_text(self.database.calls(self.lease.tenant_id), self.lease, text)
         self._sent += len(text)
         if self.first_text_s is None:
             self.first_text_s = time.perf_counter() - self._started

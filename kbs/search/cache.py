@@ -58,8 +58,8 @@ class Retrieved:
 
 async def knowledge_state(database: Postgres, tenant_id: UUID) -> str:
     """Changes whenever a search of the tenant could find something else: by an edit, or by a date that has come."""
-    async with database.lookup() as connection:
-        ((row,),) = await connection.together((_STATE, {"tenant": tenant_id, "everyone": GLOBAL_TENANT}))
+    asked = (_STATE, {"tenant": tenant_id, "everyone": GLOBAL_TENANT})
+    ((row,),) = await database.calls(tenant_id).together(asked)
     return str(row["state"])
 
 

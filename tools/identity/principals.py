@@ -56,12 +56,11 @@ async def principal_of_user(connection: Connection, user_id: UUID, epoch: int, s
     )  # fmt: skip
 
 
-async def principal_of_visitor(connection: Connection, tenant_id: UUID, customer_id: UUID, epoch: int) -> Principal:
-    """A visitor by the customer that an earlier session made; nobody where the tenant now wants signed identities.
-
-    On a connection of no tenant (`Database.lookup`). Raises NotAuthenticated.
-    """
-    (rows,) = await connection.together((VISITOR, {"tenant": tenant_id, "customer": customer_id, "epoch": epoch}))
+async def principal_of_visitor(database: Database, tenant_id: UUID, customer_id: UUID, epoch: int) -> Principal:
+    """A visitor by the customer that an earlier session made; nobody where the tenant now wants signed identities. Raises
+    NotAuthenticated."""
+    asked = (VISITOR, {"tenant": tenant_id, "customer": customer_id, "epoch": epoch})
+    (rows,) = await database.calls(tenant_id).together(asked)
     if not rows:
         raise NotAuthenticated("this token no longer holds")
     return _customer_principal(rows[0])
