@@ -12,11 +12,11 @@ from agent.turns.running import Turns
 from memory import chats, idempotency, turns
 from memory.database import Connection
 from memory.errors import Conflict, NotAllowed, NotFound
-from memory.events import journal
+from memory.events import Journal, journal, journal_once
 from memory.models import ChatMessage, ChatSession, new_id
 from memory.streams import Cursor, Inbox
 from memory.tenancy import Principal, Role
-from memory.turns import those_unfinished
+from memory.turns import Accepted
 from tools.attachments import storing
 from tools.conversations import seen_by
 from tools.handoffs import taking, trail
@@ -58,33 +58,48 @@ class Conversations:
         message that is there; `awaited` says that somebody will read its events at once."""
         key = _key(principal, session_id, idempotency_key, raw)
         message_id = new_id()
-        async with journal(self.parts.database, self.parts.streams, principal.tenant_id, lazily=True) as entry:
-            asked = [
-                chats.one_session(session_id, customer_id=_own(principal), lock=True),
-                those_unfinished(session_id),
-            ]
-            if key:
-                asked.append(idempotency.claim(key, message_id))
-            found, unfinished, *claimed = await entry.connection.together(*asked)
-            session = await _may_speak(entry.connection, principal, chats.the_session(found))
-            if key and not claimed[0]:
-                return await _earlier(entry.connection, await idempotency.earlier(entry.connection, key))
-            files = await storing.claim(entry.connection, principal, attachment_ids)
-            accepted = await self.turns.accept(
-                entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy,
-                unfinished=unfinished, message_id=message_id, last=not files,
-                details={"attachments": storing.shown(files)} if files else None,
-            )  # fmt: skip
-            await storing.attach_to_message(
-                entry.connection, files, customer_id=session.customer_id, session_id=session_id, message_id=message_id
-            )
-            if accepted.turn_id is None:
-                await taking.customer_waits(entry, session_id)
-                await trail.customer_said(entry.connection, session_id, text, actor=principal.key)
-            inbox = self.parts.streams.expect(session_id) if accepted.lease and awaited else None
+        begun: Accepted | None = None
+        if _speaks_for_itself(principal) and not attachment_ids:
+            async with journal_once(self.parts.database, self.parts.streams, principal.tenant_id) as entry:
+                begun = await self.turns.begin(entry, principal, session_id, text, key=key, message_id=message_id)
+                inbox = self.parts.streams.expect(session_id) if begun and awaited else None
+        if begun is None:
+            async with journal(self.parts.database, self.parts.streams, principal.tenant_id) as entry:
+                found = await self._store(
+                    entry, principal, session_id, text, reject_if_busy, key, message_id, attachment_ids
+                )
+                if isinstance(found, Sent):
+                    return found
+                begun = found
+                inbox = self.parts.streams.expect(session_id) if begun.lease and awaited else None
         metrics.chat_messages_total.labels("customer").inc()
-        self.turns.start(accepted.lease)
-        return Sent(message_id=accepted.message_id, n=accepted.n, turn_id=accepted.turn_id, inbox=inbox)
+        self.turns.start(begun.lease)
+        return Sent(message_id=begun.message_id, n=begun.n, turn_id=begun.turn_id, inbox=inbox)
+
+    async def _store(
+        self, entry: Journal, principal: Principal, session_id: UUID, text: str, reject_if_busy: bool,
+        key: idempotency.Key | None, message_id: UUID, attachment_ids: Sequence[UUID],
+    ) -> Accepted | Sent:  # fmt: skip
+        """A message that does not simply begin a turn; what an earlier one under its key came to."""
+        asked = [chats.one_session(session_id, customer_id=_own(principal), lock=True)]
+        if key:
+            asked.append(idempotency.claim(key, message_id))
+        found, *claimed = await entry.connection.together(*asked)
+        session = await _may_speak(entry.connection, principal, chats.the_session(found))
+        if key and not claimed[0]:
+            return await _earlier(entry.connection, await idempotency.earlier(entry.connection, key))
+        files = await storing.claim(entry.connection, principal, attachment_ids)
+        accepted = await self.turns.accept(
+            entry, _as_customer(principal, session), session, text, reject_if_busy=reject_if_busy,
+            message_id=message_id, details={"attachments": storing.shown(files)} if files else None,
+        )  # fmt: skip
+        await storing.attach_to_message(
+            entry.connection, files, customer_id=session.customer_id, session_id=session_id, message_id=message_id
+        )
+        if accepted.turn_id is None:
+            await taking.customer_waits(entry, session_id)
+            await trail.customer_said(entry.connection, session_id, text, actor=principal.key)
+        return accepted
 
     async def answer_of(self, tenant_id: UUID, session_id: UUID, sent: Sent) -> dict[str, Any]:
         """Wait for the end of a message's turn and return its answer."""
@@ -112,6 +127,11 @@ class Conversations:
 
 def _key(principal: Principal, session_id: UUID, key: str | None, raw: bytes) -> idempotency.Key | None:
     return idempotency.Key.of(principal, f"{ROUTE}:{session_id}", key, raw) if key else None
+
+
+def _speaks_for_itself(principal: Principal) -> bool:
+    """Whether the caller may speak in any session that they find, without a look at who they are there."""
+    return principal.is_server or (principal.role is Role.CUSTOMER and principal.customer_id is not None)
 
 
 def _own(principal: Principal) -> UUID | None:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from memory import errors
-from memory.database import UNREACHABLE
+from memory.reaching import UNREACHABLE
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"

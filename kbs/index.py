@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbs.passages import Passage, Source
-from memory.calls import Asking
 from memory.database import Connection
 from memory.models import GLOBAL_TENANT
+from memory.once import Once
 
 Vectors = NDArray[np.float32]
 Kind = Literal["article", "example", "correction"]
@@ -36,14 +36,16 @@ KINDS: dict[Source, Kind] = {
 
 
 class Postgres(Protocol):
-    """Transactions of a tenant, one connection outside any, and calls that enter the tenant by themselves: a
+    """Transactions of a tenant, with a connection or each in one message, and one connection outside any: a
     `memory.database.Database` of either role."""
 
-    def connection(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Connection]: ...
+    def connection(self, tenant_id: UUID) -> AbstractAsyncContextManager[Connection]: ...
 
     def lookup(self) -> AbstractAsyncContextManager[Connection]: ...
 
-    def calls(self, tenant_id: UUID) -> Asking: ...
+    def once(self, tenant_id: UUID, *, alone: bool = False) -> Once: ...
+
+    def calls(self, tenant_id: UUID) -> Once: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

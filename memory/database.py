@@ -6,8 +6,8 @@ across a model call or a stream.
 """
 
 import select
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,6 @@ from uuid import UUID
 
 import orjson
 import psycopg
-import sqlalchemy.exc
 from psycopg import pq
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -24,11 +23,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from memory.calls import Calls, TenantCalls
-from memory.connection import READ_ONLY, Beginning
+from memory.connection import READ_ONLY, beginning, entering
 from memory.connection import Connection as Connection
 from memory.errors import Misconfigured, Unavailable
 from memory.migrate import sqlalchemy_url
+from memory.once import Once, Sender
+from memory.reaching import reaching
 from memory.tenancy import scope
 
 SET_TENANT = "select set_config('app.tenant', :tenant, true)"
@@ -62,7 +62,7 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
         self._tenant_filter = tenant_filter
         self._access = ""
-        self._calls = Calls(self.lookup)
+        self._sender = Sender(self.lookup)
 
     def reading(self) -> "Database":
         """The same connections for who must change nothing: Postgres refuses every write in their transactions."""
@@ -73,7 +73,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
         """An ORM session in one transaction, scoped to the tenant; commits at the end, rolls back on an error."""
-        with _reachable():
+        with reaching():
             async with self._sessions() as session, session.begin():
                 scope(session.sync_session, tenant_id, filtered=self._tenant_filter)
                 connection = await session.connection()
@@ -82,18 +82,22 @@ class Database:
                     await connection.execute(text(f"set transaction {self._access}"))
                 yield session
 
-    def connection(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Connection]:
-        """A psycopg connection in one transaction, scoped to the tenant by row-level security. It begins at once, or
-        `lazily` with its first statements."""
-        return _Lent(self.pool, Beginning(tenant_id, self._access), lazily=lazily)
+    def connection(self, tenant_id: UUID) -> AbstractAsyncContextManager[Connection]:
+        """A psycopg connection in one transaction, scoped to the tenant by row-level security."""
+        return _Lent(self.pool, beginning(tenant_id, self._access))
 
     def lookup(self, *, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[Connection]:
         """A connection with no tenant at all: row-level security shows it nothing but what functions do for it."""
         return _Lent(self.pool, None, wait_s=wait_s)
 
-    def calls(self, tenant_id: UUID) -> TenantCalls:
-        """For functions that enter the tenant by themselves, each call a transaction."""
-        return TenantCalls(self._calls, tenant_id)
+    def once(self, tenant_id: UUID, *, alone: bool = False) -> Once:
+        """Transactions of the tenant that are one message each; `alone` for one that takes so long that others should not
+        wait for it, and is stopped with who asks."""
+        return Once(self._sender, tenant_id, entering(tenant_id, self._access), alone=alone)
+
+    def calls(self, tenant_id: UUID) -> Once:
+        """The same for functions that enter the tenant by themselves."""
+        return Once(self._sender, tenant_id, ())
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""
@@ -118,21 +122,16 @@ class _Lent(AbstractAsyncContextManager[Connection]):
     """A connection of the pool; what began is committed in the end, or rolled back. No generators within generators, as
     there are a dozen of these in a turn."""
 
-    __slots__ = ("_beginning", "_connection", "_lazily", "_pool", "_wait_s")
+    __slots__ = ("_beginning", "_connection", "_pool", "_wait_s")
 
-    def __init__(
-        self, pool: AsyncConnectionPool[Connection], beginning: Beginning | None, *, lazily: bool = False,
-        wait_s: float = WAIT_S,
-    ) -> None:  # fmt: skip
-        self._pool, self._beginning, self._lazily, self._wait_s = pool, beginning, lazily, wait_s
+    def __init__(self, pool: AsyncConnectionPool[Connection], beginning: str | None, *, wait_s: float = WAIT_S) -> None:
+        self._pool, self._beginning, self._wait_s = pool, beginning, wait_s
 
     async def __aenter__(self) -> Connection:
-        with _reachable():
+        with reaching():
             connection = await self._pool.getconn(self._wait_s)
             try:
-                if self._lazily:
-                    connection.beginning = self._beginning
-                else:
+                if self._beginning:
                     await connection.begin(self._beginning)
             except BaseException:
                 await self._pool.putconn(connection)
@@ -144,8 +143,7 @@ class _Lent(AbstractAsyncContextManager[Connection]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
-        connection.beginning = None
-        with _reachable():
+        with reaching():
             try:
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
                     await connection.__aexit__(kind, error, trace)
@@ -175,26 +173,6 @@ select current_user as name, rolsuper, rolbypassrls, to_regclass('public.schema_
 from pg_roles r where rolname = current_user
 """
 """Who is a member of the owner may do what it may, at once or after `set role`."""
-UNREACHABLE = (
-    psycopg.OperationalError,  # with no connection in time, a shutdown, a full disk, and no memory among them
-    psycopg.InterfaceError,
-    psycopg.errors.ReadOnlySqlTransaction,  # a standby, after a failover
-    psycopg.errors.IdleInTransactionSessionTimeout,
-    sqlalchemy.exc.TimeoutError,
-)
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    """What the driver says when the database is away, through either door, is Unavailable."""
-    try:
-        yield
-    except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
-        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
-        if isinstance(cause, UNREACHABLE):
-            full = isinstance(cause, psycopg.errors.DiskFull)
-            raise Unavailable(f"the database {'has no room left' if full else 'is away'}", retry_after=2) from error
-        raise
 
 
 async def _one(connection: Connection, query: str, *values: Any) -> DictRow:

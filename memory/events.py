@@ -35,6 +35,7 @@ from psycopg.types.json import Jsonb
 
 from memory.database import Connection, Database
 from memory.errors import NotFound
+from memory.once import Asking
 from memory.pipeline import Asked, Statement
 
 TERMINAL = frozenset({"turn.completed", "turn.failed", "turn.cancelled"})
@@ -73,9 +74,15 @@ class Publisher(Protocol):
 class Journal:
     """A transaction of one tenant that also remembers which events it wrote."""
 
-    connection: Connection
+    asking: Asking
     tenant_id: UUID
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def connection(self) -> Connection:
+        """For statements that are sent one by one."""
+        assert isinstance(self.asking, Connection)
+        return self.asking
 
     async def append(self, session_id: UUID, kind: str, data: dict[str, Any]) -> Event:
         """Write the session's next event; the session's row serialises the numbers."""
@@ -117,14 +124,14 @@ class Journal:
 
     async def append_all(
         self, session_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], query: Statement, *,
-        before: Sequence[Asked] = (), last: bool = False, **values: Any,
+        before: Sequence[Asked] = (), after: Sequence[Asked] = (), **values: Any,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Write several events and what they report in one statement, made of `COUNTED` and `EVENTS`, that returns their
-        `n` and `created_at` in order, or nothing where it wrote nothing. The statements `before` it go in the same
-        message, which is the transaction's `last` or not."""
+        `n` and `created_at` in order, or nothing where it wrote nothing. The statements `before` and `after` it go
+        in the same message."""
         told = Jsonb([{"type": kind, "data": data} for kind, data in events])
         asked = (query, {"session": session_id, "events": told, **values})
-        rows = (await self.connection.together(*before, asked, last=last))[-1]
+        rows = (await self.asking.together(*before, asked, *after))[len(before)]
         for (kind, data), row in zip(events, rows, strict=bool(rows)):
             self._note(session_id, kind, data, row)
         return rows
@@ -142,14 +149,23 @@ class Journal:
 
 
 @asynccontextmanager
-async def journal(
-    database: Database, publisher: Publisher, tenant_id: UUID, *, lazily: bool = False
-) -> AsyncIterator[Journal]:
-    """A transaction whose events reach this process's watchers as soon as it has committed, and never before. It begins
-    at once, or `lazily` with statements that are sent together."""
-    async with database.connection(tenant_id, lazily=lazily) as connection:
+async def journal(database: Database, publisher: Publisher, tenant_id: UUID) -> AsyncIterator[Journal]:
+    """A transaction whose events reach this process's watchers as soon as it has committed, and never before."""
+    async with database.connection(tenant_id) as connection:
         entry = Journal(connection, tenant_id)
         yield entry
+    _publish(publisher, entry)
+
+
+@asynccontextmanager
+async def journal_once(database: Database, publisher: Publisher, tenant_id: UUID) -> AsyncIterator[Journal]:
+    """The same for what is one message: each of its writes is a transaction."""
+    entry = Journal(database.once(tenant_id), tenant_id)
+    yield entry
+    _publish(publisher, entry)
+
+
+def _publish(publisher: Publisher, entry: Journal) -> None:
     for event in entry.events:
         publisher.publish(event)
 

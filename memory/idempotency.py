@@ -39,7 +39,8 @@ class Key:
         )  # fmt: skip
 
     @property
-    def _values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
+        """For queries."""
         return {
             "tenant": self.tenant_id, "principal": self.principal, "route": self.route, "key": self.key,
             "hash": self.body_hash, "lock": LOCK_S, "kept": KEPT,
@@ -61,14 +62,15 @@ async def begin(connection: Connection, key: Key) -> Earlier | None:
     return None if claimed else await earlier(connection, key)
 
 
-def claim(key: Key, resource_id: UUID | None = None) -> Asked:
-    """Asks for the key, for what the same transaction will make: one row when this request is the first and shall run."""
-    return CLAIM, {**key._values, "resource": resource_id}
+def claim(key: Key, resource_id: UUID | None = None, *, if_there: UUID | None = None) -> Asked:
+    """Asks for the key, for what the same transaction makes, or if it has made this message: one row when this request is
+    the first and shall run."""
+    return CLAIM, {**key.values, "resource": resource_id, "if_there": if_there}
 
 
 async def earlier(connection: Connection, key: Key) -> Earlier:
     """What came of the request that has the key. Raises KeyReused for another body."""
-    row = await (await connection.execute(READ, key._values)).fetchone()
+    row = await (await connection.execute(READ, key.values)).fetchone()
     if row is None:
         return Earlier(status_code=None, body=None, resource_id=None)
     if row["body_hash"] != key.body_hash:
@@ -78,16 +80,16 @@ async def earlier(connection: Connection, key: Key) -> Earlier:
 
 async def attach(connection: Connection, key: Key, resource_id: UUID) -> None:
     """Name what the request made, in the transaction that made it."""
-    await connection.execute(ATTACH, {**key._values, "resource": resource_id})
+    await connection.execute(ATTACH, {**key.values, "resource": resource_id})
 
 
 async def finish(connection: Connection, key: Key, *, status_code: int, body: Any) -> None:
-    await connection.execute(FINISH, {**key._values, "status": status_code, "body": Jsonb(body)})
+    await connection.execute(FINISH, {**key.values, "status": status_code, "body": Jsonb(body)})
 
 
 async def forget(connection: Connection, key: Key) -> None:
     """The request came to nothing that should be repeated."""
-    await connection.execute(FORGET, key._values)
+    await connection.execute(FORGET, key.values)
 
 
 async def forget_old(connection: Connection) -> None:
@@ -98,8 +100,10 @@ async def forget_old(connection: Connection) -> None:
 _ROW = "tenant_id = %(tenant)s and principal = %(principal)s and route = %(route)s and key = %(key)s"
 CLAIM = statement("""
 insert into idempotency_keys (tenant_id, principal, route, key, body_hash, body, resource_id, locked_until)
-values (%(tenant)s, %(principal)s, %(route)s, %(key)s, %(hash)s, '{}', %(resource)s,
-        clock_timestamp() + make_interval(secs => %(lock)s))
+select %(tenant)s, %(principal)s, %(route)s, %(key)s, %(hash)s, '{}', %(resource)s,
+       clock_timestamp() + make_interval(secs => %(lock)s)
+where %(if_there)s::uuid is null or exists (
+    select from chat_messages where id = %(if_there)s and tenant_id = current_tenant())
 on conflict (tenant_id, principal, route, key) do update
 set body_hash = excluded.body_hash, status_code = null, body = '{}', resource_id = excluded.resource_id,
     locked_until = excluded.locked_until, created_at = now()
@@ -108,6 +112,10 @@ where idempotency_keys.created_at < now() - %(kept)s::interval
        and idempotency_keys.locked_until < clock_timestamp() and idempotency_keys.body_hash = excluded.body_hash)
 returning 1
 """)
+CLAIMED = f"""
+select from idempotency_keys where {_ROW} and created_at >= now() - interval '{KEPT}'
+"""
+"""Whether an earlier request has the key of a message, whose row names the message from the start."""
 READ = f"select body_hash, status_code, body, resource_id from idempotency_keys where {_ROW}"
 FINISH = f"update idempotency_keys set status_code = %(status)s, body = %(body)s where {_ROW}"
 ATTACH = f"update idempotency_keys set resource_id = %(resource)s where {_ROW}"

@@ -18,8 +18,9 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 
 from memory.cancelling import end
-from memory.database import RECONNECT_S, UNREACHABLE, WAIT_S, Database
+from memory.database import RECONNECT_S, WAIT_S, Database
 from memory.errors import Unavailable
+from memory.reaching import UNREACHABLE
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg import adapt, generators, pq
@@ -21,6 +21,8 @@ from psycopg.waiting import Wait
 
 Values = Mapping[str, Any]
 Asked = tuple["Statement", Values]
+Rows = list[list[DictRow]]
+"""Of each statement."""
 KEPT = 100
 """Statements that a connection keeps prepared: those used last."""
 _NAMED = re.compile(rb"%\((\w+)\)s|%%")
@@ -31,6 +33,13 @@ class Statement(NamedTuple):
 
     query: bytes
     names: tuple[str, ...] = ()
+
+
+class Transaction(NamedTuple):
+    """Statements that are one; `binary` has Postgres send its rows so."""
+
+    asked: Sequence[Asked]
+    binary: bool = False
 
 
 @lru_cache(maxsize=1024)
@@ -64,6 +73,13 @@ class _Step(NamedTuple):
     formats: Sequence[pq.Format] | None
 
 
+class _Group(NamedTuple):
+    """Steps that are one transaction, where the connection is in none."""
+
+    steps: Sequence[_Step]
+    format: pq.Format = pq.Format.TEXT
+
+
 @dataclass(slots=True)
 class Pipeline:
     """What one connection has sent this way, and keeps prepared. A name is never given twice."""
@@ -73,38 +89,43 @@ class Pipeline:
     _names: int = 0
     _dropped: list[bytes] = field(default_factory=list)
 
-    async def run(
-        self, connection: psycopg.AsyncConnection[Any], asked: Sequence[Asked], *, binary: bool = False
-    ) -> list[list[DictRow]]:
-        """The rows of each statement, in order; `binary` has Postgres send them so. Outside of a transaction all of them
-        are one. Raises psycopg.Error for the one that failed."""
+    async def run(self, connection: psycopg.AsyncConnection[Any], asked: Sequence[Asked]) -> Rows:
+        """The rows of each statement, in order. Raises psycopg.Error for the one that failed."""
         steps = [self._step(each, values) for each, values in asked]
-        (results,) = await self._exchanged(connection, [steps], pq.Format.BINARY if binary else pq.Format.TEXT)
+        (results,) = await self._exchanged(connection, [_Group(steps)])
         return self._read(steps, results)
 
     async def each(
-        self, connection: psycopg.AsyncConnection[Any], asked: Sequence[Asked]
-    ) -> list[list[DictRow] | psycopg.Error]:
-        """The same outside of a transaction, where each statement is one: its rows, or what it failed with."""
-        steps = [self._step(each, values) for each, values in asked]
-        answers = await self._exchanged(connection, [[step] for step in steps], pq.Format.TEXT)
-        rows: list[list[DictRow] | psycopg.Error] = []
-        for step, results in zip(steps, answers, strict=True):
+        self, connection: psycopg.AsyncConnection[Any], transactions: Sequence[Transaction]
+    ) -> list[Rows | psycopg.Error]:
+        """The rows of each transaction's statements, or what it failed with, on a connection that is in none."""
+        outcomes: list[Rows | psycopg.Error | _Group] = [self._group(transaction) for transaction in transactions]
+        places = [place for place, group in enumerate(outcomes) if isinstance(group, _Group)]
+        groups = [group for group in outcomes if isinstance(group, _Group)]
+        for place, group, results in zip(places, groups, await self._exchanged(connection, groups), strict=True):
             try:
-                rows += self._read([step], results)
+                outcomes[place] = self._read(group.steps, results)
             except psycopg.Error as error:
-                rows.append(error)
-        return rows
+                outcomes[place] = error
+        return cast(list[Rows | psycopg.Error], outcomes)
 
     def forget(self) -> None:
         """The server knows none of the names any more."""
         self._kept.clear()
 
+    def _group(self, transaction: Transaction) -> "_Group | psycopg.Error":
+        """Its steps, or why a value of it can't be sent."""
+        try:
+            steps = [self._step(each, values) for each, values in transaction.asked]
+        except psycopg.Error as error:
+            return error
+        return _Group(steps, pq.Format.BINARY if transaction.binary else pq.Format.TEXT)
+
     async def _exchanged(
-        self, connection: psycopg.AsyncConnection[Any], groups: Sequence[Sequence[_Step]], format: pq.Format
+        self, connection: psycopg.AsyncConnection[Any], groups: Sequence["_Group"]
     ) -> list[Iterator[PGresult]]:
         dropped, self._dropped = self._dropped, []
-        return await connection.wait(_exchange(connection.pgconn, groups, dropped, format))
+        return await connection.wait(_exchange(connection.pgconn, groups, dropped))
 
     def _step(self, asked: Statement, values: Values) -> _Step:
         """Dump the values; find the statement among those for values of their types, or give it a name."""
@@ -117,10 +138,10 @@ class Pipeline:
         self._names += 1
         return _Step(key, _Kept(b"piped_%d" % self._names), True, dumped, self.transformer.formats)
 
-    def _read(self, steps: Sequence[_Step], results: Iterator[PGresult]) -> list[list[DictRow]]:
+    def _read(self, steps: Sequence[_Step], results: Iterator[PGresult]) -> Rows:
         """The rows of each step. Raises what the first one that failed says; a failed one is prepared anew next time, in
         case that its table has changed."""
-        rows: list[list[DictRow]] = []
+        rows: Rows = []
         failed: PGresult | None = None
         for step in steps:
             result = next(results)
@@ -162,14 +183,12 @@ class Pipeline:
         return rows
 
 
-def _exchange(
-    pgconn: PGconn, groups: Sequence[Sequence[_Step]], dropped: Sequence[bytes], format: pq.Format
-) -> PQGen[list[Iterator[PGresult]]]:
+def _exchange(pgconn: PGconn, groups: Sequence[_Group], dropped: Sequence[bytes]) -> PQGen[list[Iterator[PGresult]]]:
     """Send all steps and fetch what comes back for each group: a result for each preparation and each statement."""
     pgconn.enter_pipeline_mode()
     for name in dropped:
         pgconn.send_close_prepared(name)
-    for steps in groups:
+    for steps, format in groups:
         for step in steps:
             if step.is_new:
                 pgconn.send_prepare(step.kept.name, step.key[0], step.key[1])

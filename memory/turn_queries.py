@@ -1,14 +1,14 @@
 """What a turn says to the database. Each statement names the tenant: a layer of its own besides row-level security."""
 
 from memory.events import BEFORE, COUNTED, EVENTS
+from memory.idempotency import CLAIMED
 from memory.pipeline import statement
 
 GET = "select * from turns where id = %(id)s and tenant_id = current_tenant()"
 QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current_tenant() and status = 'queued'"
-UNFINISHED = statement("""
-select id, status from turns
-where session_id = %(session)s and tenant_id = current_tenant() and status in ('running', 'queued')
-""")
+_UNFINISHED = """
+select from turns where session_id = %(session)s and tenant_id = current_tenant() and status in ('running', 'queued')
+"""
 HAD_EFFECTS = "select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant() limit 1"
 QUESTIONS = """
 select id, n, content from chat_messages
@@ -29,7 +29,10 @@ select n, created_at from event
 BEGIN = statement(f"""
 with s as (
     update chat_sessions set {COUNTED}, title = case title when '' then %(title)s else title end
-    where id = %(session)s and tenant_id = current_tenant() returning tenant_id, id, epoch, {BEFORE} as before
+    where id = %(session)s and tenant_id = current_tenant() and status = 'open' and mode = 'bot'
+          and (%(customer)s::uuid is null or customer_id = %(customer)s)
+          and not exists ({_UNFINISHED}) and not exists ({CLAIMED})
+    returning tenant_id, id, customer_id, epoch, {BEFORE} as before
 ), t as (
     insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details, owner, lease_until,
                        started_n)
@@ -37,12 +40,13 @@ with s as (
            clock_timestamp() + make_interval(secs => %(lease)s), before + 2 from s
 ), m as (
     insert into chat_messages (tenant_id, id, session_id, n, author, author_id, content, status, turn_id, details)
-    select tenant_id, %(message)s, id, before + 1, 'customer', %(author)s, %(content)s, 'complete', %(turn)s,
+    select tenant_id, %(message)s, id, before + 1, 'customer', customer_id, %(content)s, 'complete', %(turn)s,
            %(details)s from s
 ), event as ({EVENTS})
-select n, created_at from event order by n
+select n, created_at, (select epoch from s) as epoch from event order by n
 """)
-"""A message and the turn that answers it at once."""
+"""A message and the turn that answers it at once, in a session that this transaction has locked before, so that no other
+turn begins meanwhile."""
 INSERT = """
 insert into turns (id, tenant_id, session_id, status, fence, epoch, attempts, partial, details)
 values (%(id)s, %(tenant)s, %(session)s, 'queued', 0, 0, 0, '', '{}')

@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from memory import chats
+from memory import chats, idempotency
 from memory import turn_queries as sql
-from memory.calls import Asking
 from memory.database import Connection
 from memory.errors import LeaseLost, SessionClosed, TurnBusy
 from memory.events import Journal
+from memory.idempotency import Key
 from memory.models import ChatSession, Turn, new_id
+from memory.once import Asking
 from memory.pipeline import Asked, Values
 from memory.rows import to_read
 
 LEASE_S = 15
 MAX_ATTEMPTS = 3
+_NO_KEY = {"principal": None, "route": None, "key": None}
 TITLE = 120
 """Characters of a conversation's title."""
 
@@ -65,6 +66,33 @@ class Ended:
     """Another turn of the session waits to be started. A message that comes later starts its own."""
 
 
+async def begin(
+    journal: Journal, session_id: UUID, content: str, *, owner: str, customer_id: UUID | None = None,
+    key: Key | None = None, message_id: UUID | None = None, details: dict[str, Any] | None = None,
+) -> Accepted | None:  # fmt: skip
+    """Store a customer's message and begin its turn, under the `key` of its request, in one message to the database.
+
+    None, and nothing is changed, where there is more to see to: the session is not open, not the bot's or not
+    `customer_id`'s, another turn runs or waits in it, or the key was used before.
+    """
+    message_id, turn_id = message_id or new_id(), new_id()
+    told = chats.told_of(message_id, "customer", content, turn_id, details)
+    rows = await journal.append_all(
+        session_id, (("message.created", told), ("turn.started", {"turn_id": str(turn_id)})), sql.BEGIN,
+        before=((sql.LOCK, {"session": session_id}),),
+        after=(idempotency.claim(key, message_id, if_there=message_id),) if key else (),
+        **(key.values if key else {**_NO_KEY, "tenant": journal.tenant_id}), turn=turn_id, message=message_id, content=content,
+        customer=customer_id, details=Jsonb(details or {}), owner=owner, lease=LEASE_S, title=title_of(content),
+    )  # fmt: skip
+    if not rows:
+        return None
+    lease = Lease(
+        tenant_id=journal.tenant_id, session_id=session_id, turn_id=turn_id, fence=1, epoch=rows[0]["epoch"],
+        started_n=rows[1]["n"],
+    )  # fmt: skip
+    return Accepted(message_id=message_id, n=rows[0]["n"], turn_id=turn_id, lease=lease)
+
+
 async def accept(
     journal: Journal,
     session: ChatSession,
@@ -73,35 +101,25 @@ async def accept(
     author_id: UUID,
     owner: str,
     reject_if_busy: bool,
-    unfinished: Sequence[DictRow] | None = None,
     message_id: UUID | None = None,
     details: dict[str, Any] | None = None,
-    last: bool = False,
 ) -> Accepted:
-    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller, who may have
-    asked for its `unfinished` turns since; `details` are told with the message. A turn that begins at once ends the
-    transaction if the caller has nothing to add (`last`)."""
+    """Store a customer's message and see to the turn that answers it. `session` is locked by the caller; `details` are
+    told with the message."""
     said = _Said(message_id or new_id(), content, author_id, details)
     if session.status == "closed" and not await chats.reopen_if_recent(journal.connection, session.id):
         raise SessionClosed("this conversation has ended; please start a new one")
     if session.mode == "human":
         return await _store(journal, session, said, None)
-    if unfinished is None:
-        (unfinished,) = await journal.connection.together(those_unfinished(session.id))
-    if not unfinished:
-        return await _begin(journal, session, said, owner, last)
+    begun = await begin(journal, session.id, content, owner=owner, message_id=said.id, details=details)
+    if begun:
+        return begun
     if reject_if_busy:
         raise TurnBusy("an answer is being written", retry_after=2)
-    for turn in unfinished:
-        if turn["status"] == "queued":
-            return await _store(journal, session, said, turn["id"])
+    if waiting := await queued_turn(journal.connection, session.id):
+        return await _store(journal, session, said, waiting)
     queued = {"id": new_id(), "tenant": journal.tenant_id, "session": session.id}
     return await _enqueue(journal, session, said, queued)
-
-
-def those_unfinished(session_id: UUID) -> Asked:
-    """Asks for the turns of a session that run or wait; the answer holds for as long as the session is locked."""
-    return sql.UNFINISHED, {"session": session_id}
 
 
 def title_of(content: str) -> str:
@@ -117,23 +135,6 @@ class _Said:
     content: str
     author_id: UUID
     details: dict[str, Any] | None
-
-
-async def _begin(journal: Journal, session: ChatSession, said: _Said, owner: str, last: bool) -> Accepted:
-    """Store a message and begin its turn, in a session without any other."""
-    turn_id = new_id()
-    told = chats.told_of(said.id, "customer", said.content, turn_id, said.details)
-    rows = await journal.append_all(
-        session.id, (("message.created", told), ("turn.started", {"turn_id": str(turn_id)})), sql.BEGIN, last=last,
-        turn=turn_id, message=said.id, author=said.author_id, content=said.content, details=Jsonb(said.details or {}),
-        owner=owner, lease=LEASE_S, title=title_of(said.content),
-    )  # fmt: skip
-    n, started_n = (row["n"] for row in rows)
-    lease = Lease(
-        tenant_id=journal.tenant_id, session_id=session.id, turn_id=turn_id, fence=1, epoch=session.epoch,
-        started_n=started_n,
-    )  # fmt: skip
-    return Accepted(message_id=said.id, n=n, turn_id=turn_id, lease=lease)
 
 
 async def _enqueue(journal: Journal, session: ChatSession, said: _Said, turn: dict[str, UUID]) -> Accepted:
@@ -224,7 +225,7 @@ async def finish(
     if checkpoint:
         before.append((sql.KEEP, {**checkpoint, **_names(lease)}))
     rows = await journal.append_all(
-        lease.session_id, (("message.completed", data), ended), sql.FINISH, before=before, last=True, turn=lease.turn_id,
+        lease.session_id, (("message.completed", data), ended), sql.FINISH, before=before, turn=lease.turn_id,
         fence=lease.fence, epoch=lease.epoch, message=message_id, content=content, kept=kept, details=Jsonb(details),
         prompt=prompt_version_id, references=Jsonb(references), status=status, reason=reason, language=language,
     )  # fmt: skip

@@ -25,8 +25,9 @@ from agent.turns.preparing import prepare
 from agent.turns.results import details, references, result
 from memory import chats, turns
 from memory.cancelling import END_S, end
-from memory.errors import HelpdeskError, LeaseLost
-from memory.events import Journal, journal
+from memory.errors import HelpdeskError, LeaseLost, TooMany
+from memory.events import Journal, journal, journal_once
+from memory.idempotency import Key
 from memory.models import ChatSession, Turn
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
@@ -76,6 +77,19 @@ class Turns:
     def sessions(self) -> frozenset[UUID]:
         """Sessions that a turn runs in here."""
         return frozenset(self._sessions.values())
+
+    async def begin(
+        self, entry: Journal, principal: Principal, session_id: UUID, text: str, *, key: Key | None, message_id: UUID
+    ) -> Accepted | None:
+        """Store a message of a customer's, or of a server's that speaks for them, and begin its turn at once; call `start`
+        with the result. None where there is more to see to, which `accept` does."""
+        with suppress(TooMany):  # a person who has the session is not too many
+            self.admission.check(principal.tenant_id)
+            return await turns.begin(
+                entry, session_id, text, owner=self.parts.process, key=key, message_id=message_id,
+                customer_id=None if principal.is_server else principal.customer_id,
+            )  # fmt: skip
+        return None
 
     async def accept(
         self, entry: Journal, principal: Principal, session: ChatSession, text: str, *, reject_if_busy: bool = False,
@@ -169,7 +183,7 @@ class Turns:
         failed = state.get("outcome") == "model_failed"
         words = state["by_words"]
         changed = words.language_told and words.language != context.session.language
-        async with self._journal(lease.tenant_id, lazily=True) as entry:
+        async with journal_once(self.parts.database, self.parts.streams, lease.tenant_id) as entry:
             ended = await turns.finish(
                 entry, lease, content=answer.text, complete=not answer.incomplete, answer=result(state, answer),
                 details=details(state, context), prompt_version_id=_prompt_id(context), references=references(answer),
@@ -277,8 +291,8 @@ class Turns:
         if self._background:
             await asyncio.wait(self._background, timeout=END_S)
 
-    def _journal(self, tenant_id: UUID, *, lazily: bool = False) -> AbstractAsyncContextManager[Journal]:
-        return journal(self.parts.database, self.parts.streams, tenant_id, lazily=lazily)
+    def _journal(self, tenant_id: UUID) -> AbstractAsyncContextManager[Journal]:
+        return journal(self.parts.database, self.parts.streams, tenant_id)
 
 
 async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:

@@ -79,10 +79,8 @@ async def read_now(database: Database, lease: Lease) -> tuple[Setting, Scene, Tu
     """All as it is, and in one message, as a turn waits for each; what hardly any turn has is read after it."""
     thread = thread_id(lease.tenant_id, lease.session_id)
     here = (NOW, {"tenant": lease.tenant_id, "session": lease.session_id, "as_of": None, "thread": thread})
-    async with database.connection(lease.tenant_id, lazily=True) as connection:
-        found, said = await connection.together(
-            here, window_now(lease.session_id, lease.turn_id, limit=WINDOW), last=True
-        )
+    window = window_now(lease.session_id, lease.turn_id, limit=WINDOW)
+    found, said = await database.once(lease.tenant_id).together(here, window)
     if not found:
         raise NotFound("no such session")
     (row,) = found

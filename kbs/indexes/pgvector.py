@@ -70,8 +70,8 @@ class PgvectorIndex:
             values |= lexical_values(text)
         search = search_statement(scope, self.dimensions, dense=vector is not None, lexical=bool(text), k=k)
         wide = {"width": str(max(k, SEARCH_WIDTH))}
-        async with self._database.connection(scope.tenant_id, lazily=True) as connection:
-            _, rows = await connection.together((_WIDE, wide), (search, values), binary=True, last=True)
+        asking = self._database.once(scope.tenant_id, alone=True)
+        _, rows = await asking.together((_WIDE, wide), (search, values), binary=True)
         vectors = parse_vectors([row["vector"] for row in rows])
         return tuple(candidate(row, vector) for row, vector in zip(rows, vectors, strict=True))
 

@@ -6,20 +6,22 @@ from datetime import datetime
 
 import psycopg
 import pytest
-from psycopg import pq
 from psycopg.types.json import Jsonb
 
 from memory.database import Database
 from memory.errors import Unavailable
 from memory.models import new_id
-from memory.pipeline import KEPT, statement
+from memory.pipeline import KEPT, Asked, statement
 from tests.memory.conftest import Desk
 
-IDLE, INTRANS = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS
 ONE = statement("select %(a)s::int + %(b)s::int as sum, %(a)s::int %% 2 as rest")
+OpenDesk = Callable[[], Awaitable[Desk]]
 TENANT = statement("select current_tenant() as tenant")
 BROKEN = statement("select 1 / %(by)s::int as result")
 PREPARED = statement("select count(*) as n from pg_prepared_statements where name like 'piped_%%'")
+WAITING = statement(
+    "select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and pid <> pg_backend_pid()"
+)
 RENAME = statement("update chat_sessions set title = %(title)s where id = %(id)s and tenant_id = current_tenant()")
 
 
@@ -32,7 +34,7 @@ class TestValues:
         """
         async with database.lookup() as connection:
             for binary in (False, True):
-                ((row,),) = await connection.together((statement(query), given), binary=binary)
+                ((row,),) = await database.once(new_id()).together((statement(query), given), binary=binary)
                 plain = await (await connection.execute(query, given, binary=binary)).fetchone()
                 assert plain is not None
                 assert row | {"now": 0} == plain | {"now": 0}
@@ -54,62 +56,104 @@ class TestValues:
             assert await connection.together((ONE, {"a": 1, "b": 1}))
 
 
+@pytest.mark.parametrize("alone", [False, True])
 class TestTransactions:
-    @pytest.mark.parametrize("lazily", [False, True])
-    @pytest.mark.parametrize("last", [False, True])
-    async def test_it_is_of_its_tenant_and_leaves_nothing(self, database: Database, lazily: bool, last: bool) -> None:
+    async def test_it_is_of_its_tenant_and_leaves_nothing(self, database: Database, alone: bool) -> None:
         tenant = new_id()
-        async with database.connection(tenant, lazily=lazily) as connection:
-            assert await connection.together((TENANT, {}), last=last) == [[{"tenant": tenant}]]
-            assert connection.pgconn.transaction_status == (IDLE if last else INTRANS)
-        async with database.lookup() as connection:
-            assert await connection.together((TENANT, {})) == [[{"tenant": None}]]
+        assert await database.once(tenant, alone=alone).together((TENANT, {})) == [[{"tenant": tenant}]]
+        assert await database.calls(tenant).together((TENANT, {})) == [[{"tenant": None}]]
 
-    @pytest.mark.parametrize("lazily", [False, True])
-    @pytest.mark.parametrize("last", [False, True])
-    async def test_who_only_reads_writes_nothing(
-        self, desk: Callable[[], Awaitable[Desk]], lazily: bool, last: bool
-    ) -> None:
+    async def test_who_only_reads_writes_nothing(self, desk: OpenDesk, alone: bool) -> None:
         own = await desk()
-        rename = (RENAME, {"title": "new", "id": own.session.id})
         with pytest.raises(Unavailable):
-            async with own.database.reading().connection(own.tenant_id, lazily=lazily) as connection:
-                await connection.together(rename, last=last)
+            await own.database.reading().once(own.tenant_id, alone=alone).together(rename(own))
 
-    @pytest.mark.parametrize("last", [False, True])
-    async def test_all_or_nothing(self, desk: Callable[[], Awaitable[Desk]], last: bool) -> None:
+    async def test_all_or_nothing(self, desk: OpenDesk, alone: bool) -> None:
         own = await desk()
-        rename = (RENAME, {"title": "new", "id": own.session.id})
-
-        async def title() -> str:
-            async with own.journal() as (_, session):
-                return session.title
-
         with pytest.raises(psycopg.errors.DivisionByZero):
-            async with own.database.connection(own.tenant_id, lazily=True) as connection:
-                await connection.together(rename, (BROKEN, {"by": 0}), (TENANT, {}), last=last)
-        assert await title() == ""
-        with pytest.raises(KeyError):
-            async with own.database.connection(own.tenant_id, lazily=True) as connection:
-                raise KeyError(await connection.together(rename))
-        assert await title() == ""
-        async with own.database.connection(new_id(), lazily=True) as connection:
-            await connection.together(rename, last=last)
-        assert await title() == ""
-        async with own.database.connection(own.tenant_id, lazily=True) as connection:
-            await connection.together(rename, last=last)
-        assert await title() == "new"
+            await own.database.once(own.tenant_id, alone=alone).together(rename(own), (BROKEN, {"by": 0}), (TENANT, {}))
+        assert await title(own) == ""
+        await own.database.once(new_id(), alone=alone).together(rename(own))
+        assert await title(own) == ""
+        await own.database.once(own.tenant_id, alone=alone).together(rename(own))
+        assert await title(own) == "new"
 
-    async def test_one_that_has_not_begun_goes_no_other_way(self, database: Database) -> None:
-        async with database.connection(new_id(), lazily=True) as connection:
-            for other in (connection.cursor, lambda: connection.execute("select 1")):
-                with pytest.raises(psycopg.ProgrammingError):
-                    await other()
-            with pytest.raises(psycopg.ProgrammingError):
-                async with connection.transaction():
-                    pass
-        async with database.lookup() as connection:
-            assert await connection.execute("select 1")
+    async def test_one_that_nobody_waits_for_any_more_is_stopped(self, desk: OpenDesk, alone: bool) -> None:
+        own = await desk()
+        async with own.database.connection(own.tenant_id) as connection:
+            await connection.together(rename(own))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await own.database.once(own.tenant_id, alone=alone).together(rename(own))
+            async with asyncio.timeout(5):
+                while await waiting(own):
+                    await asyncio.sleep(0.02)
+
+
+class TestCompany:
+    """What one tenant asks for in the same moment."""
+
+    async def test_shares_a_connection_and_fails_alone(self, desk: OpenDesk) -> None:
+        own, asking = await desk(), statement("select pg_backend_pid() as pid, current_tenant() as tenant")
+        other = new_id()
+        first, broken, unsent, second, foreign = await asyncio.gather(
+            own.database.once(own.tenant_id).together(rename(own), (asking, {})),
+            own.database.once(own.tenant_id).together((TENANT, {}), (BROKEN, {"by": 0})),
+            own.database.once(own.tenant_id).together((statement("select %(a)s::text as a"), {"a": "nul \x00"})),
+            own.database.once(own.tenant_id).together((asking, {})),
+            own.database.once(other).together((asking, {})),
+            return_exceptions=True,
+        )
+        assert isinstance(broken, psycopg.errors.DivisionByZero)
+        assert isinstance(unsent, psycopg.DataError)
+        assert not isinstance(first, BaseException)
+        assert not isinstance(second, BaseException)
+        assert not isinstance(foreign, BaseException)
+        assert first[-1] == second[-1]
+        assert [row["tenant"] for row in second[-1]] == [own.tenant_id]
+        assert [row["tenant"] for row in foreign[-1]] == [other]
+        assert foreign[-1][0]["pid"] != first[-1][0]["pid"]
+        assert await title(own) == "new"
+
+    async def test_whoever_leaves_takes_nobody_along(self, desk: OpenDesk) -> None:
+        own = await desk()
+        async with own.database.connection(own.tenant_id) as connection:
+            await connection.together(rename(own))
+            leaving, staying = (
+                asyncio.create_task(own.database.once(own.tenant_id).together(asked))
+                for asked in (rename(own), (TENANT, {}))
+            )
+            while not await waiting(own):
+                await asyncio.sleep(0.02)
+            leaving.cancel()
+        assert await staying == [[{"tenant": own.tenant_id}]]
+        assert leaving.cancelled()
+
+    async def test_a_connection_that_is_lost_is_lost_for_all(self, desk: OpenDesk) -> None:
+        own, end = await desk(), statement("select pg_terminate_backend(pg_backend_pid()) as ended")
+        async with asyncio.timeout(5):
+            outcomes = await asyncio.gather(
+                *(own.database.once(own.tenant_id).together(asked) for asked in ((end, {}), (TENANT, {}))),
+                return_exceptions=True,
+            )
+        assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+        assert await own.database.once(own.tenant_id).together((TENANT, {}))
+
+
+async def title(own: Desk) -> str:
+    async with own.journal() as (_, session):
+        return session.title
+
+
+def rename(own: Desk) -> Asked:
+    return RENAME, {"title": "new", "id": own.session.id}
+
+
+async def waiting(own: Desk) -> int:
+    """Statements that wait for a lock."""
+    async with own.database.lookup() as connection:
+        ((row,),) = await connection.together((WAITING, {}))
+    return int(row["n"])
 
 
 class TestPreparation:
@@ -180,5 +224,5 @@ class TestInterruptions:
         async with asyncio.timeout(5):
             for _ in range(2):
                 with pytest.raises(Unavailable):
-                    async with database.connection(new_id(), lazily=True) as connection:
+                    async with database.connection(new_id()) as connection:
                         await connection.together((end, {}), (TENANT, {}))

@@ -67,7 +67,6 @@ FINDS_NOTHING: dict[str, Look] = {
     "queued_turn": lambda c, t: turns.queued_turn(c, t.session),
     "had_effects": lambda c, t: turns.had_effects(c, t.lease.turn_id),
     "questions": lambda c, t: turns.questions(c, t.lease.turn_id),
-    "those_unfinished": lambda c, t: first_of(c, turns.those_unfinished(t.session)),
     "window_now": lambda c, t: first_of(c, chats.window_now(t.session, t.lease.turn_id, limit=9)),
     "list_tickets": lambda c, t: tickets.list_tickets(c, customer_id=t.customer),
     "escalation_ticket": lambda c, t: tickets.escalation_ticket(c, t.session),

@@ -14,7 +14,7 @@ from agent.turns.preparing import prepare
 from memory import chats, turns
 from memory.checkpoints import TurnCheckpoint
 from memory.errors import LeaseLost
-from memory.events import journal
+from memory.events import journal, journal_once
 from memory.models import Tenant
 from memory.turns import Lease
 from tests.product import Product, Visitor
@@ -161,7 +161,7 @@ class TestCheckpoints:
         for stale in (True, False):
             writer = dataclasses.replace(lease, fence=lease.fence - 1) if stale else lease
             with pytest.raises(LeaseLost) if stale else contextlib.nullcontext():
-                async with journal(resources.database, resources.streams, tenant.id, lazily=True) as entry:
+                async with journal_once(resources.database, resources.streams, tenant.id) as entry:
                     await turns.finish(
                         entry, writer, content="No.", complete=True, answer={}, details={}, prompt_version_id=None,
                         checkpoint=thread.left,
