@@ -13,24 +13,42 @@
 `respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
 from agent.nodes import answering, closing, judging
+from agent.nodes.common import Run
 from agent.state import GraphContext, TurnState
 
 TurnGraph = CompiledStateGraph[TurnState, GraphContext, TurnState, TurnState]
 
 
+class Node(Protocol):
+    async def __call__(self, state: TurnState, runtime: Run) -> TurnState: ...
+
+
+class Routed(Protocol):
+    async def __call__(self, state: TurnState, runtime: Run) -> Command[str]: ...
+
+
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
     return (
         StateGraph(TurnState, context_schema=GraphContext)
-        .add_node("guard", judging.guard)
-        .add_node("consider", judging.consider)
-        .add_node("respond", answering.respond)
+        .add_node(
+            "guard", then(judging.guard, judging.after_guard),
+            destinations=("refuse", "escalate", "smalltalk", "file_ticket", "consider"),
+        )
+        .add_node(
+            "consider", then(judging.consider, judging.after_consider), destinations=("respond", "clarify", "escalate")
+        )
+        .add_node(
+            "respond", then(answering.respond, answering.after_respond), destinations=("tools", "escalate", "remember")
+        )
         .add_node("tools", answering.use_tools)
         .add_node("clarify", closing.clarify)
         .add_node("smalltalk", closing.smalltalk)
@@ -39,11 +57,6 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
         .add_node("escalate", closing.escalate)
         .add_node("remember", closing.remember)
         .add_edge(START, "guard")
-        .add_conditional_edges(
-            "guard", judging.after_guard, ["refuse", "escalate", "smalltalk", "file_ticket", "consider"]
-        )
-        .add_conditional_edges("consider", judging.after_consider, ["respond", "clarify", "escalate"])
-        .add_conditional_edges("respond", answering.after_respond, ["tools", "escalate", "remember"])
         .add_edge("tools", "respond")
         .add_edge("clarify", "remember")
         .add_edge("smalltalk", "remember")
@@ -52,4 +65,14 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
         .add_edge("escalate", "remember")
         .add_edge("remember", END)
         .compile(checkpointer=checkpointer)
-    )
+    )  # fmt: skip
+
+
+def then(node: Node, route: Callable[[TurnState], str]) -> Routed:
+    """A node that says where the turn goes on. LangGraph's conditional edges read the whole state once more for that."""
+
+    async def routed(state: TurnState, runtime: Run) -> Command[str]:
+        update = await node(state, runtime)
+        return Command(update=update, goto=route({**state, **update}))
+
+    return routed

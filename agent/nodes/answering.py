@@ -104,7 +104,7 @@ async def _call(context: GraphContext, call: ToolCall) -> catalog.Outcome:
     return outcome
 
 
-async def after_respond(state: TurnState) -> Literal["tools", "escalate", "remember"]:
+def after_respond(state: TurnState) -> Literal["tools", "escalate", "remember"]:
     if state.get("calls"):
         return "tools"
     return "escalate" if state["decision"].escalate and state.get("outcome") != "escalated" else "remember"

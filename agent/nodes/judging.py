@@ -101,7 +101,7 @@ def _offered(context: GraphContext) -> Offer | None:
     return offered
 
 
-async def after_guard(state: TurnState) -> str:
+def after_guard(state: TurnState) -> str:
     """A refusal, small talk or a call for a person needs no search; the rest is considered."""
     match state["verdict"].action:
         case "refuse":
@@ -122,16 +122,17 @@ async def after_guard(state: TurnState) -> str:
 async def consider(state: TurnState, runtime: Run) -> TurnState:
     """What is known about it, looked up at once, and then how well it can be answered."""
     context = runtime.context
-    lookups = [asyncio.create_task(look(state, context)) for look in (recall, retrieve, classify)]
+    lookups = [asyncio.create_task(look(state, context)) for look in (retrieve, classify)]
     try:
-        known, found, kind = await asyncio.gather(*lookups)
+        known = await recall(context)
+        found, kind = await asyncio.gather(*lookups)
     finally:
         await end(*lookups)
     learned: TurnState = {**known, **found, **kind}
     return {**learned, **await assess({**state, **learned}, context)}
 
 
-async def recall(state: TurnState, context: GraphContext) -> TurnState:
+async def recall(context: GraphContext) -> TurnState:
     """What the conversation's files say; the customer's facts and the summary came with the question."""
     async with step(context, "recall"):
         return {"files": await read_files(context)}
@@ -231,7 +232,7 @@ def _known(state: TurnState, context: GraphContext) -> tuple[tuple[Passage, ...]
     return quotable if sure >= options.clarify_at else (), None, sure
 
 
-async def after_consider(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
+def after_consider(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
     if state["classification"].wants_human:
         return "escalate"
     return "clarify" if state["clarifying"] else "respond"
