@@ -90,14 +90,14 @@ class Database:
         """A connection with no tenant at all: row-level security shows it nothing but what functions do for it."""
         return _Lent(self.pool, None, wait_s=wait_s)
 
-    def once(self, tenant_id: UUID, *, alone: bool = False) -> Once:
-        """Transactions of the tenant that are one message each; `alone` for one that takes so long that others should not
-        wait for it, and is stopped with who asks."""
-        return Once(self._sender, tenant_id, entering(tenant_id, self._access), alone=alone)
+    def once(self, tenant_id: UUID, lane: str = "") -> Once:
+        """Transactions of the tenant that are one message each; with a `lane` of their own where others should not wait
+        for them."""
+        return Once(self._sender, (tenant_id, lane), entering(tenant_id, self._access))
 
     def calls(self, tenant_id: UUID) -> Once:
         """The same for functions that enter the tenant by themselves."""
-        return Once(self._sender, tenant_id, ())
+        return Once(self._sender, (tenant_id, ""), ())
 
     def connections_in_use(self) -> float:
         """Connections of both pools that are lent out now."""

@@ -25,26 +25,27 @@ class Asking(Protocol):
         ...
 
 
+MOST = 8
+"""Transactions of one message: all of them are answered when the last one is."""
+Lane = tuple[UUID, str]
+"""Whose, and how long they take: nothing waits for what takes longer."""
+
+
 class Sender:
     """Of one process, over connections that `lend` lends."""
 
     def __init__(self, lend: Callable[[], AbstractAsyncContextManager[Connection]]) -> None:
         self._lend = lend
-        self._batches: dict[UUID, _Batch] = {}
+        self._batches: dict[Lane, _Batch] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def alone(self, transaction: Transaction) -> Rows:
-        async with self._lend() as connection:
-            (result,) = await connection.each([transaction])
-        return _rows_of(result)
-
-    async def with_others(self, tenant_id: UUID, transaction: Transaction) -> Rows:
-        """Of the same tenant, in this round of the event loop."""
+    async def send(self, lane: Lane, transaction: Transaction) -> Rows:
+        """With others of the same lane, in this round of the event loop."""
         loop = asyncio.get_running_loop()
-        batch = self._batches.get(tenant_id)
-        if batch is None:
-            batch = self._batches[tenant_id] = _Batch()
-            loop.call_soon(self._begin, tenant_id)
+        batch = self._batches.get(lane)
+        if batch is None or len(batch.waiting) == MOST:
+            batch = self._batches[lane] = _Batch()
+            loop.call_soon(self._begin, lane, batch)
         answer: asyncio.Future[Rows | Exception] = loop.create_future()
         batch.waiting.append(_Waiting(transaction, answer))
         try:
@@ -54,8 +55,9 @@ class Sender:
             raise
         return _rows_of(result)
 
-    def _begin(self, tenant_id: UUID) -> None:
-        batch = self._batches.pop(tenant_id)
+    def _begin(self, lane: Lane, batch: "_Batch") -> None:
+        if self._batches[lane] is batch:
+            del self._batches[lane]
         batch.sending = task = asyncio.create_task(self._send(batch.waiting))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -79,18 +81,14 @@ class Sender:
 class Once:
     """Transactions of one tenant, each begun and ended with its statements; `entering` goes before them."""
 
-    __slots__ = ("_alone", "_entering", "_sender", "_tenant_id")
+    __slots__ = ("_entering", "_lane", "_sender")
 
-    def __init__(self, sender: Sender, tenant_id: UUID, entering: Sequence[Asked], *, alone: bool = False) -> None:
-        self._sender, self._tenant_id, self._entering, self._alone = sender, tenant_id, entering, alone
+    def __init__(self, sender: Sender, lane: Lane, entering: Sequence[Asked]) -> None:
+        self._sender, self._lane, self._entering = sender, lane, entering
 
     async def together(self, *asked: Asked, binary: bool = False) -> Rows:
         """As a transaction; `binary` has Postgres send the rows so."""
-        transaction = Transaction((*self._entering, *asked), binary)
-        if self._alone:
-            rows = await self._sender.alone(transaction)
-        else:
-            rows = await self._sender.with_others(self._tenant_id, transaction)
+        rows = await self._sender.send(self._lane, Transaction((*self._entering, *asked), binary))
         return rows[len(self._entering) :]
 
 

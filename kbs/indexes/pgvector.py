@@ -70,7 +70,7 @@ class PgvectorIndex:
             values |= lexical_values(text)
         search = search_statement(scope, self.dimensions, dense=vector is not None, lexical=bool(text), k=k)
         wide = {"width": str(max(k, SEARCH_WIDTH))}
-        asking = self._database.once(scope.tenant_id, alone=True)
+        asking = self._database.once(scope.tenant_id, "search")
         _, rows = await asking.together((_WIDE, wide), (search, values), binary=True)
         vectors = parse_vectors([row["vector"] for row in rows])
         return tuple(candidate(row, vector) for row, vector in zip(rows, vectors, strict=True))

@@ -56,35 +56,34 @@ class TestValues:
             assert await connection.together((ONE, {"a": 1, "b": 1}))
 
 
-@pytest.mark.parametrize("alone", [False, True])
 class TestTransactions:
-    async def test_it_is_of_its_tenant_and_leaves_nothing(self, database: Database, alone: bool) -> None:
+    async def test_it_is_of_its_tenant_and_leaves_nothing(self, database: Database) -> None:
         tenant = new_id()
-        assert await database.once(tenant, alone=alone).together((TENANT, {})) == [[{"tenant": tenant}]]
+        assert await database.once(tenant).together((TENANT, {})) == [[{"tenant": tenant}]]
         assert await database.calls(tenant).together((TENANT, {})) == [[{"tenant": None}]]
 
-    async def test_who_only_reads_writes_nothing(self, desk: OpenDesk, alone: bool) -> None:
+    async def test_who_only_reads_writes_nothing(self, desk: OpenDesk) -> None:
         own = await desk()
         with pytest.raises(Unavailable):
-            await own.database.reading().once(own.tenant_id, alone=alone).together(rename(own))
+            await own.database.reading().once(own.tenant_id).together(rename(own))
 
-    async def test_all_or_nothing(self, desk: OpenDesk, alone: bool) -> None:
+    async def test_all_or_nothing(self, desk: OpenDesk) -> None:
         own = await desk()
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await own.database.once(own.tenant_id, alone=alone).together(rename(own), (BROKEN, {"by": 0}), (TENANT, {}))
+            await own.database.once(own.tenant_id).together(rename(own), (BROKEN, {"by": 0}), (TENANT, {}))
         assert await title(own) == ""
-        await own.database.once(new_id(), alone=alone).together(rename(own))
+        await own.database.once(new_id()).together(rename(own))
         assert await title(own) == ""
-        await own.database.once(own.tenant_id, alone=alone).together(rename(own))
+        await own.database.once(own.tenant_id).together(rename(own))
         assert await title(own) == "new"
 
-    async def test_one_that_nobody_waits_for_any_more_is_stopped(self, desk: OpenDesk, alone: bool) -> None:
+    async def test_one_that_nobody_waits_for_any_more_is_stopped(self, desk: OpenDesk) -> None:
         own = await desk()
         async with own.database.connection(own.tenant_id) as connection:
             await connection.together(rename(own))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
-                    await own.database.once(own.tenant_id, alone=alone).together(rename(own))
+                    await own.database.once(own.tenant_id).together(rename(own))
             async with asyncio.timeout(5):
                 while await waiting(own):
                     await asyncio.sleep(0.02)

@@ -56,12 +56,14 @@ async def play() -> Play:
 
 
 async def test_only_a_few_are_in_their_first_half(play: Play) -> None:
-    await play.ask(NOISY, 5)
-    assert (len(play.begun), play.admission.waiting) == (2, 3)
+    await play.ask(NOISY, 3)
+    assert (len(play.begun), play.admission.waiting) == (2, 1)
     await play.let_go()
-    assert (len(play.begun), play.admission.waiting) == (3, 2)
+    assert (len(play.begun), play.admission.waiting) == (3, 0)
+    await play.ask(NOISY)
+    assert (len(play.begun), play.admission.waiting) == (3, 1)
     await play.close()
-    assert (len(play.begun), play.admission.waiting) == (5, 0)
+    assert (len(play.begun), play.admission.waiting) == (4, 0)
 
 
 async def test_a_tenant_with_none_there_begins_at_once_and_then_takes_turns(play: Play) -> None:
@@ -95,13 +97,23 @@ async def test_many_tenants_are_not_all_begun_at_once(play: Play) -> None:
 
 async def test_where_many_wait_they_begin_in_groups() -> None:
     play = Play(Admission(at_once=4, together_s=60))
-    await play.ask(NOISY, 10)
-    await play.let_go(3)
-    assert (len(play.begun), play.admission.waiting) == (4, 6)
+    await play.ask(NOISY, 40)
+    assert len(play.begun) == 4
     await play.let_go()
-    assert (len(play.begun), play.admission.waiting) == (8, 2)
+    assert (len(play.begun), play.admission.waiting) == (8, 32)  # a group begins beside the three
+    for begun in (12, 16, 20, 20, 20, 20, 24):  # and others, as long as there is room for four groups
+        await play.let_go()
+        assert len(play.begun) == begun
+    await play.let_go(16)
+    assert (len(play.begun), play.admission.waiting) == (40, 0)
+    await play.close()
+
+
+async def test_few_who_wait_are_no_group() -> None:
+    play = Play(Admission(at_once=4, together_s=60))
+    await play.ask(NOISY, 7)
     await play.let_go()
-    assert (len(play.begun), play.admission.waiting) == (9, 1)  # few wait, and nobody for a group
+    assert (len(play.begun), play.admission.waiting) == (5, 2)
     await play.close()
 
 
@@ -110,7 +122,7 @@ async def test_another_tenant_waits_for_no_group() -> None:
     await play.ask(NOISY, 10)
     await play.let_go()
     await play.ask(QUIET)
-    assert play.begun[4:] == [QUIET]
+    assert play.begun[8:] == [QUIET]
     await play.close()
 
 
@@ -122,18 +134,18 @@ async def test_who_reads_an_answer_is_still_there() -> None:
     await play.ask(NOISY, 20)
     assert play.begun[1:] == [NOISY] * 2
     await asyncio.sleep(0.1)
-    await play.let_go(3)
+    await play.let_go(2)
     assert play.begun[1:] == [NOISY] * 10
     await play.close()
 
 
 async def test_a_group_does_not_wait_long_for_its_last() -> None:
     play = Play(Admission(at_once=4, together_s=0.02))
-    await play.ask(NOISY, 10)
-    await play.let_go(2)
-    assert len(play.begun) == 4
+    await play.ask(NOISY, 40)
+    await play.let_go(6)
+    assert len(play.begun) == 20
     await asyncio.sleep(0.05)
-    assert len(play.begun) == 6
+    assert len(play.begun) == 22
     await play.close()
 
 
