@@ -29,9 +29,9 @@ _FEW = 8
 """Answers at once that are read token by token."""
 _PIECE_S, _LONGEST_PIECE_S = 0.001, 0.05
 """For each answer that is open, and at most."""
-_BEAT_S, _SLOW_BEAT_S = 0.01, 0.02
-"""Answers that are read in pieces go on at the same moments, rarer ones where they wait for the processor anyway: one after
-the other, the same step of each finds its code near the processor, and what it asks of the database is one message."""
+_BEAT_S = 0.01
+"""Answers that are read in pieces go on at the same moments: one after the other, the same step of each finds its code near
+the processor, and what it asks of the database is one message. At 20 ms another tenant beside them waits too long."""
 _BEGINNING, _HURRIED, _STILL_QUICK = 24, 0.25, 64
 """Tokens, about the first sentence: somebody waits for it, so it is read at this part of the pause, unless there are so many
 answers that they wait for the processor anyway."""
@@ -58,8 +58,7 @@ class _Pace:
             part = _HURRIED if read < _BEGINNING and self.open <= _STILL_QUICK else 1.0
             now = asyncio.get_running_loop().time()
             until = now + part * min(self.open * _PIECE_S, _LONGEST_PIECE_S)
-            beat = _BEAT_S if self.open <= _STILL_QUICK else _SLOW_BEAT_S
-            await asyncio.sleep(max(round(until / beat), math.floor(now / beat) + 1) * beat - now)
+            await asyncio.sleep(max(round(until / _BEAT_S), math.floor(now / _BEAT_S) + 1) * _BEAT_S - now)
 
 
 _pace = _Pace()
