@@ -333,8 +333,8 @@ class TestFiles:
                 break
             await asyncio.sleep(0.05)
         await chat.say("What does the attached log say?")
-        sent = await chat.wait_for(".message.customer .file")
         await chat.wait_for(".message.bot.complete")  # until then its row may be drawn anew, below the very click
+        sent = await chat.wait_for(".message.customer.complete .file")  # and not that of what is on its way
         async with chat.page.expect_download() as download:
             await sent.click()
         assert await (await download.value).failure() is None
