@@ -63,6 +63,9 @@ class Sender:
         task.add_done_callback(self._sending.discard)
 
     async def _send(self, waiting: "list[_Waiting]") -> None:
+        waiting = [each for each in waiting if not each.answer.done()]  # or who asked has gone
+        if not waiting:
+            return
         results: Sequence[Rows | Exception]
         try:
             async with self._lend() as connection:
@@ -74,7 +77,7 @@ class Sender:
         except Exception as error:
             results = [error for _ in waiting]
         for (_, answer), result in zip(waiting, results, strict=True):
-            if not answer.done():  # or who asked has gone
+            if not answer.done():
                 answer.set_result(result)
 
 

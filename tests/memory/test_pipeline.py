@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from memory.database import Database
 from memory.errors import Unavailable
 from memory.models import new_id
+from memory.once import MOST
 from memory.pipeline import KEPT, Asked, statement
 from tests.memory.conftest import Desk
 
@@ -127,6 +128,21 @@ class TestCompany:
             leaving.cancel()
         assert await staying == [[{"tenant": own.tenant_id}]]
         assert leaving.cancelled()
+
+    async def test_what_nobody_waits_for_any_more_is_not_sent(self, desk: OpenDesk) -> None:
+        own = await desk()
+        leaving = asyncio.create_task(own.database.once(own.tenant_id).together(rename(own)))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await own.database.once(own.tenant_id).together((TENANT, {}))
+        assert await title(own) == ""
+
+    async def test_many_are_several_messages(self, desk: OpenDesk) -> None:
+        own, asking = await desk(), statement("select pg_backend_pid() as pid")
+        asked = (own.database.once(own.tenant_id).together((asking, {})) for _ in range(MOST + 1))
+        pids = [row["pid"] for ((row,),) in await asyncio.gather(*asked)]
+        assert len(set(pids[:MOST])) == 1
+        assert pids[MOST] != pids[0]
 
     async def test_a_connection_that_is_lost_is_lost_for_all(self, desk: OpenDesk) -> None:
         own, end = await desk(), statement("select pg_terminate_backend(pg_backend_pid()) as ended")
