@@ -49,7 +49,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         """The rows of several statements that are one message. Raises psycopg.Error for the one that failed."""
         return await self._own().run(self, asked)
 
-    async def each(self, transactions: Sequence[Transaction]) -> list[Rows | psycopg.Error]:
+    async def each(self, transactions: Sequence[Transaction]) -> list[Rows | Exception]:
         """Several transactions that are one message: of each the rows of its statements, or what it failed with."""
         return await self._own().each(self, transactions)
 

@@ -97,9 +97,9 @@ class Pipeline:
 
     async def each(
         self, connection: psycopg.AsyncConnection[Any], transactions: Sequence[Transaction]
-    ) -> list[Rows | psycopg.Error]:
+    ) -> list[Rows | Exception]:
         """The rows of each transaction's statements, or what it failed with, on a connection that is in none."""
-        outcomes: list[Rows | psycopg.Error | _Group] = [self._group(transaction) for transaction in transactions]
+        outcomes: list[Rows | Exception | _Group] = [self._group(transaction) for transaction in transactions]
         places = [place for place, group in enumerate(outcomes) if isinstance(group, _Group)]
         groups = [group for group in outcomes if isinstance(group, _Group)]
         for place, group, results in zip(places, groups, await self._exchanged(connection, groups), strict=True):
@@ -107,23 +107,25 @@ class Pipeline:
                 outcomes[place] = self._read(group.steps, results)
             except psycopg.Error as error:
                 outcomes[place] = error
-        return cast(list[Rows | psycopg.Error], outcomes)
+        return cast(list[Rows | Exception], outcomes)
 
     def forget(self) -> None:
         """The server knows none of the names any more."""
         self._kept.clear()
 
-    def _group(self, transaction: Transaction) -> "_Group | psycopg.Error":
-        """Its steps, or why a value of it can't be sent."""
+    def _group(self, transaction: Transaction) -> "_Group | Exception":
+        """Its steps, or why a value of it can't be sent, whatever that is: the others of the message go all the same."""
         try:
             steps = [self._step(each, values) for each, values in transaction.asked]
-        except psycopg.Error as error:
+        except Exception as error:
             return error
         return _Group(steps, pq.Format.BINARY if transaction.binary else pq.Format.TEXT)
 
     async def _exchanged(
         self, connection: psycopg.AsyncConnection[Any], groups: Sequence["_Group"]
     ) -> list[Iterator[PGresult]]:
+        if not groups:  # none of them could be sent
+            return []
         dropped, self._dropped = self._dropped, []
         return await connection.wait(_exchange(connection.pgconn, groups, dropped))
 

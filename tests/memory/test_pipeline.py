@@ -115,6 +115,18 @@ class TestCompany:
         assert foreign[-1][0]["pid"] != first[-1][0]["pid"]
         assert await title(own) == "new"
 
+    @pytest.mark.parametrize(("value", "error"), [("nul \x00", psycopg.DataError), ("\ud800", UnicodeEncodeError)])
+    async def test_what_cannot_be_sent_fails_alone(
+        self, database: Database, value: str, error: type[Exception]
+    ) -> None:
+        once, unsent = database.once(new_id()), (statement("select %(a)s::text as a"), {"a": value})
+        with pytest.raises(error):
+            await once.together(unsent)
+        outcomes = await asyncio.gather(once.together((TENANT, {})), once.together(unsent), return_exceptions=True)
+        assert isinstance(outcomes[1], error)
+        assert isinstance(outcomes[0], list)
+        assert await once.together((TENANT, {}))
+
     async def test_whoever_leaves_takes_nobody_along(self, desk: OpenDesk) -> None:
         own = await desk()
         async with own.database.connection(own.tenant_id) as connection:
