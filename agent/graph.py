@@ -1,16 +1,16 @@
 """The turn as a LangGraph state machine.
 
-    START ─▶ guard ─┬─▶ refuse ──────────────────────┐
-                    ├─▶ smalltalk, file_ticket ──────┤
-                    ├─▶ escalate ◀───────┐           ▼
-                    └─▶ consider ─────┬─▶│clarify ─▶ remember ─▶ END
-                                      ├──┘           ▲
-                                      └─▶ respond ───┤
-                                           ▲   │     │
-                                           └ tools   └─ (escalate, when the policy asks for a person)
+    START ─▶ judge ─┬─▶ refuse ───────────────────────┐
+    (guard, and     ├─▶ smalltalk, file_ticket ───────┤
+     what is known) ├─▶ escalate ◀───────┐            ▼
+                    ├─▶ clarify ─────────│──▶ (remember) END
+                    └─▶ respond ─────────┤            ▲
+                         ▲   │  ─────────│────────────┘
+                         └ tools   (when the policy asks for a person)
 
-`consider` is [recall | retrieve | classify] ─▶ assess: one node, since a node for each would cost a thirtieth of a turn.
-`respond` verifies each sentence while it streams. Every run is one checkpoint of control state (`durability="exit"`).
+Several steps share a node, since each node costs a fiftieth of a turn: `judge` is guard and then [recall | retrieve |
+classify] ─▶ assess, and whatever ends a turn also remembers what is to be kept of it. `respond` verifies each sentence
+while it streams. Every run is one checkpoint of control state (`durability="exit"`).
 """
 
 from collections.abc import Callable
@@ -40,30 +40,23 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> TurnGraph:
     return (
         StateGraph(TurnState, context_schema=GraphContext)
         .add_node(
-            "guard", then(judging.guard, judging.after_guard),
-            destinations=("refuse", "escalate", "smalltalk", "file_ticket", "consider"),
+            "judge", then(judging.judge, judging.after_judge),
+            destinations=("refuse", "escalate", "smalltalk", "file_ticket", "respond", "clarify"),
         )
-        .add_node(
-            "consider", then(judging.consider, judging.after_consider), destinations=("respond", "clarify", "escalate")
-        )
-        .add_node(
-            "respond", then(answering.respond, answering.after_respond), destinations=("tools", "escalate", "remember")
-        )
+        .add_node("respond", then(answering.respond, answering.after_respond), destinations=("tools", "escalate", END))
         .add_node("tools", answering.use_tools)
-        .add_node("clarify", closing.clarify)
-        .add_node("smalltalk", closing.smalltalk)
-        .add_node("file_ticket", closing.file_ticket)
-        .add_node("refuse", closing.refuse)
-        .add_node("escalate", closing.escalate)
-        .add_node("remember", closing.remember)
-        .add_edge(START, "guard")
+        .add_node("clarify", last(closing.clarify))
+        .add_node("smalltalk", last(closing.smalltalk))
+        .add_node("file_ticket", last(closing.file_ticket))
+        .add_node("refuse", last(closing.refuse))
+        .add_node("escalate", last(closing.escalate))
+        .add_edge(START, "judge")
         .add_edge("tools", "respond")
-        .add_edge("clarify", "remember")
-        .add_edge("smalltalk", "remember")
-        .add_edge("file_ticket", "remember")
-        .add_edge("refuse", "remember")
-        .add_edge("escalate", "remember")
-        .add_edge("remember", END)
+        .add_edge("clarify", END)
+        .add_edge("smalltalk", END)
+        .add_edge("file_ticket", END)
+        .add_edge("refuse", END)
+        .add_edge("escalate", END)
         .compile(checkpointer=checkpointer)
     )  # fmt: skip
 
@@ -73,6 +66,20 @@ def then(node: Node, route: Callable[[TurnState], str]) -> Routed:
 
     async def routed(state: TurnState, runtime: Run) -> Command[str]:
         update = await node(state, runtime)
-        return Command(update=update, goto=route({**state, **update}))
+        goto = route({**state, **update})
+        return Command(update=update if goto != END else await remembered(state, update, runtime), goto=goto)
 
     return routed
+
+
+def last(node: Node) -> Node:
+    """A node after which nothing comes but to remember what is to be kept of the turn."""
+
+    async def closed(state: TurnState, runtime: Run) -> TurnState:
+        return await remembered(state, await node(state, runtime), runtime)
+
+    return closed
+
+
+async def remembered(state: TurnState, update: TurnState, runtime: Run) -> TurnState:
+    return {**update, **await closing.remember({**state, **update}, runtime)}

@@ -8,7 +8,7 @@ lost the turn leaves none, a turn that runs again counts nothing twice, and two 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -19,6 +19,7 @@ import asyncio
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -76,6 +77,14 @@ class TurnCheckpoint:
 
 class Saver(AsyncPostgresSaver):
     """Runs of turns are read and written by who runs them; everything else goes to Postgres from here."""
+
+    _allowing: tuple[Collection[tuple[str, ...]], BaseCheckpointSaver[str]] | None = None
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> BaseCheckpointSaver[str]:
+        """One for each graph. The library asks before each run, and would make one each time."""
+        if self._allowing is None or self._allowing[0] is not extra_allowlist:
+            self._allowing = extra_allowlist, super().with_allowlist(extra_allowlist)
+        return self._allowing[1]
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         turn = _turn_of(config)

@@ -104,10 +104,10 @@ async def _call(context: GraphContext, call: ToolCall) -> catalog.Outcome:
     return outcome
 
 
-def after_respond(state: TurnState) -> Literal["tools", "escalate", "remember"]:
+def after_respond(state: TurnState) -> Literal["tools", "escalate", "__end__"]:
     if state.get("calls"):
         return "tools"
-    return "escalate" if state["decision"].escalate and state.get("outcome") != "escalated" else "remember"
+    return "escalate" if state["decision"].escalate and state.get("outcome") != "escalated" else "__end__"
 
 
 def _messages(state: TurnState, context: GraphContext) -> list[BaseMessage]:

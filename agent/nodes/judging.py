@@ -32,6 +32,7 @@ from tools.intents import find_intent
 from tools.matters import Matter, core_of, matters_of, searched
 
 log = structlog.get_logger()
+Early = Literal["refuse", "escalate", "file_ticket", "smalltalk"]
 CLARIFY_TITLES = 3
 """Articles that a short message may mean equally well before we ask back."""
 FEW_WORDS = 4
@@ -39,9 +40,16 @@ FEW_WORDS_MARGIN = 0.08
 """A message of so few words must be answerable by this much more than another where it matches that many articles."""
 
 
-async def guard(state: TurnState, runtime: Run) -> TurnState:
+async def judge(state: TurnState, runtime: Run) -> TurnState:
+    """Whether this may be asked at all, and if it needs an answer, what is known about it."""
+    guarded = await guard(state, runtime.context)
+    if _needs_no_search({**state, **guarded}):
+        return guarded
+    return {**guarded, **await consider({**state, **guarded}, runtime.context)}
+
+
+async def guard(state: TurnState, context: GraphContext) -> TurnState:
     """Whether this may be asked at all, and what kind of message it is."""
-    context = runtime.context
     async with step(context, "guard"):
         principal = context.turn.principal
         verdict = guardrails.check_message(
@@ -101,8 +109,18 @@ def _offered(context: GraphContext) -> Offer | None:
     return offered
 
 
-def after_guard(state: TurnState) -> str:
-    """A refusal, small talk or a call for a person needs no search; the rest is considered."""
+def after_judge(state: TurnState) -> Early | Literal["respond", "clarify"]:
+    if "confidence" not in state:  # it was not considered
+        early = _needs_no_search(state)
+        assert early is not None
+        return early
+    if state["classification"].wants_human:
+        return "escalate"
+    return "clarify" if state["clarifying"] else "respond"
+
+
+def _needs_no_search(state: TurnState) -> Early | None:
+    """Where a refusal, small talk or a call for a person goes; the rest is considered."""
     match state["verdict"].action:
         case "refuse":
             return "refuse"
@@ -114,21 +132,19 @@ def after_guard(state: TurnState) -> str:
         return "file_ticket"
     if state["classification"].kind == "complaint" and state["before"].failed_attempts + 1 >= FAILURES_IN_A_ROW:
         return "escalate"
-    if state["classification"].kind != "question":
-        return "smalltalk"
-    return "consider"
+    return "smalltalk" if state["classification"].kind != "question" else None
 
 
-async def consider(state: TurnState, runtime: Run) -> TurnState:
+async def consider(state: TurnState, context: GraphContext) -> TurnState:
     """What is known about it, looked up at once, and then how well it can be answered."""
-    context = runtime.context
-    lookups = [asyncio.create_task(look(state, context)) for look in (retrieve, classify)]
+    lookup = asyncio.create_task(retrieve(state, context))
     try:
         known = await recall(context)
-        found, kind = await asyncio.gather(*lookups)
+        kind = await classify(state, context)
+        learned: TurnState = {**known, **kind, **await lookup}
     finally:
-        await end(*lookups)
-    learned: TurnState = {**known, **found, **kind}
+        if not lookup.done():
+            await end(lookup)
     return {**learned, **await assess({**state, **learned}, context)}
 
 
@@ -230,12 +246,6 @@ def _known(state: TurnState, context: GraphContext) -> tuple[tuple[Passage, ...]
     quotable = tuple(passage for passage in state["retrieved"].passages if passage.source.quotable)
     sure = answerability(context.question, quotable)
     return quotable if sure >= options.clarify_at else (), None, sure
-
-
-def after_consider(state: TurnState) -> Literal["respond", "clarify", "escalate"]:
-    if state["classification"].wants_human:
-        return "escalate"
-    return "clarify" if state["clarifying"] else "respond"
 
 
 def _unclear(context: GraphContext, state: TurnState, passages: tuple[Passage, ...], sure: float) -> bool:
