@@ -37,8 +37,9 @@ BLIND_POLL_S = 1.0
 AFTERWARDS_S = 0.02
 """A row's notification comes a moment before this process hands its watchers what it wrote itself; to look at the rows
 for that would be three messages to Postgres in every turn."""
-TOGETHER_S = 0.01
-"""That a step waits for what follows it: the first five come within some milliseconds, and go out as one."""
+TOGETHER_S = 0.1
+"""That a step waits for what follows it: whatever else comes takes it along, and to send one by itself costs as much as
+a sentence."""
 EXPECTED_S = 10.0
 RECONNECT_S = 1.0
 """How long to wait with the next attempt to hear from other processes."""
@@ -66,28 +67,44 @@ class Cursor:
 class Inbox:
     """What waits for one watcher; when it overflows the watcher reads the rows instead."""
 
-    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     read: bool = False
+    _events: list[Event | None] = field(default_factory=list)
+    _due: bool = False
+    """The watcher is to have them now."""
+    _waiter: asyncio.Future[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def put(self, event: Event | None) -> None:
-        if self.queue.full():
-            while not self.queue.empty():
-                self.queue.get_nowait()
+        if len(self._events) >= QUEUE:
+            self._events.clear()
             event = None
-        self.queue.put_nowait(event)
+        self._events.append(event)
+        if event is None or event.type != "step":
+            self._ring()
+        elif self._timer is None and not self._due:
+            self._timer = asyncio.get_running_loop().call_later(TOGETHER_S, self._ring)
 
     async def get(self, timeout: float) -> list[Event | None]:
         """The next events, as many as there are; None means look at the rows."""
-        try:
-            async with asyncio.timeout(timeout):  # `wait_for` may swallow a cancel that comes with an event
-                found = [await self.queue.get()]
-        except TimeoutError:
-            return [None]
-        if found[0] is not None and found[0].type == "step":
-            await asyncio.sleep(TOGETHER_S)
-        while not self.queue.empty():
-            found.append(self.queue.get_nowait())
-        return found
+        if not self._due:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            alarm = loop.call_later(timeout, self._ring)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                alarm.cancel()
+        found, self._events, self._due = self._events, [], False
+        return found or [None]
+
+    def _ring(self) -> None:
+        self._due = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None  # or the two would hold each other until the collector comes
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Streams:

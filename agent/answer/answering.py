@@ -99,9 +99,6 @@ class Wording:
     async def _send(self) -> None:
         """Let what was released go out."""
 
-    def _cites(self) -> None:
-        """One more source was cited."""
-
     def _withhold(self, unit: str) -> None:
         self.withheld += 1
 
@@ -156,7 +153,6 @@ class Wording:
             if cited.digest == passage.digest:
                 return number
         self.cited.append(passage)
-        self._cites()
         return len(self.cited)
 
 
@@ -169,6 +165,8 @@ class Answer(Wording):
     lease: Lease
     _sent: int = 0
     """Characters that went out."""
+    _shown: int = 0
+    """Sources that did."""
     _started: float = field(default_factory=time.perf_counter)
 
     async def _send(self) -> None:
@@ -180,6 +178,9 @@ class Answer(Wording):
         self._sent += len(text)
         if self.first_text_s is None:
             self.first_text_s = time.perf_counter() - self._started
+        if self._shown < len(self.cited):  # before the text that cites them, and with it
+            self._shown = len(self.cited)
+            self._tell("sources", {"sources": sources(self.cited)})
         data = {"turn_id": str(self.lease.turn_id), "text": text, "offset": offset}
         self.streams.publish(
             Event(
@@ -187,9 +188,6 @@ class Answer(Wording):
                 k=self._sent,
             )
         )  # fmt: skip
-
-    def _cites(self) -> None:
-        self._tell("sources", {"sources": sources(self.cited)})
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self.streams.publish(Event(session_id=self.lease.session_id, type=kind, data=data))

@@ -19,7 +19,7 @@ from memory.events import Event
 from memory.live import LiveWire
 from memory.models import new_id
 from memory.redis import COMMAND_S, open_redis
-from memory.streams import Streams
+from memory.streams import Inbox, Streams
 from tests.faults.servers import RedisServer
 from tests.machine import usual
 
@@ -49,14 +49,14 @@ def delta(session_id: UUID, offset: int) -> Event:
     return Event(session_id=session_id, type="message.delta", data={"text": "word ", "offset": offset}, n=3, k=offset)
 
 
-async def offsets(inbox: asyncio.Queue[Event | None], last: int) -> list[int]:
+async def offsets(inbox: Inbox, last: int) -> list[int]:
     """Offsets in the order in which they came, repeats left out, until the last one is there."""
     seen: list[int] = []
     async with asyncio.timeout(10):
         while last not in seen:
-            event = await inbox.get()
-            if event is not None and event.data["offset"] not in seen:
-                seen.append(event.data["offset"])
+            for event in await inbox.get(10):
+                if event is not None and event.data["offset"] not in seen:
+                    seen.append(event.data["offset"])
     return seen
 
 
@@ -67,13 +67,13 @@ class TestABreak:
             inbox = there.expect(session_id)
             await asyncio.sleep(0.2)
             here.publish(delta(session_id, 0))
-            assert await offsets(inbox.queue, 0) == [0]
+            assert await offsets(inbox, 0) == [0]
             with redis.Redis(port=server.port) as client:
                 client.client_kill_filter(_type="normal", skipme=True)
             for offset in range(1, 6):
                 here.publish(delta(session_id, offset))
                 await asyncio.sleep(0.1)
-            assert await offsets(inbox.queue, 5) == [1, 2, 3, 4, 5]
+            assert await offsets(inbox, 5) == [1, 2, 3, 4, 5]
 
     @pytest.mark.parametrize("hurt", ["killed", "flushed", "frozen"])
     async def test_a_redis_that_comes_back_carries_on(self, server: RedisServer, hurt: str) -> None:
@@ -96,7 +96,7 @@ class TestABreak:
                 case "frozen":
                     server.signal(signal.SIGCONT)
             here.publish(delta(session_id, 8))
-            assert await offsets(inbox.queue, 8) == [7, 8]
+            assert await offsets(inbox, 8) == [7, 8]
 
 
 class TestCommands:
