@@ -54,6 +54,8 @@ _BEFORE_NUMBER = _words("no nr nrs fig art tel min max vol sec pp núm pág ри
 
 def kind_of(unit: str) -> Kind:
     """What a complete unit is."""
+    if unit.lstrip(" \t")[:1].isalpha():
+        return Kind.TEXT
     return next((kind for kind, pattern in _OPENINGS if pattern.match(unit)), Kind.TEXT)
 
 

@@ -47,6 +47,8 @@ _MONTH_FIRST = re.compile(
     r"(?![\w%]|[.,:/]\d)",
     re.IGNORECASE,
 )
+_SPACE_AND_FIGURE = re.compile(r"\s\d")
+"""In every date that begins with a month's name: most texts need not be searched for forty of them at each word."""
 _YEAR_FIRST = re.compile(
     r"(?<![\w./-])(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})(?!\d|[./-]\d)"
 )
@@ -88,6 +90,8 @@ def same_day(one: str, other: str) -> bool:
 def with_years(text: str, known: Collection[str]) -> list[str]:
     """A text in the one form with the years that its dates without one may mean: once for each year, the latest first.
     As it is where it has none, or where none of the known dates is the same day."""
+    if not known:
+        return [text]
     without = {form for form in DATE.findall(text) if form.startswith(ANY_YEAR)}
     meant = sorted({full for full in known for form in without if same_day(form, full) and full != form}, reverse=True)
     return [_in_year(text, year, meant) for year in dict.fromkeys(full[:4] for full in meant)] or [text]
@@ -102,7 +106,7 @@ def _in_year(text: str, year: str, meant: Collection[str]) -> str:
 
 
 def _all(text: str, day_first: bool | None) -> Iterator[Found]:
-    for pattern in (_DAY_FIRST, _MONTH_FIRST):
+    for pattern in (_DAY_FIRST, _MONTH_FIRST) if _SPACE_AND_FIGURE.search(text) else (_DAY_FIRST,):
         for found in pattern.finditer(text):
             name, year = found["month"], found["year"]
             if year or name not in _OTHER_WORDS:

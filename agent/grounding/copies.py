@@ -56,7 +56,7 @@ def leaves_condition_out(claim: Reading, passage: PassageReading, said: str) -> 
     kept = _conditions(told)
     left_out = False
     for unit, stands in zip(passage.units, passage.unit_tokens, strict=True):
-        if (told & stands).total() < PART * length or (kept and kept >= _conditions(stands)):
+        if _shared(told, stands) < PART * length or (kept and kept >= _conditions(stands)):
             continue
         main, depends, exception = _parted(unit)
         if not depends and _is_copy(told, length, stands):
@@ -69,7 +69,12 @@ def leaves_condition_out(claim: Reading, passage: PassageReading, said: str) -> 
 def _is_copy(told: Counter[str], length: int, stands: Counter[str]) -> bool:
     other = stands.total()
     longer, shorter = (length, other) if length > other else (other, length)
-    return shorter >= max(FEWEST, COPY * longer) and (told & stands).total() >= COPY * longer
+    return shorter >= max(FEWEST, COPY * longer) and _shared(told, stands) >= COPY * longer
+
+
+def _shared(one: Counter[str], other: Counter[str]) -> int:
+    """Words that they have in common; `&` would make a counter of them, unit after unit."""
+    return sum(min(count, other[word]) for word, count in one.items() if word in other)
 
 
 def _conditions(tokens: Counter[str]) -> int:
@@ -102,7 +107,7 @@ def _restricts(tokens: Sequence[str]) -> bool:
 
 
 def _says(told: Counter[str], length: int, main: Sequence[str]) -> bool:
-    shared = (told & Counter(main)).total()
+    shared = _shared(told, Counter(main))
     return shared >= PART * length and shared >= MAIN_PART * len(main)
 
 

@@ -7,7 +7,7 @@ sentence that goes on after "but" has to be harmless on both sides.
 import re
 
 from agent.grounding.reading import Reading, read
-from agent.grounding.words import CHAT_WORDS, guess_language, is_content
+from agent.grounding.words import CHAT_WORDS, is_content
 from agent.sentences import Kind, kind_of
 
 _LONGEST = 40
@@ -57,17 +57,18 @@ _ADMITS = tuple(
         r"\bلا (?:توجد لدي|أجد|أعرف|أملك)\b",
     )
 )
+_DENIES = re.compile(r"any|rien|ningun|لا", re.IGNORECASE)
+"""What these have where they have no negation."""
 
 
-def claims_nothing(unit: str) -> bool:
-    """Whether the unit may stand without support."""
-    language = guess_language(unit)
-    whole = read(unit, language or "en")
-    if kind_of(unit) is Kind.ROW:
+def claims_nothing(unit: str, language: str | None) -> bool:
+    """Whether the unit may stand without support; `language` is None where nobody can tell."""
+    whole, kind = read(unit, language or "en"), kind_of(unit)
+    if kind is Kind.ROW:
         return not whole.stems and not whole.has_facts
-    if whole.has_facts or len(whole.words) > _LONGEST or kind_of(unit) is Kind.FENCE:
+    if whole.has_facts or len(whole.words) > _LONGEST or kind is Kind.FENCE:
         return False
-    if kind_of(unit) is Kind.HEADING:
+    if kind is Kind.HEADING:
         return len(whole.words) <= 6 and not whole.strong
     languages = (language,) if language else tuple(CHAT_WORDS)
     return any(
@@ -81,9 +82,9 @@ def _is_harmless(part: str, language: str) -> bool:
         return True
     if _QUESTION.search(part):
         return not _RHETORICAL.search(part)
-    if _ANNOUNCES.search(part):
+    if ":" in part and _ANNOUNCES.search(part):
         return not reading.strong and not reading.negated and len(reading.words) <= 16
-    if any(pattern.search(part) for pattern in _ADMITS):
+    if (reading.negated or _DENIES.search(part)) and any(pattern.search(part) for pattern in _ADMITS):
         return not reading.strong
     return not _left_over(reading, language)
 

@@ -89,23 +89,25 @@ def verify_sentence(unit: str, passages: Sequence[Passage], *, said: str = "") -
     if cited and not CITATION.sub("", unit).strip(" \t\n.,;()"):
         reason: Reason = "supported" if known else "citation"
         return Support(supported=bool(known), factual=True, passage_numbers=tuple(known), reason=reason)
-    if claims_nothing(unit):
-        return Support(supported=True, factual=False, reason="no claim")
     language = guess_language(unit)
+    if claims_nothing(unit, language):
+        return Support(supported=True, factual=False, reason="no claim")
     unit = with_one_form(unit, language)
-    found = {n: _judge(unit, language, [passage], said, cites=n in known) for n, passage in quotable.items()}
-    if len(known) > 1 and not any(found[n].reason == "supported" for n in known):
+    found = {n: _judge(unit, language, [quotable[n]], said, cites=True) for n in known}
+    if len(known) > 1 and not any(verdict.reason == "supported" for verdict in found.values()):
         together = _judge(unit, language, [quotable[n] for n in known], said, cites=True)
         if together.reason == "supported":
             return Support(supported=True, factual=True, passage_numbers=tuple(known), reason="supported")
+    if named := tuple(n for n, verdict in found.items() if verdict.supports):
+        return Support(supported=True, factual=True, passage_numbers=named, reason=found[named[0]].reason)
+    found = {n: found.get(n) or _judge(unit, language, [each], said, cites=False) for n, each in quotable.items()}
     return _conclude(cited, known, found)
 
 
 def _conclude(cited: list[int], known: list[int], found: dict[int, _Verdict]) -> Support:
-    """A passage that the claim was copied from wrongly speaks louder than another one that happens to have its words."""
+    """No passage that the unit names supports it. One that the claim was copied from wrongly speaks louder than another
+    one that happens to have its words."""
     good = {n: verdict for n, verdict in found.items() if verdict.supports}
-    if named := tuple(n for n in known if n in good):
-        return Support(supported=True, factual=True, passage_numbers=named, reason=good[named[0]].reason)
     altered = [verdict for verdict in found.values() if verdict.copied == "altered"]
     if any(found[n].copied == "altered" for n in known):
         good = {n: verdict for n, verdict in good.items() if verdict.copied == "verbatim"}

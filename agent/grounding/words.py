@@ -4,6 +4,7 @@ English, German, French, Spanish and Russian are known; a word of another langua
 """
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 from kbs.words.stemming import WORDS_KEPT, stemmed
@@ -188,11 +189,12 @@ VALUE_OF = {
 }
 _WORD = re.compile(r"[^\W\d_]+")
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
-# Function words that only one of the languages has.
 _OWN_WORDS = {
-    language: known - frozenset[str]().union(*(other for name, other in STOP_WORDS.items() if name != language))
+    word: language
     for language, known in STOP_WORDS.items()
+    for word in known - frozenset[str]().union(*(other for name, other in STOP_WORDS.items() if name != language))
 }
+"""Function words that only one of the languages has, and which."""
 
 
 @lru_cache(maxsize=WORDS_KEPT)
@@ -214,12 +216,15 @@ def content_stems(text: str, language: str) -> list[str]:
 def guess_language(text: str) -> str | None:
     """The language whose function words prevail clearly; None where there are too few to tell."""
     words = [word for word in _WORD.findall(text.lower()) if len(word) > 1]
-    if words and sum(bool(_CYRILLIC.match(word)) for word in words) * 2 > len(words):
+    if _CYRILLIC.search(text) and sum(bool(_CYRILLIC.match(word)) for word in words) * 2 > len(words):
         return "ru"
-    own = {language: sum(word in known for word in words) for language, known in _OWN_WORDS.items()}
-    first, second = sorted(own, key=lambda language: -own[language])[:2]
-    clear = own[first] >= 2 and own[first] > 1.5 * own[second]
-    alone = own[first] == 1 and not own[second] and sum(word in STOP_WORDS[first] for word in words) >= 3
+    own = Counter(_OWN_WORDS[word] for word in words if word in _OWN_WORDS).most_common(2)
+    if not own:
+        return None
+    first, most = own[0]
+    next_most = own[1][1] if len(own) > 1 else 0
+    clear = most >= 2 and most > 1.5 * next_most
+    alone = most == 1 and not next_most and sum(word in STOP_WORDS[first] for word in words) >= 3
     return first if clear or alone else None
 
 
