@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tools.intents import INTENTS_FILE, IntentFileError, read_intents_file
-from tools.phrases import PhraseBook, Phrases, Reading, fold, parse_phrase, tokenize
+from tools.phrases import NO_PHRASES, PhraseBook, Phrases, Reading, fold, parse_phrase, tokenize
 
 Kind = Literal["question", "greeting", "thanks", "smalltalk", "goodbye", "refusal", "introduction", "complaint"]
 TALK: tuple[Kind, ...] = ("goodbye", "thanks", "smalltalk", "greeting")
@@ -23,6 +23,8 @@ class Cues:
     languages: tuple[str, ...]
     """That a text may be in; the fewer, the surer."""
     talk: Mapping[Kind, Mapping[str, Phrases]]
+    talk_firsts: Mapping[str, frozenset[str]]
+    """Words that small talk begins with, by language."""
     filler: Mapping[str, Phrases]
     refusal: Mapping[str, Phrases]
     beside_refusal: Mapping[str, Phrases]
@@ -71,6 +73,10 @@ def load_cues(path: Path = INTENTS_FILE) -> Cues:
         book=PhraseBook((*listed, *(phrase for phrases in lists.values() for phrase in phrases))),
         languages=languages,
         talk=talk,
+        talk_firsts={
+            language: frozenset[str]().union(*(talk[kind].get(language, NO_PHRASES).firsts for kind in TALK))
+            for language in filler
+        },
         filler=filler,
         refusal=refusal,
         beside_refusal=beside,

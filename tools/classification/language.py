@@ -44,7 +44,7 @@ def tell_language(text: str, spoken: str | None = None) -> str | None:
     one must be plain: by its script, by certainty, or because nothing else comes into question."""
     prose = _NOT_PROSE.sub(" ", text[:WINDOW])
     letters = sum(char.isalpha() for char in prose)
-    script = next((code for code, pattern in _SCRIPTS if 2 * len(pattern.findall(prose)) > letters), None)
+    script = None if prose.isascii() else _script_of(prose, letters)
     if script and (script not in _SHARED_SCRIPTS or letters < ENOUGH_LETTERS):
         if script in _SHARED_SCRIPTS and spoken in _SHARING[script]:
             return None
@@ -61,6 +61,10 @@ def tell_language(text: str, spoken: str | None = None) -> str | None:
     if script or spoken:
         return None if spoken in _SHARING.get(script or "", ()) else script
     return _by_words(prose)
+
+
+def _script_of(prose: str, letters: int) -> str | None:
+    return next((code for code, pattern in _SCRIPTS if 2 * len(pattern.findall(prose)) > letters), None)
 
 
 def _by_words(prose: str) -> str | None:

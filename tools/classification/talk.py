@@ -43,6 +43,8 @@ def talk_kind(text: str) -> tuple[Kind, str | None]:
     whole = (1 << reading.length) - 1
     best: tuple[int, Kind, str | None] = (0, "question", None)
     for language, filler in cues.filler.items():
+        if not reading.has_any(cues.talk_firsts[language]):
+            continue
         said = {kind: reading.covers(cues.talk[kind].get(language, NO_PHRASES)) for kind in TALK}
         if any(said.values()) and reduce(or_, said.values()) | reading.covers(filler) == whole:
             kind = max(TALK, key=lambda kind: said[kind].bit_count())
@@ -89,8 +91,11 @@ def introduction_language(text: str) -> str | None:
         return None
     words = [(match[0], *match.span()) for match in _WORD.finditer(text)]
     folded = [fold(word) for word, _, _ in words]
+    said = frozenset(folded)
     for language, openers in load_cues().introduction.items():
         for opener in openers:
+            if not said.issuperset(opener):
+                continue
             for at in range(len(words) - len(opener)):
                 if tuple(folded[at : at + len(opener)]) == opener:
                     end = _name_end(text, words[at + len(opener) :], lower=language == "en" and "name" in opener)

@@ -12,10 +12,11 @@ import logging
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
+from functools import cache, lru_cache
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,8 @@ ENGLISH = "en"
 SLOTS = 1 << 16
 MOST_WORDS = 400
 """Of a message; what stands further on is left to the rules."""
+LONGEST_WORD = 60
+"""Letters of a word that is taken to pieces; the rest of a longer one is not."""
 PIECES = (3, 4, 5)
 UNSPACED_PIECES = (1, 2, 3)
 """Where words are not written apart."""
@@ -125,7 +128,28 @@ def load_learned(path: Path = WEIGHTS_FILE) -> Learned:
 
 def slots_of(text: str) -> NDArray[np.int64]:
     """The slots that a text's words, pairs and pieces fall into, each once."""
-    return np.fromiter({zlib.crc32(gram.encode(errors="replace")) % SLOTS for gram in _grams(text)}, dtype=np.int64)
+    words = _WORD.findall(fold(text))[:MOST_WORDS]
+    pairs = (f"b{first} {second}" for first, second in pairwise(words))
+    places = set(map(_slot, chain(pairs, concept_grams(text))))
+    for word in set(words):
+        places.update(_known_slots_of(word) if len(word) <= LONGEST_WORD else _slots_of_word(word))
+    return np.fromiter(places, dtype=np.int64)
+
+
+def _slots_of_word(word: str) -> "array[int]":
+    """Those of a word and its pieces."""
+    framed = f"<{word[:LONGEST_WORD]}>"
+    sizes = UNSPACED_PIECES if _UNSPACED.search(word) else PIECES
+    pieces = (f"c{framed[start : start + size]}" for size in sizes for start in range(len(framed) - size + 1))
+    return array("H", {_slot(gram) for gram in (f"w{word}", *pieces)})
+
+
+_known_slots_of = lru_cache(maxsize=4_096)(_slots_of_word)
+"""The same words come again and again."""
+
+
+def _slot(gram: str) -> int:
+    return zlib.crc32(gram.encode(errors="replace")) % SLOTS
 
 
 def share_of(slots: int) -> float:
@@ -141,14 +165,3 @@ def _weights(file: Any, name: str, rules: Sequence[str]) -> Weights:
         rules=dict(zip(rules, (float(weight) for weight in file[f"{name}_rules"]), strict=True)),
         bias=bias, threshold=threshold,
     )  # fmt: skip
-
-
-def _grams(text: str) -> Iterator[str]:
-    words = _WORD.findall(fold(text))[:MOST_WORDS]
-    yield from (f"w{word}" for word in words)
-    yield from (f"b{first} {second}" for first, second in pairwise(words))
-    yield from concept_grams(text)
-    for word in set(words):
-        framed = f"<{word[:60]}>"
-        for size in UNSPACED_PIECES if _UNSPACED.search(word) else PIECES:
-            yield from (f"c{framed[start : start + size]}" for start in range(len(framed) - size + 1))

@@ -1,7 +1,7 @@
 """A rule and its signals: to whom it applies, and how much of it a text shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tools.phrases import NO_PHRASES, PhraseBook, Phrases, Reading
@@ -47,6 +47,12 @@ class Rule:
     exempt_audiences: frozenset[str]
     signals: tuple[Signal, ...]
     unless: Phrases
+    firsts: frozenset[str] = field(init=False)
+    """Words that some phrase of its signals begins with: most rules have none of them in a text."""
+
+    def __post_init__(self) -> None:
+        firsts = frozenset[str]().union(*(signal.phrases.firsts for signal in self.signals))
+        object.__setattr__(self, "firsts", firsts)
 
     def applies_to(self, role: str, audiences: frozenset[str]) -> bool:
         return (
@@ -57,6 +63,8 @@ class Rule:
 
     def weigh(self, reading: Reading) -> float:
         """Largest sum of weights of signals that stand near each other; 0 when an excuse occurs."""
+        if not reading.has_any(self.firsts):
+            return 0.0
         found = [(signal, ends) for signal in self.signals if (ends := signal.ends(reading))]
         total = sum(signal.weight for signal, ends in found if ends.bit_count() >= signal.times)
         if self.within and total >= self.threshold:

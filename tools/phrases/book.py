@@ -1,10 +1,17 @@
 """The terms of many phrases in one place, and the one pass over a text that finds them all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tools.phrases.parsing import Phrase
 from tools.phrases.reading import Reading
 from tools.phrases.tokens import BREAKS
+
+Variants = Callable[[str], Iterable[str]]
+"""Other spellings of a word; the same ones each time."""
+WORDS_KEPT = 4_096
+"""Words of which a book knows the terms without looking; order numbers and typing errors never end."""
+LONGEST_KEPT = 40
+"""Letters."""
 
 
 class PhraseBook:
@@ -15,17 +22,20 @@ class PhraseBook:
         self._words = frozenset(term for term in terms if not term.endswith("*"))
         self._stems = frozenset(term[:-1] for term in terms if term.endswith("*"))
         self._lengths = sorted({len(stem) for stem in self._stems})
+        self._known: dict[tuple[str, Variants | None], frozenset[str]] = {}
 
     def read(
         self,
         tokens: Sequence[str],
         *,
         across: bool = False,
-        variants: Callable[[str], Iterable[str]] | None = None,
+        variants: Variants | None = None,
         features: Iterable[str] = (),
     ) -> Reading:
         """Index tokens. `across` lets phrases span sentences; `variants` gives other spellings of a token."""
         words = [token for token in tokens if token[0] not in BREAKS]
+        if len(self._known) > WORDS_KEPT:
+            self._known.clear()
         terms = {word: self._terms_of(word, variants) for word in set(words)}
         places: dict[str, list[int]] = {}
         for position, word in enumerate(words):
@@ -36,15 +46,21 @@ class PhraseBook:
         found.update((feature, 1) for feature in features if feature in self._words)
         return Reading(found, breaks, max(len(words), 1))
 
-    def _terms_of(self, word: str, variants: Callable[[str], Iterable[str]] | None) -> frozenset[str]:
-        terms = set()
-        for spelling in (word,) if variants is None else (word, *variants(word)):
-            if spelling in self._words:
-                terms.add(spelling)
-            for length in self._lengths:
-                if spelling[:length] in self._stems:
-                    terms.add(spelling[:length] + "*")
-        return frozenset(terms)
+    def _terms_of(self, word: str, variants: Variants | None) -> frozenset[str]:
+        known = self._known.get((word, variants))
+        if known is None:
+            spellings = (word,) if variants is None else (word, *variants(word))
+            known = frozenset(term for spelling in spellings for term in self._spelled(spelling))
+            if len(word) <= LONGEST_KEPT:
+                self._known[word, variants] = known
+        return known
+
+    def _spelled(self, word: str) -> Iterator[str]:
+        if word in self._words:
+            yield word
+        for length in self._lengths:
+            if word[:length] in self._stems:
+                yield word[:length] + "*"
 
 
 def _breaks(tokens: Sequence[str]) -> int:

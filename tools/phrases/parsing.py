@@ -35,6 +35,8 @@ class Phrases(tuple[Phrase, ...]):
     or three that a text may hold are found by its words instead of one by one."""
 
     by_first: dict[str, list[int]]
+    firsts: frozenset[str]
+    """Its words."""
 
     def __new__(cls, phrases: Iterable[Phrase] = ()) -> Self:
         self = super().__new__(cls, phrases)
@@ -42,6 +44,7 @@ class Phrases(tuple[Phrase, ...]):
         for place, phrase in enumerate(self):
             for term in phrase.steps[0].terms:
                 self.by_first.setdefault(term, []).append(place)
+        self.firsts = frozenset(self.by_first)
         return self
 
 

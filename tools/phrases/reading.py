@@ -19,9 +19,14 @@ class Reading:
         self._inside = ((1 << length) - 1) & ~breaks
         self._masks: dict[frozenset[str], int] = {}
 
+    def has_any(self, terms: frozenset[str]) -> bool:
+        return not self._terms.isdisjoint(terms)
+
     def possible(self, phrases: Phrases) -> list[Phrase]:
         """Without those whose first or last words are not there: nearly all, and quickly seen."""
-        begun = self._terms & phrases.by_first.keys()
+        if self._terms.isdisjoint(phrases.firsts):
+            return []
+        begun = self._terms & phrases.firsts
         places = sorted({place for term in begun for place in phrases.by_first[term]})
         missing = self._terms.isdisjoint
         return [phrases[place] for place in places if not missing(phrases[place].steps[-1].terms)]
