@@ -14,6 +14,7 @@ from api import docs, errors
 from api.body_limit import BodyLimit
 from api.cors import TenantCors
 from api.early_refusal import EarlyRefusal
+from api.event_stream import GRACE_S, OpenStreams
 from api.limits import Limiter
 from api.middleware import RequestContext
 from api.routes import (
@@ -43,7 +44,6 @@ from api.routes import (
     whmcs,
     widget,
 )
-from api.sse import GRACE_S
 from api.tokens import Tokens
 
 VERSION = "0.1.0"
@@ -122,6 +122,7 @@ def _attach(app: FastAPI, settings: Settings, resources: Resources) -> None:
     database = resources.database
     metrics.watch_pool(database.connections_in_use, 2 * settings.database.pool_size)
     app.state.closing = False
+    app.state.streams = OpenStreams()
     app.state.limiter = Limiter(resources.redis)
     app.state.tokens = Tokens(
         secret_key(settings), algorithm=settings.security.jwt_algorithm,

@@ -6,21 +6,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-import anyio
 import orjson
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 
 from agent import metrics
+from api.event_stream import EventStream
 from memory.errors import TooMany
 from memory.events import Event
 from memory.tenancy import Principal
 
-PING_S = 15
-SEND_TIMEOUT_S = 10
 RECHECK_S = 60.0
 """How long a stream may stay open on a credential that has ended meanwhile."""
-GRACE_S = 25
-"""How long streams may go on after SIGTERM, so that running answers reach their readers."""
 RETRY_MS = 1000
 MOST_OPEN, MOST_OPEN_OF_A_KEY = 100, 5_000
 """Streams of one caller in one process; a secret key reads along for all customers of a site."""
@@ -67,16 +63,16 @@ def stream_response(
     allowed: Callable[[], Awaitable[bool]] | None = None,
     headers: dict[str, str] | None = None,
     reader: str | None = None,
-) -> EventSourceResponse:
+) -> EventStream:
     """Send batches of events until one event fits `until`; `farewell` closes at once on shutdown, so that the client
     comes elsewhere, and when `allowed` says that the credential has ended. `reader` is counted while it is open."""
-    closing = anyio.Event()
+    closing = asyncio.Event() if farewell else None
 
     async def chunks() -> AsyncIterator[bytes | ServerSentEvent]:
         metrics.sse_clients.inc()
         try:
             with READERS.counted(reader) if reader else nullcontext():
-                async with aclosing(_or_closing(events, closing if farewell else None, allowed)) as source:
+                async with aclosing(_or_closing(events, closing, allowed)) as source:
                     async for batch in source:
                         if batch is None:
                             yield ServerSentEvent(event="ping", data="{}", retry=RETRY_MS)
@@ -90,15 +86,13 @@ def stream_response(
         finally:
             metrics.sse_clients.dec()
 
-    return EventSourceResponse(
-        chunks(), ping=PING_S, send_timeout=SEND_TIMEOUT_S, headers=headers, sep="\n",
-        ping_message_factory=lambda: ServerSentEvent(event="ping", data="{}", sep="\n"),
-        shutdown_event=closing, shutdown_grace_period=GRACE_S,
-    )  # fmt: skip
+    response = EventStream(chunks(), headers=headers, sep="\n")
+    response.closing = closing
+    return response
 
 
 async def _or_closing(
-    events: AsyncGenerator[list[Event]], closing: anyio.Event | None, allowed: Callable[[], Awaitable[bool]] | None
+    events: AsyncGenerator[list[Event]], closing: asyncio.Event | None, allowed: Callable[[], Awaitable[bool]] | None
 ) -> AsyncGenerator[list[Event] | None]:
     """The batches, and None once the process is asked to end or the reader's credential has ended."""
     async with aclosing(events):
@@ -126,7 +120,7 @@ async def _or_closing(
                 await asyncio.gather(upcoming, return_exceptions=True)
 
 
-async def _end_of(closing: anyio.Event, allowed: Callable[[], Awaitable[bool]] | None) -> None:
+async def _end_of(closing: asyncio.Event, allowed: Callable[[], Awaitable[bool]] | None) -> None:
     while True:
         try:
             await asyncio.wait_for(closing.wait(), RECHECK_S if allowed else None)

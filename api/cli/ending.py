@@ -1,7 +1,7 @@
 """A process that stays is told to end: everything has its share of time, and in the end it goes whatever still runs.
 
      0 s   no turn and no job is begun any more, streams of events are sent elsewhere; running answers go on
-    25 s   answers that still run are handed back for another process (`api.sse.GRACE_S`)
+    25 s   answers that still run are handed back for another process (`api.event_stream.GRACE_S`)
     26 s   connections that are still open are cut (`DRAIN_S`)
     29 s   whatever has not ended is named in the log
     30 s   the stacks of all threads are written to the log, and the process is gone

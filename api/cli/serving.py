@@ -15,7 +15,7 @@ from agent.seeding import seed_all
 from agent.settings import Settings
 from api.app import create_app
 from api.cli.ending import DRAIN_S, Ending
-from api.sse import GRACE_S
+from api.event_stream import GRACE_S
 from memory.cancelling import end
 from memory.errors import Misconfigured
 from memory.jobs import PACE, work
