@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -94,14 +94,28 @@ class Validity:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A passage that one half of the search or both found; `passage.similarity` and `.score` are not set yet."""
+    """A passage that one half of the search or both found: what it is ranked by, and the row that it stands in. Of fifty,
+    six are read."""
 
-    passage: Passage
+    id: UUID
+    source: Source
+    ref: str
     vector: Vectors
     lexical: float
     """Share of the question's words that the passage has, rare words counting more: 0 to about 1."""
+    row: Mapping[str, Any]
+
+    @property
+    def passage(self) -> Passage:
+        """`similarity` and `score` are not set yet."""
+        row = self.row
+        return Passage(
+            id=self.id, source=self.source, ref=self.ref, title=row["title"], heading=row["heading"], text=row["text"],
+            digest=row["digest"], article_id=row["article_id"], version=row["version"], collection=row["collection"],
+            language=row["language"],
+        )  # fmt: skip
 
 
 class KnowledgeIndex(Protocol):

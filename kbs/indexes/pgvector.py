@@ -30,7 +30,7 @@ from kbs.indexes.rows import (
     switch_rows,
     write_rows,
 )
-from kbs.passages import Passage, Source
+from kbs.passages import Source
 from memory.database import Connection
 from memory.errors import Misconfigured
 from memory.pipeline import Statement, statement
@@ -39,6 +39,7 @@ SEARCH_WIDTH = 200
 """`hnsw.ef_search`, at least: on real articles recall@10 is 1.00 at 40 for questions about them, but 0.97 only at 200
 for questions about something else, whose neighbours are all far."""
 
+_SOURCES = {source.value: source for source in Source}
 _DENSE = sql.SQL("""
 (select t.passage_id as id, {kb} as kb from {table} t where {where}
  order by t.embedding <=> %(vector)s::{vector_type} limit {k})
@@ -171,12 +172,9 @@ def embeddings_table(dimensions: int) -> sql.Identifier:
 
 
 def candidate(row: DictRow, vector: Vectors) -> Candidate:
-    passage = Passage(
-        id=row["id"], source=Source(row["kb"]), ref=row["ref"], title=row["title"], heading=row["heading"],
-        text=row["text"], digest=row["digest"], article_id=row["article_id"], version=row["version"],
-        collection=row["collection"], language=row["language"],
-    )  # fmt: skip
-    return Candidate(passage=passage, vector=vector, lexical=float(row["lexical"]))
+    return Candidate(
+        id=row["id"], source=_SOURCES[row["kb"]], ref=row["ref"], vector=vector, lexical=float(row["lexical"]), row=row
+    )
 
 
 def vector_text(vector: Vectors) -> str:

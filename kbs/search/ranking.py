@@ -13,11 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from kbs.index import Vectors
+from kbs.index import Candidate, Vectors
 from kbs.passages import Passage, Source
 from kbs.search.weights import Weights
 
 Id = TypeVar("Id", bound=Hashable)
+Found = TypeVar("Found", bound=Candidate | Passage)
 
 LEXICAL_WEIGHT = 0.3
 DIVERSITY = 0.1
@@ -61,19 +62,19 @@ def merge(by_source: Mapping[Source, Mapping[Id, float]], weights: Weights) -> l
     return sorted(merged, key=lambda item: -item[1])
 
 
-def spread(ranked: Sequence[Passage], k: int) -> list[Passage]:
+def spread(ranked: Sequence[Found], k: int) -> list[Found]:
     """Of each article or example the best two (all, where many results are wanted); of the first k places at most
     half for examples and corrections, which steer an answer but cannot be quoted, as long as articles are left."""
     taken: Counter[tuple[Source, str]] = Counter()
-    kept: list[Passage] = []
-    for passage in ranked:
-        taken[passage.source, passage.ref] += 1
-        if k > MANY or taken[passage.source, passage.ref] <= PER_ARTICLE:
-            kept.append(passage)
-    articles = sum(passage.source.quotable for passage in kept)
+    kept: list[Found] = []
+    for each in ranked:
+        taken[each.source, each.ref] += 1
+        if k > MANY or taken[each.source, each.ref] <= PER_ARTICLE:
+            kept.append(each)
+    articles = sum(each.source.quotable for each in kept)
     room = max(k // 2, k - articles)
-    steering = {passage.id for passage in [each for each in kept if not each.source.quotable][:room]}
-    return [passage for passage in kept if passage.source.quotable or passage.id in steering]
+    steering = {each.id for each in [each for each in kept if not each.source.quotable][:room]}
+    return [each for each in kept if each.source.quotable or each.id in steering]
 
 
 def mmr(scores: Sequence[float], vectors: Vectors, k: int, diversity: float = DIVERSITY) -> list[int]:

@@ -116,8 +116,9 @@ class Retriever:
             scope, vector=vector, text=None if mode == "dense" else query, k=min(MAX_K, max(POOL, 4 * k))
         )
         clock.mark("candidates")
-        cosines = _cosines(candidates, vector)
-        passages = self._ranked(candidates, cosines, query, options, k)
+        vectors = np.array([each.vector for each in candidates])
+        cosines = _cosines(vectors, vector)
+        passages = self._ranked(candidates, vectors, cosines, query, options, k)
         clock.mark("rank")
         return Retrieved(
             passages=tuple(passages), vector=vector, similarities=_similarities(candidates, cosines),
@@ -127,6 +128,7 @@ class Retriever:
     def _ranked(
         self,
         candidates: Sequence[Candidate],
+        vectors: Vectors,
         cosines: Sequence[float] | None,
         query: str,
         options: RetrievalOptions,
@@ -141,16 +143,14 @@ class Retriever:
         )
         by_source: dict[Source, dict[int, float]] = {}
         for n, each in enumerate(candidates):
-            by_source.setdefault(each.passage.source, {})[n] = fused[n]
+            by_source.setdefault(each.source, {})[n] = fused[n]
         scores = dict(merge(by_source, options.weights))
-        position = {(candidates[n].passage.source, candidates[n].passage.id): n for n in scores}
-        apart = spread([candidates[n].passage for n in scores], k)
-        chosen = [position[passage.source, passage.id] for passage in apart]
+        position = {candidates[n]: n for n in scores}
+        chosen = [position[each] for each in spread(list(position), k)]
         if options.rerank and cosines is not None:
             best = rerank(chosen, cosines.__getitem__, threshold=options.threshold)[:k]
         else:
-            rows = np.array([candidates[n].vector for n in chosen])
-            best = [chosen[n] for n in mmr([scores[n] for n in chosen], rows, k, options.diversity)]
+            best = [chosen[n] for n in mmr([scores[n] for n in chosen], vectors[chosen], k, options.diversity)]
         return [
             replace(candidates[n].passage, similarity=cosines[n] if cosines else 0.0, score=scores[n]) for n in best
         ]
@@ -167,11 +167,11 @@ def _mostly_foreign(text: str) -> bool:
     return sum(char > "\u024f" for char in letters) * 2 > len(letters)
 
 
-def _cosines(candidates: Sequence[Candidate], vector: Vectors | None) -> list[float] | None:
+def _cosines(vectors: Vectors, vector: Vectors | None) -> list[float] | None:
     """Of each candidate with the question, clipped to [0, 1]; None where the question has no vector."""
-    if vector is None or not candidates:
+    if vector is None or not len(vectors):
         return None
-    found: list[float] = np.clip(np.array([each.vector for each in candidates]) @ vector, 0.0, 1.0).tolist()
+    found: list[float] = np.clip(vectors @ vector, 0.0, 1.0).tolist()
     return found
 
 
@@ -182,8 +182,7 @@ def _similarities(
     however many passages it was cut into: two good examples are two replies."""
     found: dict[Source, dict[int | str, float]] = {}
     for n, (each, cosine) in enumerate(zip(candidates, cosines or (), strict=False)):
-        passage = each.passage
-        best, key = found.setdefault(passage.source, {}), n if passage.source.quotable else passage.ref
+        best, key = found.setdefault(each.source, {}), n if each.source.quotable else each.ref
         if cosine > best.get(key, -1.0):
             best[key] = cosine
     return {source: tuple(sorted(values.values(), reverse=True)[:5]) for source, values in found.items()}
