@@ -117,7 +117,7 @@ async def _openai_deltas(
         async with AsyncExitStack() as stack:
             async with asyncio.timeout_at(_limit(deadline, pause_s)):
                 response = await post(
-                    "/chat/completions", body=payload, cast_to=httpx2.Response, stream=True,
+                    "/chat/completions", content=orjson.dumps(payload), cast_to=httpx2.Response, stream=True,
                     options={"headers": {"Accept-Encoding": "identity"}},
                 )  # fmt: skip
             stack.push_async_callback(response.aclose)
