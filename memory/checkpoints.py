@@ -7,6 +7,7 @@ A turn reads its thread's newest checkpoint with its scene and writes its own in
 lost the turn leaves none, a turn that runs again counts nothing twice, and two messages to Postgres are saved.
 """
 
+import inspect
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,10 @@ class Saver(AsyncPostgresSaver):
         """A turn that breaks off leaves nothing."""
         if _turn_of(config) is None:
             await super().aput_writes(config, writes, task_id, task_path)
+
+
+# LangGraph looks at it before each run, and Python would work it out anew each time.
+Saver.aput_writes.__signature__ = inspect.signature(Saver.aput_writes)  # type: ignore[attr-defined]
 
 
 def open_checkpointer(database: Database, *, concurrency: int = 8) -> Saver:
