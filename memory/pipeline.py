@@ -17,7 +17,8 @@ from psycopg.abc import Buffer, PQGen, Transformer
 from psycopg.adapt import PyFormat
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
-from psycopg.waiting import Wait
+
+from memory.arriving import arriving
 
 Values = Mapping[str, Any]
 Asked = tuple["Statement", Values]
@@ -127,7 +128,11 @@ class Pipeline:
         if not groups:  # none of them could be sent
             return []
         dropped, self._dropped = self._dropped, []
-        return await connection.wait(_exchange(connection.pgconn, groups, dropped))
+        await connection.wait(_send(connection.pgconn, groups, dropped))
+        answers = _Answers(connection.pgconn, len(groups))
+        await arriving(connection, answers.take)
+        del answers.groups[0][: len(dropped)]
+        return [iter(results) for results in answers.groups]
 
     def _step(self, asked: Statement, values: Values) -> _Step:
         """Dump the values; find the statement among those for values of their types, or give it a name."""
@@ -185,8 +190,8 @@ class Pipeline:
         return rows
 
 
-def _exchange(pgconn: PGconn, groups: Sequence[_Group], dropped: Sequence[bytes]) -> PQGen[list[Iterator[PGresult]]]:
-    """Send all steps and fetch what comes back for each group: a result for each preparation and each statement."""
+def _send(pgconn: PGconn, groups: Sequence[_Group], dropped: Sequence[bytes]) -> PQGen[None]:
+    """All steps, with an end behind those of each group."""
     pgconn.enter_pipeline_mode()
     for name in dropped:
         pgconn.send_close_prepared(name)
@@ -197,26 +202,34 @@ def _exchange(pgconn: PGconn, groups: Sequence[_Group], dropped: Sequence[bytes]
             pgconn.send_query_prepared(step.kept.name, step.values, step.formats, format)
         pgconn.pipeline_sync()
     yield from generators.send(pgconn)
-    answers: list[list[PGresult]] = [[]]
-    ended = False
-    while True:
-        while pgconn.is_busy():
-            while not (yield Wait.R):
-                pass
-            pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is None:  # the end of one statement's results; twice: of the connection
-            if ended:
-                raise psycopg.OperationalError("the connection is lost")
-            ended = True
-            continue
-        ended = False
-        if result.status != pq.ExecStatus.PIPELINE_SYNC:
-            answers[-1].append(result)
-        elif len(answers) < len(groups):
-            answers.append([])
-        else:
-            break
-    pgconn.exit_pipeline_mode()
-    del answers[0][: len(dropped)]
-    return [iter(results) for results in answers]
+
+
+class _Answers:
+    """What comes back for each group: a result for each preparation and each statement."""
+
+    __slots__ = ("_awaited", "_ended", "_pgconn", "groups")
+
+    def __init__(self, pgconn: PGconn, awaited: int) -> None:
+        self._pgconn, self._awaited = pgconn, awaited
+        self._ended = False
+        self.groups: list[list[PGresult]] = [[]]
+
+    def take(self) -> bool:
+        """Take what is there; whether it is all."""
+        pgconn = self._pgconn
+        while not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:  # the end of one statement's results; twice: of the connection
+                if self._ended:
+                    raise psycopg.OperationalError("the connection is lost")
+                self._ended = True
+                continue
+            self._ended = False
+            if result.status != pq.ExecStatus.PIPELINE_SYNC:
+                self.groups[-1].append(result)
+            elif len(self.groups) < self._awaited:
+                self.groups.append([])
+            else:
+                pgconn.exit_pipeline_mode()
+                return True
+        return False

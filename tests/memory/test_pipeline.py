@@ -1,6 +1,8 @@
 """Several statements in one message: their values, rows, errors, and what is left of them on the connection."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -8,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from memory import arriving
 from memory.database import Database
 from memory.errors import Unavailable
 from memory.models import new_id
@@ -253,3 +256,32 @@ class TestInterruptions:
                 with pytest.raises(Unavailable):
                     async with database.connection(new_id()) as connection:
                         await connection.together((end, {}), (TENANT, {}))
+
+    async def test_a_server_that_does_not_answer_loses_the_connection(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arriving, "CANCEL_S", 0.3)
+        slow = statement("select pg_sleep(30) as slept")
+        async with database.lookup() as connection:
+            pid = connection.pgconn.backend_pid
+            waiting = asyncio.create_task(connection.together((slow, {})))
+            await asyncio.sleep(0.1)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asyncio.wait_for(waiting, 3)
+                assert connection.closed
+            finally:
+                os.kill(pid, signal.SIGCONT)
+        async with database.lookup() as connection:  # the pool has others
+            assert await connection.together((ONE, {"a": 1, "b": 1})) == [[{"sum": 2, "rest": 1}]]
+
+    async def test_an_answer_in_many_pieces_is_whole(self, database: Database) -> None:
+        long = statement("select repeat('x', %(letters)s) as text from generate_series(1, 4)")
+        async with database.lookup() as connection:
+            ((*rows,), ((one, two)), last) = await connection.together(
+                (long, {"letters": 1_000_000}), (statement("values (1), (2)"), {}), (ONE, {"a": 1, "b": 2})
+            )
+        assert [len(row["text"]) for row in rows] == [1_000_000] * 4
+        assert [one, two, last] == [{"column1": 1}, {"column1": 2}, [{"sum": 3, "rest": 1}]]

@@ -1,0 +1,70 @@
+"""Waiting for an answer of Postgres that comes in pieces.
+
+psycopg has the event loop look at the socket anew for each piece, with seven calls of the system, and wakes the task for
+it; a search's answer comes in ten of them. Here the loop looks at it until all has come, and the task is woken once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+CANCEL_S = 5.0
+"""For the server to end what nobody waits for any more, and again for it to say so."""
+
+
+async def arriving(connection: psycopg.AsyncConnection[Any], take: Callable[[], bool]) -> None:
+    """Until `take` has all of it. Who is cancelled meanwhile has the server cancel what it does, and reads the rest; a server
+    that does not answer loses the connection. Raises psycopg.Error for a connection that is lost."""
+    if take():
+        return
+    reader = _Reader(connection, take)
+    try:
+        await reader.whole
+    except asyncio.CancelledError:
+        if not reader.whole.done() or reader.whole.cancelled():
+            await reader.give_up()
+        raise
+    finally:
+        reader.end()
+
+
+class _Reader:
+    """Reads whatever comes until it is all."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], take: Callable[[], bool]) -> None:
+        self._connection, self._take = connection, take
+        self._loop = asyncio.get_running_loop()
+        self._number = connection.pgconn.socket
+        self.whole: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(self._number, self._more)
+        self._reads = True
+
+    def _more(self) -> None:
+        try:
+            self._connection.pgconn.consume_input()
+            if self._take() and not self.whole.done():
+                self.whole.set_result(None)
+        except Exception as error:
+            self.end()
+            if not self.whole.done():
+                self.whole.set_exception(error)
+
+    async def give_up(self) -> None:
+        self.whole = self._loop.create_future()
+        try:
+            await self._connection.cancel_safe(timeout=CANCEL_S)
+            async with asyncio.timeout(CANCEL_S):
+                await self.whole
+        except BaseException as error:
+            self.end()
+            self._connection.pgconn.finish()
+            if not isinstance(error, (psycopg.Error, TimeoutError)):
+                raise
+
+    def end(self) -> None:
+        """Once: a socket that is closed gives its number to another one."""
+        if self._reads:
+            self._reads = False
+            self._loop.remove_reader(self._number)
