@@ -23,6 +23,8 @@ from memory.tenancy import Principal, Role
 from tools.identity import api_keys, principals
 
 bearer = HTTPBearer(auto_error=False, description="access, visitor or identity token, or a secret API key")
+Bearer = Annotated[Any, Depends(bearer)]
+"""Of a route's description; `bearer_of` reads it."""
 WidgetKey = Annotated[str | None, Header(alias="X-Widget-Key", max_length=200)]
 
 
@@ -109,23 +111,30 @@ async def _identified(resources: Resources, tokens: Tokens, token: str, widget_k
         return await principals.principal_of_identity(connection, tenant_id, identity)
 
 
-async def current_principal(request: Request, resources: Res, _: Annotated[Any, Depends(bearer)], limits: Limits,
-                            widget_key: WidgetKey = None) -> Principal:  # fmt: skip
-    """The caller of a route that needs one, counted against their limit."""
+async def caller_of(request: Request, widget_key: str | None) -> Principal:
+    """The caller, counted against their limit. Raises NotAuthenticated, and TooMany."""
+    resources = resources_of(request)
     principal = await authenticate(request, resources, widget_key)
     if principal is None:
         raise NotAuthenticated("sign in, or send a token")
-    await count_request(limits, resources, principal)
+    await count_request(limiter_of(request), resources, principal)
     return principal
+
+
+async def current_principal(request: Request, _: Bearer, widget_key: WidgetKey = None) -> Principal:
+    """The caller of a route that needs one."""
+    return await caller_of(request, widget_key)
 
 
 Caller = Annotated[Principal, Depends(current_principal)]
 
 
-def require(*roles: Role, scope: str | None = None) -> Callable[[Principal], Coroutine[Any, Any, Principal]]:
-    """A caller of one of these roles; an API key passes where it holds `scope`, and nowhere else."""
+def require(*roles: Role, scope: str | None = None) -> Callable[..., Coroutine[Any, Any, Principal]]:
+    """A caller of one of these roles; an API key passes where it holds `scope`, and nowhere else. It depends on nothing
+    else: each dependency costs as much as to check a token."""
 
-    async def check(principal: Caller) -> Principal:
+    async def check(request: Request, _: Bearer, widget_key: WidgetKey = None) -> Principal:
+        principal = await caller_of(request, widget_key)
         if principal.is_server:
             if scope is None or scope not in principal.scopes:
                 raise NotAllowed("this key has no scope for that")

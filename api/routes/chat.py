@@ -16,7 +16,9 @@ from api.dependencies import (
     WidgetKey,
     authenticate,
     count_request,
+    limiter_of,
     network_of,
+    resources_of,
     still_holds,
 )
 from api.errors import responses
@@ -128,13 +130,14 @@ async def read_messages(
     openapi_extra=taken_as(MessageIn),
 )
 async def send_message(
-    session_id: UUID, principal: Chatter, request: Request, resources: Res, limits: Limits,
+    session_id: UUID, principal: Chatter, request: Request,
     accept: Annotated[str, Header()] = "application/json",
     prefer: Annotated[str, Header(description="respond-async: answer 202 at once")] = "",
     if_busy: Annotated[str, Header(description="reject: 409 while an answer is being written")] = "",
     idempotency_key: Annotated[str | None, Header(max_length=257, json_schema_extra=SCHEMA)] = None,
 ) -> Response:  # fmt: skip
     """Say something. Waits for the answer, streams it, or returns at once, as the headers ask."""
+    resources, limits = resources_of(request), limiter_of(request)  # each dependency less is a hundredth of a turn
     at_once = "respond-async" in prefer.lower()
     writer = f"{principal.key}:{session_id}" if principal.is_server else principal.key  # a site has many customers
     await limits.check("messages", writer, resources.settings.http.messages_per_minute)
