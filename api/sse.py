@@ -79,7 +79,8 @@ def stream_response(
                             return
                         last = next((place for place, event in enumerate(batch) if until(event)), None)
                         shown = batch if last is None else batch[: last + 1]
-                        metrics.sse_resync_total.inc(sum(event.type == "resync" for event in shown))
+                        if resyncs := sum(event.type == "resync" for event in shown):
+                            metrics.sse_resync_total.inc(resyncs)
                         yield b"".join(map(encode, shown))
                         if last is not None:
                             return

@@ -1,6 +1,7 @@
 """The processes that stay: one that serves HTTP, and one that only works. See `api/cli/staying.py` for their commands."""
 
 import asyncio
+import gc
 import socket
 import sys
 from types import FrameType
@@ -53,6 +54,7 @@ async def serve(settings: Settings, ending: Ending, *, with_worker: bool) -> Non
             server = _Server(config, app, resources, ending)
             jobs = asyncio.create_task(_work_until_told(resources, ending)) if with_worker else None
             announcing = asyncio.create_task(_announce(server, settings))
+            gc.freeze()  # nor through what was loaded since, which stays as well
             try:
                 await server.serve()
             finally:
