@@ -51,7 +51,7 @@ class PhraseBook:
         if known is None:
             spellings = (word,) if variants is None else (word, *variants(word))
             known = frozenset(term for spelling in spellings for term in self._spelled(spelling))
-            if len(word) <= LONGEST_KEPT:
+            if len(word) <= LONGEST_KEPT and len(self._known) <= WORDS_KEPT:
                 self._known[word, variants] = known
         return known
 
