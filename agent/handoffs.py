@@ -127,7 +127,8 @@ class Handoffs:
         return self._settled(change)
 
     async def return_neglected(self) -> int:
-        """Put conversations back into the queue whose customers have waited too long for the person who has them."""
+        """Put conversations back into the queue whose customers have waited too long for the person who has them, and
+        those of colleagues whose accounts are closed."""
         async with self.parts.database.lookup() as connection:
             rows = await connection.execute("select * from neglected_handoffs(%s, %s)", (RETURN_AFTER_S, AT_ONCE))
             found = await rows.fetchall()
@@ -143,9 +144,10 @@ class Handoffs:
         async with journal(self.parts.database, self.parts.streams, tenant_id) as entry:
             options = await load_options(entry.connection, tenant_id)
             session = await chats.get_session(entry.connection, session_id)
+            left = await taking.has_left(entry.connection, handoff_id)
             change = await taking.return_to_queue(
                 entry, session_id, handoff_id, after_s=options.handoff_return_s,
-                words=say("back_in_queue", session.language), owner=self.parts.process,
+                words=say("colleague_left" if left else "back_in_queue", session.language), owner=self.parts.process,
             )  # fmt: skip
             if change is None:
                 return False

@@ -10,7 +10,7 @@ Phrase = Literal[
     "greeting", "thanks", "goodbye", "smalltalk", "no_answer", "handed_over", "nobody_there", "already_waiting",
     "refused", "refused_escalated", "model_away", "broken_off", "clarify", "not_known", "ticket_opened",
     "back_in_queue", "waiting_for_nobody", "declined", "offer_human", "offer_ticket", "left_open",
-    "not_helped", "tell_more",
+    "not_helped", "tell_more", "colleague_left",
 ]  # fmt: skip
 PHRASES: tuple[Phrase, ...] = get_args(Phrase)
 

@@ -106,7 +106,8 @@ async def end_with_session(entry: Journal, session: ChatSession, outcome: str) -
 
 async def return_to_queue(entry: Journal, session_id: UUID, handoff_id: UUID, *, after_s: int, words: str,
                           owner: str) -> Change | None:  # fmt: skip
-    """Take a conversation from a person who has not answered for `after_s`; None when they have meanwhile."""
+    """Take a conversation from a person who has not answered for `after_s`, or whose account is closed; None when neither
+    is so any more."""
     session = await chats.get_session(entry.connection, session_id, lock=True)
     row = await (await entry.connection.execute(RETURN, (handoff_id, after_s))).fetchone()
     if row is None:
@@ -114,6 +115,11 @@ async def return_to_queue(entry: Journal, session_id: UUID, handoff_id: UUID, *,
     handoff = Handoff(**row)
     started = await _back_to_bot(entry, session, handoff, reason="unanswered", owner=owner, words=words)
     return Change(handoff=handoff, started=started)
+
+
+async def has_left(connection: Connection, handoff_id: UUID) -> bool:
+    """Whether the account of the colleague who has this conversation is closed."""
+    return await (await connection.execute(HAS_LEFT, (handoff_id,))).fetchone() is not None
 
 
 async def customer_waits(entry: Journal, session_id: UUID) -> None:
@@ -206,10 +212,15 @@ END = """
 update handoffs set status = %(status)s, outcome = %(outcome)s, ended_at = clock_timestamp(), waiting_since = null
 where id = %(id)s and tenant_id = current_tenant()
 """
+HAS_LEFT = """
+select 1 from handoffs h join users u on u.id = h.claimed_by and u.tenant_id = h.tenant_id
+where h.id = %s and h.tenant_id = current_tenant() and not u.is_active
+"""
 RETURN = """
 update handoffs set status = 'requested', claimed_by = null, claimed_at = null, waiting_since = null,
        returned = returned + 1
 where id = %s and tenant_id = current_tenant() and status = 'claimed'
-      and waiting_since <= clock_timestamp() - make_interval(secs => %s)
+      and (waiting_since <= clock_timestamp() - make_interval(secs => %s) or not exists (
+          select 1 from users u where u.id = claimed_by and u.tenant_id = current_tenant() and u.is_active))
 returning *
 """

@@ -442,6 +442,20 @@ class TestNeglect:
         await self.past_the_limit(product, tenant)
         assert await product.resources.handoffs.return_neglected() == 0
 
+    async def test_a_colleague_whose_account_is_closed_loses_it_though_nobody_waits(
+        self, product: Product, tenant: Tenant, ada: Headers, bert: Headers, admin: Headers
+    ) -> None:
+        visitor, handoff = await waiting(product, tenant)
+        await do(product, ada, handoff, "claim")
+        await do(product, ada, handoff, "messages", message="Hello!")
+        assert await product.resources.handoffs.return_neglected() == 0
+        me = (await product.http.get("/api/v1/auth/me", headers=ada)).json()
+        closed = await product.http.patch(f"/api/v1/users/{me['user']['id']}", json={"is_active": False}, headers=admin)
+        assert closed.status_code == 200
+        assert await product.resources.handoffs.return_neglected() == 1
+        assert "has left" in (await visitor.history())[-1]["content"]
+        await do(product, bert, handoff, "claim")
+
     async def test_many_processes_return_it_once(self, product: Product, tenant: Tenant, ada: Headers) -> None:
         visitor, handoff = await waiting(product, tenant)
         await do(product, ada, handoff, "claim")
