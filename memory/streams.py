@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
-import psycopg
 import structlog
 
+from memory.connection import PatientConnection
 from memory.database import Database
 from memory.errors import Unavailable
 from memory.events import Event
@@ -248,7 +248,7 @@ class Streams:
         """Hear from other processes for as long as this task lives; a lost connection is opened again."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._database.url, autocommit=True) as connection:
+                async with await PatientConnection.connect(self._database.url, autocommit=True) as connection:
                     await connection.execute("listen session_events")
                     self._listening = True
                     self.wake()
