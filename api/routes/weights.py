@@ -28,7 +28,7 @@ async def set_weights(body: RankingChange, principal: Admin, resources: Res, req
         resources.database,
         principal,
         body.changes(),
-        version=body.version,
+        version=body.version if "version" in body.model_fields_set else "any",
         reason=body.reason,
         kind="set",
         **trace(request),
@@ -51,7 +51,7 @@ async def reset(principal: Admin, resources: Res, request: Request, body: ResetI
     """Back to the defaults; the history stays."""
     defaults = settings.as_dict(RetrievalOptions())
     changed = await settings.change_ranking(
-        resources.database, principal, defaults, version=None, reason=body.reason if body else "", kind="reset",
+        resources.database, principal, defaults, version="any", reason=body.reason if body else "", kind="reset",
         **trace(request),
     )  # fmt: skip
     return RankingOut.of(changed)

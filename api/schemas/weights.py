@@ -49,7 +49,10 @@ class RankingIn(Body):
 
 class RankingChange(RankingIn):
     reason: Reason = Field(default="", description="kept in the history")
-    version: UUID | None = Field(default=None, description="as read before; 409 where somebody was faster")
+    version: UUID | None = Field(
+        default=None,
+        description="as read before, null included; 409 where somebody was faster. Left out: whatever holds",
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "RankingChange":

@@ -42,17 +42,18 @@ async def change_ranking(
     principal: Principal,
     options: Mapping[str, Any],
     *,
-    version: UUID | None,
+    version: UUID | Literal["any"] | None,
     reason: str,
     kind: Kind,
     **who: Any,
 ) -> Ranking:
     """Add a row with what is named in `options` (weights, rerank, threshold, top_k) and the rest as it was. Raises
-    Conflict where `version` is given and no longer the newest, Invalid for weights that weigh nothing."""
+    Conflict where `version` (None: nobody has changed anything) is not the newest, Invalid for weights that weigh
+    nothing."""
     async with database.connection(principal.tenant_id) as connection:
         await connection.execute(ONE_AT_A_TIME, (str(principal.tenant_id),))
         before = await read_ranking(connection, principal.tenant_id)
-        if version is not None and version != before.version:
+        if version != "any" and version != before.version:
             raise Conflict("somebody has changed the ranking since; read it again")
         await _add(connection, principal, merged(before.options, options), kind=kind, reason=reason)
         after = await read_ranking(connection, principal.tenant_id)

@@ -52,7 +52,7 @@ export class Ranking {
       event.preventDefault();
       await busy(save, () => this.#change({
         weights: Object.fromEntries(weights.map(([key, , input]) => [key, Number(input.value)])), top_k: Number(passages.value), rerank: rerank.box.checked, threshold: Number(threshold.value),
-        reason: reason.value.trim(), ...(this.now.version ? { version: this.now.version } : {}),
+        reason: reason.value.trim(), version: this.now.version,
       }), notice);
     } },
     h("h2", {}, "How much each source counts"), h("div", { class: "filters" }, ...weights.map(([, label, input]) => field(label, input))),

@@ -124,7 +124,8 @@ class TestSetting:
         assert [entry["changes"]["kind"] for entry in audit.json()["items"]] == ["reset", "set"]
 
     async def test_of_two_who_change_what_they_read_one_wins(self, product: Product, admin: Headers) -> None:
-        seen = (await call(product, "PUT", "", admin, top_k=4))["version"]
+        seen = (await call(product, "PUT", "", admin, top_k=4, version=None))["version"]
+        await call(product, "PUT", "", admin, 409, top_k=6, version=None)
         await call(product, "PUT", "", admin, top_k=5, version=seen)
         await call(product, "PUT", "", admin, 409, top_k=7, version=seen)
         assert (await call(product, "GET", "", admin))["top_k"] == 5
