@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from memory import audit
 from memory.database import Connection, Database
+from memory.errors import Invalid
 from memory.models import TenantSettings
 from memory.tenancy import Principal
 from tools.business_hours import BusinessHours
@@ -119,13 +120,16 @@ async def read_settings(database: Database, tenant_id: UUID) -> TenantSettingsVi
 async def change_settings(
     database: Database, principal: Principal, changes: dict[str, Any], *, identity_secret: str | None, **who: Any
 ) -> TenantSettingsView:
-    """Apply a partial change in one audited transaction; `identity_secret` comes encrypted."""
+    """Apply a partial change in one audited transaction; `identity_secret` comes encrypted. Raises Invalid for thresholds
+    between which nothing lies."""
     async with database.transaction(principal.tenant_id) as session:
         row = await session.get(TenantSettings, principal.tenant_id, with_for_update=True)
         if row is None:
             row = TenantSettings(tenant_id=principal.tenant_id, version=0)
         row.options = {**row.options, **changes}
-        TenantOptions.model_validate(row.options)
+        options = TenantOptions.model_validate(row.options)
+        if {"clarify_at", "answerable_at"} & changes.keys() and options.clarify_at > options.answerable_at:
+            raise Invalid("clarify_at must not be above answerable_at")
         if identity_secret:
             row.identity_secret = identity_secret
         row.version += 1

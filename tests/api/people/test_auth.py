@@ -310,6 +310,7 @@ class TestSettings:
         for wrong in (
             {"greeting": ""},
             {"answerable_at": 7},
+            {"clarify_at": 0.9},  # above `answerable_at`
             {"unknown": 1},
             {"allowed_origins": ["javascript:alert(1)"]},
             {"allowed_origins": ["https://a.example:\u0664\u0664\u0663"]},  # no header can hold it
