@@ -1,5 +1,6 @@
 """Conversations: opening one, saying something, reading along, and ending it."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -51,6 +52,7 @@ from tools.identity import principals
 router = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"])
 once = APIRouter(prefix=f"{PREFIX}/chat/sessions", tags=["chat"], route_class=IdempotentRoute)
 STREAM = "text/event-stream"
+ANYTHING_BUT_A_STREAM = re.compile(r"text/event-stream\s*;\s*q=0(\.0*)?\s*(,|$)")
 NOWHERE = StreamCursor(2**31 - 1)
 """Stands for a cursor that is none of ours: it is answered with a resync."""
 
@@ -159,7 +161,7 @@ async def send_message(
             message_id=sent.message_id, turn_id=sent.turn_id, mode="bot" if sent.turn_id else "human"
         )
         return JSONResponse(accepted.model_dump(mode="json"), status.HTTP_202_ACCEPTED, headers)
-    if STREAM in accept:
+    if STREAM in accept.lower() and not ANYTHING_BUT_A_STREAM.search(accept.lower()):
         events = resources.streams.batches(principal.tenant_id, session_id, StreamCursor(sent.n - 1), sent.inbox)
         return stream_response(events, until=_ends(sent.turn_id), farewell=False, headers=headers)
     answer = await resources.conversations.answer_of(principal.tenant_id, session_id, sent)

@@ -443,6 +443,17 @@ class TestStream:
             "2", "3", "4", "5",
         ]  # fmt: skip
 
+    async def test_what_the_client_refuses_is_not_sent(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        for accept, sent in (
+            ("application/json, text/event-stream;q=0", "application/json"),
+            ("text/event-stream; q=0.000, */*", "application/json"),
+            ("Text/Event-Stream;q=0.1", "text/event-stream"),
+        ):
+            headers = {**visitor.headers, "Accept": accept}
+            answer = await visitor.http.post(f"{visitor.url}/messages", json={"message": "hi"}, headers=headers)
+            assert answer.headers["content-type"].partition(";")[0] == sent, accept
+
     async def test_a_client_that_left_in_mid_answer_reads_the_rest(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
         seen: list[Event] = []
