@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,13 @@ QUESTIONS = (
     "Why is my website slow?",
     "How do I import a database with phpMyAdmin?",
 )
+FOLLOW_UPS = (
+    "And how long does it take?",
+    "Does it work on a phone?",
+    "And if it does not work?",
+)
+"""Of which only what was said before tells what they are about: with a fast model it says so."""
+LEANING = tuple(question for pair in zip(QUESTIONS, FOLLOW_UPS * 2, strict=True) for question in pair)
 DELTA = b"event: message.delta"
 
 
@@ -67,7 +74,14 @@ async def tutorials(http: aiohttp.ClientSession, base: str) -> Customer:
 
 
 async def run(
-    base: str, kind: str, streams: int, seconds: float, *, threads: int = 12, began: Callable[[], None] | None = None
+    base: str,
+    kind: str,
+    streams: int,
+    seconds: float,
+    *,
+    threads: int = 12,
+    began: Callable[[], None] | None = None,
+    asked: Sequence[str] = QUESTIONS,
 ) -> list[Turn]:
     """Keep so many answers in the air for so long; a conversation is new after `threads` questions. The first ones are
     open before the clock starts, of which `began` is told: few turns of a short run would carry the cost of many."""
@@ -79,7 +93,8 @@ async def run(
 
         async def customer(number: int) -> None:
             await asyncio.sleep(number / streams * 0.84)  # not all at once, as the answers last
-            questions = itertools.cycle(QUESTIONS[number % 6 :] + QUESTIONS[: number % 6])
+            begin = number % len(QUESTIONS) * (len(asked) // len(QUESTIONS))  # with a question that stands on its own
+            questions = itertools.cycle([*asked[begin:], *asked[:begin]])
             one = waiting[number]
             while time.monotonic() < until:
                 for question in itertools.islice(questions, threads):
@@ -96,10 +111,3 @@ async def run(
         until = time.monotonic() + seconds
         await asyncio.gather(*(customer(number) for number in range(streams)))
     return turns
-
-
-async def one_thread(base: str, kind: str, length: int) -> list[Turn]:
-    """One conversation, turn after turn."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as http:
-        one = await (ours if kind == "ours" else tutorials)(http, base)
-        return [await one.ask(QUESTIONS[number % 6]) for number in range(length)]

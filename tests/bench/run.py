@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
+from statistics import median as median_of
 from typing import Any
 
 import httpx
@@ -30,11 +32,13 @@ from rich.table import Table
 from memory.embedded import EmbeddedUrls, embedded_postgres
 from memory.encryption import Cipher
 from tests.bench import load
-from tests.bench.figures import Figures, figures, median
+from tests.bench.figures import Figures, Ratio, figures, median
 from tests.bench.machines import MEASURED, OTHERS, ROOT, Postgres, Server, postgres_of, serving
+from tests.bench.stub import FAST_MODEL
 
 STUB_PORT, PORT = 8100, 8101
-console = Console(width=150)
+THREADS, AROUND = 2, 5
+console = Console(width=170)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class Target:
     """`ours` or `tutorial`: how it is spoken to."""
     command: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = load.QUESTIONS
 
 
 ANSWER_ALWAYS = """
@@ -59,7 +64,10 @@ TARGETS = (
     Target(name="helpdesk", kind="ours", command=(*OURS, "serve"), env=STUB_EMBEDS),
     Target(name="helpdesk, local embedder", kind="ours", command=(*OURS, "serve"), env={"EMBEDDING_MODEL": "minilm"}),
     Target(name="helpdesk, unverified", kind="ours", command=(*OURS, "--unverified", "serve"), env=STUB_EMBEDS),
-    Target(name="helpdesk, fast model", kind="ours", command=(*OURS, "serve"), env={**STUB_EMBEDS, "FAST_MODEL": "stub"}),
+    Target(
+        name="helpdesk, fast model", kind="ours", command=(*OURS, "serve"), asked=load.LEANING,
+        env={**STUB_EMBEDS, "FAST_MODEL": FAST_MODEL},
+    ),
 )  # fmt: skip
 
 
@@ -105,14 +113,14 @@ class Bench:
         return found
 
     def measure(self, target: Target, server: Server, streams: int, seconds: float) -> Figures:
-        asyncio.run(load.run(server.base, target.kind, streams, 2))  # connections and caches
+        asyncio.run(load.run(server.base, target.kind, streams, 2, asked=target.asked))  # connections and caches
         self.postgres.pin(OTHERS)
         before: list[float] = []
 
         def began() -> None:
             before.extend((server.cpu_s(), self.postgres.cpu_s(), time.monotonic()))
 
-        turns = asyncio.run(load.run(server.base, target.kind, streams, seconds, began=began))
+        turns = asyncio.run(load.run(server.base, target.kind, streams, seconds, began=began, asked=target.asked))
         server_before, postgres_before, since = before
         took = time.monotonic() - since
         return figures(
@@ -160,9 +168,11 @@ def _database(urls: EmbeddedUrls, purpose: str) -> EmbeddedUrls:
 
 
 def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
-    """The cost of turn 1, 10, 50 and 200 of one conversation: the server's CPU, stored checkpoint bytes, and WAL."""
+    """The cost of turn 1, 10, 50 and 200 of one conversation: the server's CPU, stored checkpoint bytes, and WAL. Each is
+    taken of that turn in `THREADS` conversations and of the `AROUND` after it: the mean of a clock of 10 ms, the middle of
+    bytes, which now and then shrink."""
     marks = [turn for turn in (1, 10, 50, 100, 200) if turn <= length]
-    found: dict[str, Any] = {}
+    found: dict[int, list[tuple[float, float, float]]] = {mark: [] for mark in marks}
     with bench.server(target) as server:
         urls = bench.databases[target.env.get("EMBEDDING_MODEL", "tutorial")]
         asyncio.run(load.run(server.base, target.kind, 1, 3))
@@ -171,18 +181,23 @@ def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
             async with load.aiohttp.ClientSession() as http:
                 one = await (load.ours if target.kind == "ours" else load.tutorials)(http, server.base)
                 with psycopg.connect(urls.superuser, autocommit=True) as connection:
-                    for number in range(1, length + 1):
+                    for number in range(1, length + AROUND + 1):
+                        mark = next((mark for mark in marks if mark <= number <= mark + AROUND), None)
                         before = server.cpu_s(), *_stored(connection)
                         await one.ask(load.QUESTIONS[number % 6])
                         await asyncio.sleep(0.05)  # what is written after the answer
-                        if number in marks or number - 1 in marks:  # two neighbours, for a clock of 10 ms
-                            after = server.cpu_s(), *_stored(connection)
-                            cpu, bytes_, wal = (b - a for a, b in zip(before, after, strict=True))
-                            entry = found.setdefault(str(number if number in marks else number - 1), [])
-                            entry.append({"cpu_ms": cpu * 1000, "checkpoint_bytes": bytes_, "wal_bytes": wal})
+                        after = server.cpu_s(), *_stored(connection)
+                        if mark:
+                            cpu, stored, wal = (b - a for a, b in zip(before, after, strict=True))
+                            found[mark].append((cpu * 1000, stored, wal))
 
-        asyncio.run(go())
-    return found
+        for _ in range(THREADS):
+            asyncio.run(go())
+    names = (("cpu_ms", fmean), ("checkpoint_bytes", median_of), ("wal_bytes", median_of))
+    return {
+        str(mark): {name: round(fmean(values), 1) for name, values in zip(names, zip(*turns, strict=True), strict=True)}
+        for mark, turns in found.items()
+    }
 
 
 def _stored(connection: psycopg.Connection[Any]) -> tuple[float, float]:
@@ -198,16 +213,27 @@ def _stored(connection: psycopg.Connection[Any]) -> tuple[float, float]:
 
 def show(results: list[Figures]) -> None:
     table = Table(title="over the model's own time, in ms; CPU per turn")
-    for column in ("target", "streams", "turns/s", "first p50/p95/p99", "after sentence p50/p99", "total p50/p95/p99",
-                   "CPU", "Postgres", "MB", "refused", "failed"):  # fmt: skip
+    for column in ("target", "streams", "turns/s", "first p50/p95/p99", "after token p50/p99", "after sentence p50/p99",
+                   "total p50/p95/p99", "CPU", "Postgres", "MB", "fast", "refused", "failed"):  # fmt: skip
         table.add_column(column, justify="left" if column == "target" else "right")
     for each in results:
-        first, sentence, total = each.first_ms, each.sentence_ms, each.total_ms
+        first, token, sentence, total = each.first_ms, each.token_ms, each.sentence_ms, each.total_ms
         table.add_row(
             each.target, str(each.streams), f"{each.turns_per_s}", f"{first.p50}/{first.p95}/{first.p99}",
-            f"{sentence.p50}/{sentence.p99}", f"{total.p50}/{total.p95}/{total.p99}", f"{each.server_cpu_ms}",
-            f"{each.postgres_cpu_ms}", f"{each.rss_mb:.0f}", str(each.refused), str(each.failed),
+            f"{token.p50}/{token.p99}", f"{sentence.p50}/{sentence.p99}", f"{total.p50}/{total.p95}/{total.p99}",
+            f"{each.server_cpu_ms}", f"{each.postgres_cpu_ms}", f"{each.rss_mb:.0f}", str(each.fast_calls),
+            str(each.refused), str(each.failed),
         )  # fmt: skip
+    console.print(table)
+
+
+def show_ratios(ratios: list[Ratio], against: str) -> None:
+    table = Table(title=f"as parts of {against}'s, round by round: the middle, and each")
+    for column in ("target", "streams", "CPU", "turns/s"):
+        table.add_column(column, justify="left" if column == "target" else "right")
+    for each in (one.as_dict() for one in ratios):
+        cpu, turns = (f"{each[f'{name}_median']:.2f}  {each[name]}" for name in ("cpu", "turns"))
+        table.add_row(each["target"], str(each["streams"]), cpu, turns)
     console.print(table)
 
 
@@ -261,12 +287,18 @@ def main(arguments: list[str]) -> None:
         if given.thread:
             grown = {target.name: growth(shared, target, given.thread) for target in targets[:2]}
     results = [median(rounds[target.name, count]) for count in streams for target in targets]
+    ratios = [
+        Ratio.of(rounds[target.name, count], rounds[targets[0].name, count])
+        for count in streams for target in targets[1:]
+    ]  # fmt: skip
     show(results)
+    show_ratios(ratios, targets[0].name)
     console.print(f"seconds to ready: {starts}")
     if grown:
         console.print_json(json.dumps(grown))
     if given.out:
         document = {"results": [each.as_dict() for each in results], "seconds_to_ready": starts, "one_thread": grown,
+                    "ratios": [each.as_dict() for each in ratios],
                     "rounds": [each.as_dict() for all_ in rounds.values() for each in all_]}  # fmt: skip
         given.out.write_text(json.dumps(document, indent=1) + "\n")
     if given.plot:

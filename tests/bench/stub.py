@@ -4,12 +4,13 @@
 
 A question that brings passages is answered with sentences of theirs, each with its number, as a good model would; any
 other with fixed words. `GET /log` tells per mark `(ref 1a2b3c4d)` of a question when its first token, its first whole
-sentence and its last token left, by the machine's monotonic clock. One timer per stream and bytes made beforehand: the
-stub must cost little beside what it measures.
+sentence and its last token left, by the machine's monotonic clock, and whether the fast model was asked. One timer per
+stream and bytes made beforehand: the stub must cost little beside what it measures.
 """
 
 import argparse
 import asyncio
+import itertools
 import re
 import time
 from typing import Any, cast
@@ -19,6 +20,9 @@ import orjson
 from tests.model_server.wire import embeddings
 
 FIRST_S, EACH_S, TOKENS = 0.2, 0.01, 64
+FAST_MODEL = "stub-fast"
+STANDALONE = "How long does it take until a new password works for mail?"
+"""What the fast model makes of any follow-up."""
 MARK = re.compile(r"\(ref ([0-9a-f]{8})\)")
 PASSAGE = re.compile(r'<passage n="(\d+)"[^>]*>\n(.*?)\n</passage>', re.DOTALL)
 SENTENCE = re.compile(r"[A-Z][^.\n|#*`<>]{30,160}\.(?=\s|$)")
@@ -40,9 +44,9 @@ def answer_to(messages: list[dict[str, Any]]) -> str:
 
 
 def pieces_of(text: str) -> list[str]:
-    """The text in 64 pieces of about a word."""
-    size = max(1, -(-len(text) // TOKENS))
-    return [text[at : at + size] for at in range(0, len(text), size)]
+    """The text in 64 pieces of about a word, whatever its length: every answer is the same work to read."""
+    ends = [len(text) * number // TOKENS for number in range(TOKENS + 1)]
+    return [text[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
@@ -104,16 +108,21 @@ class Stub(asyncio.Protocol):
             }  # fmt: skip
             self.reply(orjson.dumps(answer))
             return
-        text = answer_to(body["messages"])
         marks = MARK.findall(str(body["messages"][-1]["content"]))
+        if body["model"] == FAST_MODEL:
+            log.setdefault(marks[-1] if marks else "", {})["fast"] = 1.0
+            self.send([f"{word} " for word in STANDALONE.split()], {}, len(STANDALONE))
+            return
+        text = answer_to(body["messages"])
         first = re.search(r"\.(?: \[\d+\])?(?= |$)", text)
-        self.send(pieces_of(text), marks[-1] if marks else "", first.end() if first else len(text))
+        times = log.setdefault(marks[-1] if marks else "", {})
+        times["asked"] = time.monotonic()
+        self.send(pieces_of(text), times, first.end() if first else len(text))
 
-    def send(self, pieces: list[str], mark: str, sentence: int) -> None:
-        """Piece after piece, each at its own time, however late the one before was."""
+    def send(self, pieces: list[str], times: dict[str, float], sentence: int) -> None:
+        """Piece after piece, each at its own time, however late the one before was; `times` learns when."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        times = log.setdefault(mark, {"asked": time.monotonic()})
         self.transport.write(HEAD + chunk({"role": "assistant", "content": ""}))
 
         def step(number: int, said: int) -> None:
