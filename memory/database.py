@@ -32,7 +32,12 @@ from memory.reaching import reaching
 from memory.tenancy import scope
 
 SET_TENANT = "select set_config('app.tenant', :tenant, true)"
-KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 """A server that is gone without a word is noticed in the end; what says goodbye is noticed at once by `_check`."""
 WAIT_S = 5.0
 """For a connection."""

@@ -19,7 +19,7 @@ from procrastinate.jobs import Job, Status
 
 from memory.cancelling import end
 from memory.connection import PatientConnection
-from memory.database import RECONNECT_S, WAIT_S, Database
+from memory.database import KEEPALIVE, RECONNECT_S, WAIT_S, Database
 from memory.errors import Unavailable
 from memory.reaching import UNREACHABLE
 
@@ -78,7 +78,7 @@ def new_jobs(url: str) -> App:
     """An app without tasks yet; open it with `open_jobs`."""
     connector = PsycopgConnector(
         conninfo=url, connection_class=PatientConnection, min_size=1, max_size=4, timeout=WAIT_S,
-        reconnect_timeout=RECONNECT_S,
+        reconnect_timeout=RECONNECT_S, kwargs=KEEPALIVE,
     )  # fmt: skip
     return App(connector=connector)
 

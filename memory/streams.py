@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from memory.connection import PatientConnection
-from memory.database import Database
+from memory.database import KEEPALIVE, Database
 from memory.errors import Unavailable
 from memory.events import Event
 
@@ -248,7 +248,8 @@ class Streams:
         """Hear from other processes for as long as this task lives; a lost connection is opened again."""
         while True:
             try:
-                async with await PatientConnection.connect(self._database.url, autocommit=True) as connection:
+                connecting = PatientConnection.connect(self._database.url, autocommit=True, **KEEPALIVE)
+                async with await connecting as connection:
                     await connection.execute("listen session_events")
                     self._listening = True
                     self.wake()

@@ -2,9 +2,9 @@
 
 accepted    a message whose 2xx a client saw stands in the history, once
 ended       every turn has exactly one end, within 60 s of the fault's; no session is busy
-effects     at most one effect per (turn, ordinal), and every ticket of the model's has one
+effects     at most one effect per (turn, ordinal), one ticket per turn, and every ticket of the model's has its effect
 history     nothing was sent to the model that a provider would refuse
-events      numbered without gap or repeat; what the client put together is what is stored
+events      numbered without gap or repeat; what the client put together is what is stored, also of a broken answer
 secrets     none in a log
 probes      `/livez` is 200, `/readyz` tells the truth within 5 s
 """
@@ -60,8 +60,9 @@ def _ends(event: dict[str, Any]) -> bool:
 
 
 async def effects(cluster: Cluster, sessions: list[str]) -> list[str]:
-    """The ledger's key forbids two rows; so it is held against the tickets that were really made."""
-    rows = await cluster.rows(EFFECTS, sessions, sessions)
+    """The ledger's key forbids two rows; so it is held against the tickets that were really made, and the model asks for
+    one in a turn."""
+    rows = await cluster.rows(EFFECTS, sessions, sessions, sessions)
     return [f"{row['kind']} {row['id']}: {row['n']}" for row in rows]
 
 
@@ -82,6 +83,12 @@ def seen_by(client: Client, events: list[dict[str, Any]], messages: list[dict[st
         found.append(f"the client has other events than are stored; it lacks {missing}")
     if client.messages != {str(message["id"]): message["content"] for message in messages}:
         found.append("the client has other messages than are stored")
+    said = [message["content"] for message in messages if message["author"] == "bot"]
+    found += [
+        f"the text of turn {turn} was streamed and is not kept: {text[:80]!r}"
+        for turn, text in client.texts.items()
+        if text and not any(words.startswith(text) for words in said)
+    ]
     return found
 
 
@@ -99,6 +106,10 @@ EFFECTS = """
 select 'effects of one ordinal' as kind, e.turn_id::text || '.' || e.ordinal as id, count(*) as n
 from tool_effects e join turns t on t.id = e.turn_id where t.session_id = any(%s::uuid[])
 group by e.turn_id, e.ordinal having count(*) > 1
+union all
+select 'tickets of one turn', e.turn_id::text, count(*) as n
+from tool_effects e join turns t on t.id = e.turn_id
+where t.session_id = any(%s::uuid[]) and e.tool = 'open_ticket' group by e.turn_id having count(*) > 1
 union all
 select 'effects of one ticket', k.id::text, count(e.turn_id) as n
 from tickets k left join tool_effects e on e.result ->> 'ticket_id' = k.id::text and e.tool = 'open_ticket'

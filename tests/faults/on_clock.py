@@ -1,7 +1,10 @@
 """One process whose clock is an hour off: leases go by the database's time, and nobody is signed out."""
 
 import random
+import time
 from pathlib import Path
+
+import jwt
 
 from tests.faults.cluster import skewed_clock
 from tests.faults.stage import Stage
@@ -23,6 +26,8 @@ async def clock_off(stage: Stage) -> None:
         ahead = stage.customers(2, prefers=skewed, follows=straight)
         beside = stage.customers(2, prefers=straight, follows=skewed)
         async with ahead as first, beside as second:
+            off = abs(jwt.decode(first[0].token, options={"verify_signature": False})["iat"] - time.time())
+            stage.expect(off > HOUR / 2, f"the wrong clock is {off:.0f} s off")
             clients = [*first, *second]
             promises = [await client.say("slow") for client in clients]
             for client, promise in zip(clients, promises, strict=True):

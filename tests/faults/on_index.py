@@ -9,7 +9,7 @@ from tests.faults.cluster import KNOWLEDGE
 from tests.faults.stage import TURN_S, Stage
 
 SLOW_S = 30.0
-OFFERS = (say("no_answer", "en"), say("not_known", "en"))
+NO_SOURCES = (say("no_answer", "en"), say("not_known", "en"))
 TABLES = ("passages", "embeddings_384")
 COLUMNS = """
 select string_agg(quote_ident(column_name), ', ') as columns from information_schema.columns
@@ -78,5 +78,5 @@ def _check(stage: Stage, answer: dict[str, Any]) -> None:
     words = answer["message"]
     stage.expect(not answer["sources"], "an answer without an index names sources")
     stage.expect("499" not in words and "[1]" not in words, f"something was made up: {words!r}")
-    offered = answer["requires_escalation"] or any(offer in words for offer in OFFERS)
-    stage.expect(offered, f"no person was offered: {words!r}")
+    stage.expect(any(no in words for no in NO_SOURCES), f"nothing is said of what is not known: {words!r}")
+    stage.expect(answer["requires_escalation"] or "colleague" in words, f"no person was offered: {words!r}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 from tests.faults.client import Client
@@ -35,6 +36,7 @@ async def postgres_away(stage: Stage) -> None:
                 away = asyncio.create_task(asyncio.sleep(AWAY_S if stage.patient else AWAY_IN_A_SHORT_RUN_S))
                 late = asyncio.create_task(clients[0].say("quick"))
                 refused = await _every_write(stage, clients[0])
+                await _a_message_is_refused(stage, clients[0])
                 await away
                 await asyncio.to_thread(stage.cluster.postgres.start)
             await stage.fault_over()
@@ -93,16 +95,30 @@ async def _in_the_middle(stage: Stage, clients: list[Client]) -> AsyncIterator[N
 
 
 async def _note_recovery(stage: Stage, clients: list[Client]) -> None:
+    """How long it took, and that a turn of which nobody has seen anything goes on instead of being given up."""
     for client in clients:
         for promise in client.promises:
             await stage.ended(client, promise)
     for turn in await stage.turns_of(*clients):
         if turn["ended_at"] and turn["ended_at"] > stage.fault_ended:
             stage.note("turn's end s", (turn["ended_at"] - stage.fault_ended).total_seconds(), 60)
+        done = await stage.cluster.rows("select 1 from tool_effects where turn_id = %s", turn["id"])
+        if not (turn["partial"] or done):
+            stage.expect(turn["status"] == "completed", f"a turn without words or effects was {turn['status']}")
 
 
 async def _first_message(stage: Stage, client: Client) -> float:
     return (await client.say("quick")).took_s
+
+
+async def _a_message_is_refused(stage: Stage, client: Client) -> None:
+    """At once, and with when to come again; nothing of it is kept."""
+    url = f"{stage.rng.choice(stage.cluster.doors)}{client.path}/messages"
+    began = monotonic()
+    answer = await client.http.post(url, json={"message": "Is anybody there?"}, headers=client.headers)
+    stage.note("refusal s", monotonic() - began, 10)
+    told = answer.status_code == 503 and "retry-after" in answer.headers
+    stage.expect(told, f"a message without a database: {answer.status_code}")
 
 
 async def _every_write(stage: Stage, client: Client) -> int:

@@ -61,9 +61,11 @@ class Prober:
         away = [
             (began, ended) for began, ended in self.cluster.away if began < sample.answered and sample.asked < ended
         ]
+        long_gone = any(began + TRUTH_S < sample.asked and sample.answered < ended for began, ended in away)
         if sample.status == 200:
-            long_gone = any(began + TRUTH_S < sample.asked and sample.answered < ended for began, ended in away)
             return [f"{sample.name}: /readyz said 200 while the database was away"] if long_gone else []
+        if long_gone and sample.status != 503:
+            return [f"{sample.name}: /readyz said {sample.status} while the database was away"]
         back = max((ended for _, ended in self.cluster.away if ended <= sample.answered), default=0.0)
         if away or sample.answered < back + TRUTH_S:
             return []

@@ -1,6 +1,7 @@
 """A Postgres and a Redis of the harness's own: real server processes that can be stopped, killed, frozen and filled up."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -46,6 +47,8 @@ class Postgres:
     folder: Path
     port: int = field(default_factory=free_port)
     disk: bool = False
+    password: str = field(default_factory=secrets.token_hex)
+    """It lets everybody in; whoever puts an address into a log puts this there, too."""
     _server: "subprocess.Popen[bytes] | None" = None
 
     def create(self) -> None:
@@ -106,7 +109,7 @@ class Postgres:
                 self._server.wait(5)
 
     def url(self, role: str, database: str, *, port: int | None = None) -> str:
-        return f"postgresql://{role}@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://{role}:{self.password}@127.0.0.1:{port or self.port}/{database}"
 
     @property
     def ballast(self) -> Path:

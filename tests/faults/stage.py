@@ -20,6 +20,8 @@ from tests.faults.processes import Process
 
 SEEN_WITHIN_S = 25.0
 """After the last turn's end: without Redis and notifications a watcher looks at the rows every 20 s."""
+GO_ON = 12
+"""Customers of a repetition, at most, who ask once more when all is over."""
 TURN_S = 35.0
 """A turn that is not hurt itself takes no longer than this."""
 
@@ -107,6 +109,7 @@ class Stage:
         async with opened([self.client(prefers, follows) for _ in range(count)]) as clients:
             yield clients
             await asyncio.gather(*(self._settle(client) for client in clients))
+            await asyncio.gather(*(self._goes_on(client) for client in clients[:GO_ON]))
             ended = self.fault_ended or await self.now()
             self.report.violations += await violations(self.cluster, clients, ended)
         self.report.violations += self.prober.wrong(began)
@@ -116,6 +119,16 @@ class Stage:
         """Until every turn has ended and the client has seen the last row."""
         for promise in client.promises:
             await self.ended(client, promise)
+        await self._seen(client)
+
+    async def _goes_on(self, client: Client) -> None:
+        """Whatever became of the last turn: the next one is answered, with a history that the model takes."""
+        how = await self.ended(client, await client.say("quick"))
+        self.expect(how == "completed", f"the turn after the fault was {how}")
+        await self._seen(client)
+
+    async def _seen(self, client: Client) -> None:
+        """Until the client has every row."""
         asked = "select last_n from chat_sessions where id = %s"
         try:
             async with asyncio.timeout(SEEN_WITHIN_S):

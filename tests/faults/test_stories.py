@@ -16,7 +16,14 @@ from typing import Any, TypeVar
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from memory.models import Tenant
 from tests.faults.client import QUESTION, Client, Promise
@@ -60,6 +67,7 @@ class Story(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**16))
     def open(self, seed: int) -> None:
         product, self.sent = self.theatre.product, dict[str, tuple[str, dict[str, Any]]]()
+        self.cancelled = 0
         door = str(product.http.base_url).rstrip("/")
         key = self.theatre.tenant.widget_key
         self.client = Client(product.http, lambda: [door], key, random.Random(seed))
@@ -90,6 +98,7 @@ class Story(RuleBasedStateMachine):
     def cancel(self, pause: float) -> None:
         answer = self.play(self.client.request("POST", f"{self.client.path}/cancel", headers=self.client.headers))
         assert answer.json()["status"] in ("cancelled", "idle")
+        self.cancelled += answer.json()["status"] == "cancelled"
         self.play(asyncio.sleep(pause))
 
     @rule(pause=PAUSES)
@@ -113,6 +122,26 @@ class Story(RuleBasedStateMachine):
         )
         await theatre.product.resources.turns.recover()
 
+    @invariant()
+    def holds(self) -> None:
+        """At any moment, also in the middle of a turn."""
+        if hasattr(self, "client"):
+            self.play(self._holds())
+
+    async def _holds(self) -> None:
+        assert self.client.wrong == []
+        assert await self._asked() == [first["message_id"] for _, first in self.sent.values()]
+
+    async def _history(self) -> list[dict[str, Any]]:
+        path = f"{self.client.path}/messages?limit=100"
+        items: list[dict[str, Any]] = (await self.client.request("GET", path, headers=self.client.headers)).json()[
+            "items"
+        ]
+        return items
+
+    async def _asked(self) -> list[str]:
+        return [message["id"] for message in await self._history() if message["author"] == "customer"]
+
     def teardown(self) -> None:
         if hasattr(self, "client"):
             self.play(self._finish())
@@ -127,10 +156,9 @@ class Story(RuleBasedStateMachine):
 
     async def _agree(self) -> None:
         """What the model, the client and the rows say of the story is the same."""
-        path, client = f"{self.client.path}/messages?limit=100", self.client
-        history = (await client.request("GET", path, headers=client.headers)).json()["items"]
-        asked = [message["id"] for message in history if message["author"] == "customer"]
-        assert asked == [first["message_id"] for _, first in self.sent.values()]
+        client, history = self.client, await self._history()
+        await self._holds()
+        assert [how for how, _ in client.ended.values()].count("cancelled") == self.cancelled
         ends = await self.theatre.product.rows(
             self.theatre.tenant,
             "select data ->> 'turn_id' as turn, count(*) as n from session_events where session_id = %s"
