@@ -135,7 +135,7 @@ async def running_cluster(
         tenant, *_ = await asyncio.gather(_fill(environment, postgres), *(process.ready() for process in started))
         yield Cluster(
             folder=folder, postgres=postgres, redis=redis, model=model, knowledge=relay, apis=apis, worker=worker,
-            tenant=tenant, secrets=[postgres.password, *(environment[name] for name in HIDDEN)],
+            tenant=tenant, secrets=[postgres.password, redis.password, *(environment[name] for name in HIDDEN)],
         )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Model:
 def reply_in(case: str, number: int, body: Body, *, called: bool) -> Reply:
     """The reply to one request of a turn; a fault strikes before the tool call or after it, as `number` says."""
     if case == "truncated_arguments":
-        return Reply.truncated_call("open_ticket", HALF_ARGUMENTS, finish="length" if number % 2 else "tool_calls")
+        return Reply.truncated_call("open_ticket", HALF_ARGUMENTS, finish=("tool_calls", "length", None)[number % 3])
     fails = FAILING.get(case)
     if (fails and called == bool(number % 2)) or (fails and case in AFTER_THE_TOOL and called):
         return fails(body, number)

@@ -95,11 +95,12 @@ async def rolling_restart(stage: Stage) -> None:
     """SIGTERM to one API after the other, each with open streams and running turns: no answer is lost. A short run
     ends one of them and leaves it at that."""
     cluster = stage.cluster
-    async with stage.customers(STREAMS) as clients:
+    ending = cluster.apis if stage.patient else cluster.apis[1:]
+    async with stage.customers(STREAMS, follows=ending[0]) as clients:  # whichever ends has all of the streams
         stop, talkative = asyncio.Event(), TALKING if stage.patient else TALKING_IN_A_SHORT_RUN
         talking = [asyncio.create_task(_talk(client, stop)) for client in clients[:talkative]]
         await asyncio.sleep(0.5)
-        for api in cluster.apis if stage.patient else cluster.apis[1:]:
+        for api in ending:
             stage.note("exit s", await api.end(), EXIT_S)
             if stage.patient:
                 await cluster.restart(api)

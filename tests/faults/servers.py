@@ -145,21 +145,23 @@ class RedisServer:
     """A redis-server without persistence, as the one that carries what may be lost."""
 
     port: int = field(default_factory=free_port)
+    password: str = field(default_factory=secrets.token_hex)
     _server: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         self._server = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"],
+            ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1",
+             "--requirepass", self.password],
             stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         until(self._answers, 5, "Redis did not start")
 
     def _answers(self) -> bool:
-        with suppress(redis.RedisError), redis.Redis(port=self.port, socket_timeout=1) as client:
+        with suppress(redis.RedisError), redis.Redis.from_url(self.url, socket_timeout=1) as client:
             return bool(client.ping())
         return False
 
@@ -173,5 +175,5 @@ class RedisServer:
             self._server.wait(5)
 
     def flush(self) -> None:
-        with redis.Redis(port=self.port, socket_timeout=2) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=2) as client:
             client.flushall()

@@ -68,7 +68,7 @@ class TestABreak:
             await asyncio.sleep(0.2)
             here.publish(delta(session_id, 0))
             assert await offsets(inbox, 0) == [0]
-            with redis.Redis(port=server.port) as client:
+            with redis.Redis.from_url(server.url) as client:
                 client.client_kill_filter(_type="normal", skipme=True)
             for offset in range(1, 6):
                 here.publish(delta(session_id, offset))
