@@ -1,6 +1,6 @@
 # make run    set up and start the product        make test    every test
 # make check  linter and type checker             make lock    pin the dependencies anew
-# make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them)
+# make faults every fault, as often as promised (FAULTS=0.1 a tenth of that, FAULT=name one of them), then longer stories
 # make bench  the product beside a tutorial's app on one machine (an idle one, for a quarter of an hour)
 # make limits starts, 2,000 open streams, four times too many questions, half an hour of work (idle, for 35 minutes)
 # make evals  how good the answers are, measured on our own cases (EVALS='retrieval --data FOLDER' for more)
@@ -19,6 +19,7 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults.run
+	STORIES=40 OPENAPI_EXAMPLES=5 $(BIN)/pytest tests/faults/test_stories.py tests/faults/test_openapi.py
 
 bench: .venv/ready
 	mkdir -p data
