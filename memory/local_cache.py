@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-MOST_KEPT = 500
+MOST_KEPT = 250
 """Values, of some 12 KB each."""
 
 

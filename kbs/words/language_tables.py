@@ -2,6 +2,7 @@
 memory, once for all processes of a machine, and a start needs not unpack them again."""
 
 import mmap
+from array import array
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,6 +41,7 @@ def mapped_languages(folder: Path) -> Mapped:
             np.frombuffer(scores, np.float16).reshape(-1, len(rest["prior"])), rest["prior"], rest["codes"].tolist(),
             memoryview(moves).cast("I"), memoryview(rest["output"]), norm_probs=True, tk_row=memoryview(rest["row"]),
         )  # fmt: skip
+    identifier._rowbase = array("I", identifier._rowbase)  # as a list of a hundred thousand numbers it is 4 MB
     return Mapped(identifier=identifier, scores=scores)
 
 

@@ -11,8 +11,8 @@ _NAMES = {
     "pt": "portuguese", "ar": "arabic",
 }  # fmt: skip
 _stemming = Lock()
-WORDS_KEPT = 16_384
-"""More than a knowledge base has; each takes a quarter of a kilobyte, and codes and typing errors never end."""
+WORDS_KEPT = 8_192
+"""About as many as a knowledge base has; each takes a quarter of a kilobyte, and codes and typing errors never end."""
 
 
 @lru_cache(maxsize=WORDS_KEPT)

@@ -35,7 +35,7 @@ def concept_grams(text: str) -> Iterator[str]:
             )
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def _concept_of(word: str) -> str | None:
     """What a folded word means; of words that end in a star the longest that it begins with decides."""
     whole, stems = _tables()

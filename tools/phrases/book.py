@@ -8,7 +8,7 @@ from tools.phrases.tokens import BREAKS
 
 Variants = Callable[[str], Iterable[str]]
 """Other spellings of a word; the same ones each time."""
-WORDS_KEPT = 4_096
+WORDS_KEPT = 2_048
 """Words of which a book knows the terms without looking; order numbers and typing errors never end."""
 LONGEST_KEPT = 40
 """Letters."""
