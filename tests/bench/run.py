@@ -195,7 +195,10 @@ def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
             asyncio.run(go())
     names = (("cpu_ms", fmean), ("checkpoint_bytes", median_of), ("wal_bytes", median_of))
     return {
-        str(mark): {name: round(fmean(values), 1) for name, values in zip(names, zip(*turns, strict=True), strict=True)}
+        str(mark): {
+            name: round(middle(values), 1)
+            for (name, middle), values in zip(names, zip(*turns, strict=True), strict=True)
+        }
         for mark, turns in found.items()
     }
 
