@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from api.cli.giving_back import give_back_what_is_large
 from memory.errors import HelpdeskError
 
 COMMANDS = {
@@ -50,6 +51,7 @@ def root() -> None:
 def main() -> None:
     """Run a command; an error of ours is one line, not a trace."""
     gc.disable()  # nothing that is imported becomes garbage, and looking for some is a fifth of a start; see `run`
+    give_back_what_is_large()
     try:
         app()
     except HelpdeskError as error:

@@ -1,10 +1,9 @@
 """What the commands share: settings, a database as its owner, and running a coroutine to its end."""
 
 import asyncio
-import ctypes
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.settings import Settings
@@ -15,26 +14,15 @@ if TYPE_CHECKING:
     from memory.database import Database
 
 T = TypeVar("T")
-LARGE = 128 * 1024
-_MMAP_THRESHOLD = -3
-"""`M_MMAP_THRESHOLD` of malloc.h."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end on libuv's loop, which spends a fifth less on a turn than Python's own."""
-    _give_back_what_is_large()
     gc.freeze()  # what is imported stays: the collector need not walk through it again and again
     gc.set_threshold(100_000, 10, 10)  # turns leave nothing in circles, and a round takes up to a tenth of a second
     gc.enable()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(work)
-
-
-def _give_back_what_is_large() -> None:
-    """Have blocks of 128 KB and more returned to the system when they are freed. glibc by itself keeps what it once
-    needed: the results of many searches at once were twelve megabytes ever after."""
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

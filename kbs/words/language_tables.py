@@ -1,8 +1,7 @@
-"""The language model's tables, 65 MB, unpacked into a folder once and mapped from there: only what texts touch takes
-memory, once for all processes of a machine, and a start needs not unpack them again."""
+"""The language model's tables, unpacked into a folder once: the big one is mapped from there. Only what texts touch of
+it takes memory, once for all processes of a machine, and a start needs not unpack it again."""
 
 import mmap
-from array import array
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-SCORES, MOVES, REST = "scores.f16", "moves.u32", "rest.npz"
+SCORES, REST = "scores.f16", "rest.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """An identifier whose big tables are files."""
+    """An identifier whose big table is a file."""
 
     identifier: Any
     scores: mmap.mmap
@@ -30,19 +29,19 @@ class Mapped:
 
 def mapped_languages(folder: Path) -> Mapped:
     """Over the tables in this folder, which are put there where they are not. Raises OSError where that can't be done."""
-    from py3langid.langid import LanguageIdentifier  # not every process reads prose
+    from kbs.words.language_trie import Trie, TrieIdentifier  # not every process reads prose
 
-    unpacked = folder / f"languages-{version('py3langid')}"
+    unpacked = folder / f"languages-{version('py3langid')}-trie"
     if not unpacked.exists():
         _unpack(unpacked)
-    scores, moves = _map(unpacked / SCORES), _map(unpacked / MOVES)
+    scores = _map(unpacked / SCORES)
     with np.load(unpacked / REST, allow_pickle=False) as rest:
-        identifier = LanguageIdentifier(
-            np.frombuffer(scores, np.float16).reshape(-1, len(rest["prior"])), rest["prior"], rest["codes"].tolist(),
-            memoryview(moves).cast("I"), memoryview(rest["output"]), norm_probs=True, tk_row=memoryview(rest["row"]),
+        trie = Trie(
+            letters=rest["letters"].tobytes(), first=rest["first"].data, suffix=rest["suffix"].data,
+            found=rest["found"].data,
         )  # fmt: skip
-    identifier._rowbase = array("I", identifier._rowbase)  # as a list of a hundred thousand numbers it is 4 MB
-    return Mapped(identifier=identifier, scores=scores)
+        table = np.frombuffer(scores, np.float16).reshape(-1, len(rest["prior"]))
+        return Mapped(identifier=TrieIdentifier(trie, table, rest["prior"], rest["codes"].tolist()), scores=scores)
 
 
 def _map(file: Path) -> mmap.mmap:
@@ -55,13 +54,18 @@ def _unpack(target: Path) -> None:
     from py3langid.langid import MODEL_DIR, MODEL_FILE
     from py3langid.modelio import load_model
 
-    scores, prior, codes, moves, row, output = load_model(MODEL_DIR / MODEL_FILE)
+    from kbs.words.language_trie import grown
+
+    scores, prior, codes, moves, row, found = load_model(MODEL_DIR / MODEL_FILE)
+    trie = grown(moves, np.asarray(row), found)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(mkdtemp(dir=target.parent))
     try:
         np.asarray(scores, np.float16).tofile(made / SCORES)
-        np.asarray(moves, np.uint32).tofile(made / MOVES)
-        np.savez(made / REST, prior=prior, codes=np.array(codes), output=np.array(output, np.int32), row=np.array(row))
+        np.savez(
+            made / REST, prior=prior, codes=np.array(codes), letters=np.frombuffer(trie.letters, np.uint8),
+            first=trie.first, suffix=trie.suffix, found=trie.found,
+        )  # fmt: skip
         with suppress(OSError):
             made.rename(target)
     finally:
