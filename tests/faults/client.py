@@ -10,19 +10,21 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from tests.faults.account import Account
 from tests.product import Event, read_events
 
-TERMINAL = ("turn.completed", "turn.failed", "turn.cancelled")
 AGAIN_S = 0.2
 PATIENCE_S = 90.0
 """For a message to be accepted, or a turn to end, whatever happens meanwhile."""
+STREAMED = 0.3
+"""Of the messages are sent a second time, by a client that wants the answer as the response of its `POST`."""
 NOWHERE = "http://127.0.0.1:9"
 QUESTION = "Please open a ticket: how do I reset my mailbox password?"
 
@@ -37,9 +39,9 @@ class Promise:
     """From the first attempt to the 2xx."""
 
 
-@dataclass
-class Client:
-    """One customer; `doors` says where to knock."""
+@dataclass(kw_only=True)
+class Client(Account):
+    """One customer, and the account of all that happened in their session; `doors` says where to knock."""
 
     http: httpx.AsyncClient
     doors: Callable[[], list[str]]
@@ -55,19 +57,12 @@ class Client:
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: list[str] = field(default_factory=list)
     """Answers of 5xx that do not say when to come again, or are not ours."""
-    wrong: list[str] = field(default_factory=list)
-    rows: list[tuple[int, str]] = field(default_factory=list)
-    messages: dict[str, str] = field(default_factory=dict)
-    """The words of each message by its id."""
-    texts: dict[str, str] = field(default_factory=dict)
-    """What was put together from deltas, by turn."""
-    ended: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """How and when each turn ended, as the client saw it."""
-    resyncs: int = 0
     connections: int = 0
-    last_id: str | None = None
+    streamed: dict[str, list[Account]] = field(default_factory=dict)
+    """What was read of each answer that a `POST` was to stream, by its turn: one account for each time that it broke."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: "asyncio.Task[None] | None" = None
+    _streaming: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -115,16 +110,23 @@ class Client:
 
     async def leave(self) -> None:
         if self._reading:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+            await _end([self._reading])
+
+    async def go(self) -> None:
+        """For good."""
+        await self.leave()
+        await _end(self._streaming)
 
     async def say(self, case: str, number: int | None = None) -> Promise:
         """Ask the question under a case of the model, with a key of its own, until it is accepted."""
         number = self.rng.randrange(2**24) if number is None else number
         began = time.monotonic()
-        answer = await self.send(secrets.token_hex(8), f"{QUESTION} (case {case} {number:x})")
+        key, text = secrets.token_hex(8), f"{QUESTION} (case {case} {number:x})"
+        answer = await self.send(key, text)
         assert answer.status_code == 202, answer.text
         accepted = answer.json()
+        if self.rng.random() < STREAMED:
+            self.stream(accepted["turn_id"], key, text)
         promise = Promise(accepted["message_id"], accepted["turn_id"], time.monotonic() - began)
         self.promises.append(promise)
         return promise
@@ -134,6 +136,33 @@ class Client:
             "POST", f"{self.path}/messages", json={"message": text},
             headers={**self.headers, "Prefer": "respond-async", "Idempotency-Key": key},
         )  # fmt: skip
+
+    def stream(self, turn: str, key: str, text: str) -> None:
+        """Send it again, in the background, to have the answer streamed."""
+        self._streaming.append(asyncio.create_task(self._stream(turn, key, text)))
+
+    async def _stream(self, turn: str, key: str, text: str) -> None:
+        """As often as the stream breaks before the turn's end."""
+        headers = {**self.headers, "Accept": "text/event-stream", "Idempotency-Key": key}
+        while True:
+            seen = Account()
+            self.streamed.setdefault(turn, []).append(seen)
+            with suppress(httpx.TransportError, httpx.StreamError, json.JSONDecodeError):
+                url, body = f"{self.door(self.prefers)}{self.path}/messages", {"message": text}
+                async with self.http.stream("POST", url, json=body, headers=headers) as answer:
+                    if answer.status_code == 200:
+                        async for event in read_events(answer):
+                            seen.take(event)
+                    elif answer.status_code not in (429, 503):
+                        self.wrong.append(f"a message that is to be streamed: {answer.status_code}")
+                        return
+            if turn in seen.ended:
+                return
+            await asyncio.sleep(AGAIN_S)
+
+    async def all_streamed(self) -> None:
+        """Until each stream of a message has come to its turn's end."""
+        await asyncio.gather(*self._streaming)
 
     async def end_of(self, promise: Promise, within_s: float = PATIENCE_S) -> str:
         """How the turn ended, once the client has seen it."""
@@ -172,40 +201,11 @@ class Client:
                 self.wrong.append(f"events: {answer.status_code}")
 
     def _take(self, event: Event) -> None:
-        turn = event.data.get("turn_id") or ""
-        if event.id:
-            self.last_id = event.id
-        if event.type == "resync":
-            self.resyncs += 1
-            self.wrong.append("a resync, although every row is kept")
-        elif event.type == "message.delta":
-            self._add(turn, event.data["offset"], event.data["text"])
-        elif event.id:
-            self._row(event, turn)
+        first = not self.rows
+        self.take(event)
+        if first and self.rows and self.rows[0][0] != 1:
+            self.wrong.append(f"the first event has number {self.rows[0][0]}")
         self._news.set()
-
-    def _add(self, turn: str, offset: int, text: str) -> None:
-        known = self.texts.get(turn, "")
-        if turn in self.ended:
-            self.wrong.append("a delta after its turn's end")
-        if offset != len(known):
-            self.wrong.append(f"a delta at {offset}, {len(known)} characters are known")
-        self.texts[turn] = known + text
-
-    def _row(self, event: Event, turn: str) -> None:
-        n = int(str(event.id).partition(".")[0])
-        expected = self.rows[-1][0] + 1 if self.rows else 1
-        if n != expected:
-            self.wrong.append(f"event {n} where {expected} was due")
-        self.rows.append((n, event.type))
-        if event.type in ("message.created", "message.completed"):
-            self.messages[event.data["message_id"]] = event.data.get("text", event.data.get("message", ""))
-        if event.type == "message.completed" and not event.data["message"].startswith(self.texts.get(turn, "")):
-            self.wrong.append("an answer that does not begin with what was streamed of it")
-        if event.type in TERMINAL:
-            if turn in self.ended:
-                self.wrong.append("a turn that ended twice")
-            self.ended[turn] = (event.type.removeprefix("turn."), time.monotonic())
 
 
 @asynccontextmanager
@@ -214,4 +214,10 @@ async def opened(clients: list[Client]) -> AsyncIterator[list[Client]]:
     try:
         yield list(await asyncio.gather(*(client.open() for client in clients)))
     finally:
-        await asyncio.gather(*(client.leave() for client in clients))
+        await asyncio.gather(*(client.go() for client in clients))
+
+
+async def _end(tasks: "Sequence[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,7 +4,8 @@ accepted    a message whose 2xx a client saw stands in the history, once
 ended       every turn has exactly one end, within 60 s of the fault's; no session is busy
 effects     at most one effect per (turn, ordinal), one ticket per turn, and every ticket of the model's has its effect
 history     nothing was sent to the model that a provider would refuse
-events      numbered without gap or repeat; what the client put together is what is stored, also of a broken answer
+events      numbered without gap or repeat; what the client put together is what is stored, also of a broken answer;
+            a message's own stream says the same
 secrets     none in a log
 probes      `/livez` is 200, `/readyz` tells the truth within 5 s
 """
@@ -34,7 +35,7 @@ async def violations(cluster: Cluster, clients: list[Client], fault_ended: Any) 
     for client in clients:
         own = [event for event in events if str(event["session_id"]) == client.session_id]
         said = [message for message in messages if str(message["session_id"]) == client.session_id]
-        found += [*seen_by(client, own, said), *client.wrong, *client.refusals]
+        found += [*seen_by(client, own, said), *streamed_to(client), *client.wrong, *client.refusals]
         client.wrong.clear()
         client.refusals.clear()
     found += [f"the model was sent {wrong}" for wrong in cluster.model.refusable]
@@ -89,6 +90,24 @@ def seen_by(client: Client, events: list[dict[str, Any]], messages: list[dict[st
         for turn, text in client.texts.items()
         if text and not any(words.startswith(text) for words in said)
     ]
+    return found
+
+
+def streamed_to(client: Client) -> list[str]:
+    """Where what a `POST` streamed is not what the session's events say of the same turn."""
+    found = []
+    for turn, accounts in client.streamed.items():
+        for account in accounts:
+            found += [f"in the stream of a message: {wrong}" for wrong in account.wrong]
+            if not set(account.rows) <= set(client.rows) or not account.messages.items() <= client.messages.items():
+                found.append("the stream of a message has other events than the session")
+            answer = account.texts.get(turn, "")
+            if answer and not any(words.startswith(answer) for words in client.messages.values()):
+                found.append(f"the stream of a message told what is not kept: {answer[:80]!r}")
+        if turn in client.ended and accounts[-1].ended.get(turn, ("",))[0] != client.ended[turn][0]:
+            found.append(
+                f"the stream of turn {turn} ended {accounts[-1].ended.get(turn)}, the turn {client.ended[turn]}"
+            )
     return found
 
 

@@ -1,5 +1,6 @@
 """A knowledge base that is away, slow or empty, in front of a model that would make something up."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ async def index_away(stage: Stage) -> None:
     async def back() -> None:
         stage.cluster.knowledge.mend()
 
-    await _without(stage, hurt, back)
+    await _without(stage, hurt, back, "down")
 
 
 async def index_slow(stage: Stage) -> None:
@@ -35,7 +36,7 @@ async def index_slow(stage: Stage) -> None:
         stage.cluster.knowledge.delay_s = 0
         stage.cluster.knowledge.cut()
 
-    await _without(stage, hurt, back)
+    await _without(stage, hurt, back, "down")
 
 
 async def index_empty(stage: Stage) -> None:
@@ -54,18 +55,24 @@ async def index_empty(stage: Stage) -> None:
         await rows("update knowledge_revisions set revision = revision + 1")  # as whatever fills it again does
 
     rows = partial(stage.cluster.rows, database=KNOWLEDGE)
-    await _without(stage, hurt, back)
+    await _without(stage, hurt, back, "empty")
 
 
-async def _without(stage: Stage, hurt: Callable[[], Awaitable[None]], back: Callable[[], Awaitable[None]]) -> None:
-    async with stage.customers(1, prefers=stage.cluster.apis[0]) as clients:
+async def _without(
+    stage: Stage, hurt: Callable[[], Awaitable[None]], back: Callable[[], Awaitable[None]], then: str
+) -> None:
+    asked, other = stage.cluster.apis
+    async with stage.customers(1, prefers=asked) as clients:
         [client] = clients
         await hurt()
         try:
+            telling = asyncio.create_task(stage.told(other, "knowledge", then))
             answer, seconds = await client.answer_now("inventing")
+            await telling
         finally:
             await back()
         await stage.fault_over()
+        await stage.told(other, "knowledge", "up")
         stage.note("answer s", seconds, TURN_S)
         stage.expect(answer.status_code == 200, f"without an index: {answer.status_code} {answer.text[:200]}")
         if answer.status_code == 200:

@@ -20,7 +20,7 @@ async def redis_killed(stage: Stage) -> None:
     async def back() -> None:
         await asyncio.to_thread(redis.start)
 
-    await _without(stage, redis.kill, back)
+    await _without(stage, redis.kill, back, "down")
 
 
 async def redis_frozen(stage: Stage) -> None:
@@ -29,17 +29,17 @@ async def redis_frozen(stage: Stage) -> None:
     async def back() -> None:
         redis.signal(signal.SIGCONT)
 
-    await _without(stage, lambda: redis.signal(signal.SIGSTOP), back)
+    await _without(stage, lambda: redis.signal(signal.SIGSTOP), back, "down")
 
 
 async def redis_flushed(stage: Stage) -> None:
     async def back() -> None:
         return None
 
-    await _without(stage, stage.cluster.redis.flush, back)
+    await _without(stage, stage.cluster.redis.flush, back, "up")
 
 
-async def _without(stage: Stage, hurt: Callable[[], None], back: Callable[[], Awaitable[None]]) -> None:
+async def _without(stage: Stage, hurt: Callable[[], None], back: Callable[[], Awaitable[None]], then: str) -> None:
     here, there = stage.cluster.apis
     async with stage.customers(2, prefers=here, follows=there) as clients:
         watched, measured = clients
@@ -50,16 +50,20 @@ async def _without(stage: Stage, hurt: Callable[[], None], back: Callable[[], Aw
         hurt()
         try:
             [first] = await _calls(stage, measured, 1)
+            telling = asyncio.create_task(stage.told(there, "redis", then))
             await stage.ended(watched, promise)
+            await telling
             after = await _calls(stage, measured, count)
             await stage.ended(watched, await watched.say("answer" if stage.patient else "quick"))
         finally:
             await back()
         await stage.fault_over()
+        telling = asyncio.create_task(stage.told(there, "redis", "up"))
         stage.note("first call +ms", 1000 * (first - median(before)), FIRST_MS)
         for took in after:
             stage.note_usual("later calls +ms", 1000 * (took - median(before)), LATER_MS)
         await stage.ended(watched, await watched.say("answer" if stage.patient else "quick"))
+        await telling
 
 
 async def _calls(stage: Stage, client: Client, count: int) -> list[float]:

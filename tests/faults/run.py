@@ -103,11 +103,11 @@ def _figure(name: str, values: list[float], report: Report) -> str:
 
 
 def tell(reports: Sequence[Report], console: Console) -> bool:
-    """Print what came of it; True where everything holds."""
+    """Print what came of it; True where everything was tried and holds."""
     console.print(table_of(reports))
     for report in reports:
         _tell_what_is_wrong(report, console)
-    return not any(report.violations or report.over for report in reports)
+    return not any(report.violations or report.over or report.skipped for report in reports)
 
 
 def _tell_what_is_wrong(report: Report, console: Console) -> None:

@@ -15,13 +15,14 @@ import httpx
 from tests.faults.client import Client, Promise, opened
 from tests.faults.cluster import Cluster
 from tests.faults.invariants import secrets_in, violations
-from tests.faults.prober import Prober
+from tests.faults.prober import TRUTH_S, Prober
 from tests.faults.processes import Process
 
 SEEN_WITHIN_S = 25.0
 """After the last turn's end: without Redis and notifications a watcher looks at the rows every 20 s."""
 GO_ON = 12
 """Customers of a repetition, at most, who ask once more when all is over."""
+ASK_S = 0.2
 TURN_S = 35.0
 """A turn that is not hurt itself takes no longer than this."""
 
@@ -84,6 +85,16 @@ class Stage:
         self.report.figures[figure].append(value)
         self.report.usual[figure] = most
 
+    async def told(self, process: Process, part: str, state: str) -> None:
+        """Until `/readyz` says so of a part that is served without."""
+        began = monotonic()
+        said = "nothing"
+        while said != state and monotonic() < began + TRUTH_S:
+            said = (await self.http.get(f"{process.url}/readyz")).json()[part]
+            await asyncio.sleep(ASK_S)
+        self.expect(said == state, f"/readyz said {part} was {said} {TRUTH_S:g} s after it was {state}")
+        self.note("/readyz s", monotonic() - began, TRUTH_S + ASK_S)
+
     async def now(self) -> Any:
         """The database's time."""
         [row] = await self.cluster.rows("select clock_timestamp() as now")
@@ -96,8 +107,9 @@ class Stage:
     def client(self, prefers: Process | None = None, follows: Process | None = None) -> Client:
         cluster = self.cluster
         return Client(
-            self.http, lambda: cluster.doors, cluster.tenant.widget_key, random.Random(self.rng.random()),
-            prefers=prefers.url if prefers else None, follows=follows.url if follows else None,
+            http=self.http, doors=lambda: cluster.doors, widget_key=cluster.tenant.widget_key,
+            rng=random.Random(self.rng.random()), prefers=prefers.url if prefers else None,
+            follows=follows.url if follows else None,
         )  # fmt: skip
 
     @asynccontextmanager
@@ -109,6 +121,7 @@ class Stage:
         async with opened([self.client(prefers, follows) for _ in range(count)]) as clients:
             yield clients
             await asyncio.gather(*(self._settle(client) for client in clients))
+            await self._note_lag(clients)
             await asyncio.gather(*(self._goes_on(client) for client in clients[:GO_ON]))
             ended = self.fault_ended or await self.now()
             self.report.violations += await violations(self.cluster, clients, ended)
@@ -120,6 +133,18 @@ class Stage:
         for promise in client.promises:
             await self.ended(client, promise)
         await self._seen(client)
+        try:
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                await client.all_streamed()
+        except TimeoutError:
+            self.report.violations.append(f"the stream of a message has not come to its end after {SEEN_WITHIN_S} s")
+
+    async def _note_lag(self, clients: list[Client]) -> None:
+        """How long after a turn's end its customer saw it, whatever had become of the connection."""
+        seen = {turn: at for client in clients for turn, (_, at) in client.ended.items()}
+        for turn in await self.turns_of(*clients):
+            if str(turn["id"]) in seen:
+                self.note("end seen after s", seen[str(turn["id"])] - turn["ended_at"].timestamp(), SEEN_WITHIN_S)
 
     async def _goes_on(self, client: Client) -> None:
         """Whatever became of the last turn: the next one is answered, with a history that the model takes."""

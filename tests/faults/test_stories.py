@@ -1,4 +1,4 @@
-"""Hypothesis plays a customer and bad luck against the running product: sends, retries, cancels, reconnects, crashes.
+"""Hypothesis plays a customer and bad luck against the running product: sends, retries, streams, cancels, reconnects, crashes.
 
 The model of it is small: what was accepted under which key, in order. The product must agree after every step, and when
 the story is over every turn has one end and the client has put together what is stored. `tests/agent/turns/test_takeover.py`
@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 
 from memory.models import Tenant
 from tests.faults.client import QUESTION, Client, Promise
+from tests.faults.invariants import streamed_to
 from tests.faults.model import Model
 from tests.model_server import model_server
 from tests.product import Product, beside, with_models_of
@@ -70,7 +71,7 @@ class Story(RuleBasedStateMachine):
         self.cancelled = 0
         door = str(product.http.base_url).rstrip("/")
         key = self.theatre.tenant.widget_key
-        self.client = Client(product.http, lambda: [door], key, random.Random(seed))
+        self.client = Client(http=product.http, doors=lambda: [door], widget_key=key, rng=random.Random(seed))
         self.play(self.client.open())
 
     def play(self, part: Coroutine[Any, Any, T]) -> T:
@@ -93,6 +94,14 @@ class Story(RuleBasedStateMachine):
         again = self.play(self.client.send(key, text))
         assert (again.status_code, again.json()) == (202, first)
         assert self.play(self.client.send(key, f"{text}!")).status_code == 422
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0, 99))
+    def stream(self, which: int) -> None:
+        """Sent again by a client that wants the answer as the response; it reads while the story goes on."""
+        key = list(self.sent)[which % len(self.sent)]
+        text, first = self.sent[key]
+        self.theatre.loop.call_soon_threadsafe(self.client.stream, first["turn_id"], key, text)
 
     @rule(pause=PAUSES)
     def cancel(self, pause: float) -> None:
@@ -150,9 +159,11 @@ class Story(RuleBasedStateMachine):
         try:
             for promise in self.client.promises:
                 await self.client.end_of(promise, 20)
+            async with asyncio.timeout(20):
+                await self.client.all_streamed()
             await self._agree()
         finally:
-            await self.client.leave()
+            await self.client.go()
 
     async def _agree(self) -> None:
         """What the model, the client and the rows say of the story is the same."""
@@ -171,6 +182,7 @@ class Story(RuleBasedStateMachine):
                 await asyncio.sleep(0.01)
         assert [n for n, _ in client.rows] == list(range(1, len(client.rows) + 1))
         assert client.wrong == []
+        assert streamed_to(client) == []
         assert client.refusals == []
         assert self.theatre.provider.refusable == []
 
