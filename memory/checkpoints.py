@@ -4,7 +4,8 @@ The thread's id carries its tenant, because the library's tables have no tenant 
 form, and takes both ids from a row that was read inside the tenant.
 
 A turn reads its thread's newest checkpoint with its scene and writes its own in the transaction that ends it. So whoever
-lost the turn leaves none, a turn that runs again counts nothing twice, and two messages to Postgres are saved.
+lost the turn leaves none, a turn that runs again counts nothing twice, and two messages to Postgres are saved. Nobody travels
+back in a support chat: a thread has one, which each turn replaces, and so which is the newest is no clock's matter.
 """
 
 import inspect
@@ -121,11 +122,6 @@ def open_checkpointer(database: Database, *, concurrency: int = 8) -> Saver:
     saver = Saver(cast(AsyncConnectionPool[Any], database.pool))
     saver.lock = asyncio.Semaphore(concurrency)  # type: ignore[assignment]
     return saver
-
-
-async def prune(saver: AsyncPostgresSaver, tenant_id: UUID, session_id: UUID) -> None:
-    """Keep the newest checkpoint of a thread; nobody travels back in a support chat."""
-    await saver.aprune([thread_id(tenant_id, session_id)], strategy="keep_latest")
 
 
 def _turn_of(config: RunnableConfig) -> TurnCheckpoint | None:

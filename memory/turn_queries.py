@@ -83,6 +83,9 @@ select 1 as held from chat_sessions where id = %(session)s and tenant_id = curre
 RELEASE = statement("select release_text(%(tenant)s, %(turn)s, %(fence)s, %(epoch)s, %(text)s) as held")
 """A function, since four of these in a turn would each need a `begin` and a `commit`."""
 KEEP = statement(f"""
+with replaced as (
+    delete from checkpoints where thread_id = %(thread)s and checkpoint_ns = ''
+        and exists (select from chat_sessions where id = %(session)s and tenant_id = current_tenant() and {HELD}))
 insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
 select %(thread)s, '', %(checkpoint_id)s, %(parent)s, %(checkpoint)s, %(metadata)s from chat_sessions
 where id = %(session)s and tenant_id = current_tenant() and {HELD}

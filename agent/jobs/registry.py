@@ -12,7 +12,7 @@ from agent.jobs.analytics import define_analytics_jobs
 from agent.jobs.knowledge import KnowledgeJobs, define_knowledge_jobs
 from agent.parts import Parts
 from kbs.articles.ingest import ingest_folder
-from memory import chats, checkpoints, idempotency
+from memory import chats, idempotency
 from memory.database import Database, open_owner
 from memory.errors import Invalid
 from memory.jobs import RETRY, forget_old
@@ -71,11 +71,10 @@ def define_jobs(app: App, parts: Parts, *, knowledge_owner: str | None) -> Jobs:
 
     @app.task(name="tidy_session", queue="agent", retry=RETRY)
     async def tidy_session(tenant_id: str, session_id: str) -> None:
-        """Fold old messages into the summary and drop old checkpoints of one session."""
+        """Fold old messages of one session into its summary."""
         tenant, session = UUID(tenant_id), UUID(session_id)
         async with parts.database.connection(tenant) as connection:
             await keep_summary(connection, await chats.get_session(connection, session, lock=True))
-        await checkpoints.prune(parts.checkpointer, tenant, session)
 
     @app.periodic(cron="* * * * *")
     @app.task(name="look_at_clocks", queue="agent", retry=RETRY)

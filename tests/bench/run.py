@@ -168,7 +168,7 @@ def _database(urls: EmbeddedUrls, purpose: str) -> EmbeddedUrls:
 
 
 def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
-    """The cost of turn 1, 10, 50 and 200 of one conversation: the server's CPU, stored checkpoint bytes, and WAL. Each is
+    """The cost of turn 1, 10, 50 and 200 of one conversation: the server's CPU, checkpoint bytes as written, and WAL. Each is
     taken of that turn in `THREADS` conversations and of the `AROUND` after it: the mean of a clock of 10 ms, the middle of
     bytes, which now and then shrink."""
     marks = [turn for turn in (1, 10, 50, 100, 200) if turn <= length]
@@ -183,13 +183,12 @@ def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
                 with psycopg.connect(urls.superuser, autocommit=True) as connection:
                     for number in range(1, length + AROUND + 1):
                         mark = next((mark for mark in marks if mark <= number <= mark + AROUND), None)
-                        before = server.cpu_s(), *_stored(connection)
+                        cpu, (transaction, wal) = server.cpu_s(), _now(connection)
                         await one.ask(load.QUESTIONS[number % 6])
                         await asyncio.sleep(0.05)  # what is written after the answer
-                        after = server.cpu_s(), *_stored(connection)
                         if mark:
-                            cpu, stored, wal = (b - a for a, b in zip(before, after, strict=True))
-                            found[mark].append((cpu * 1000, stored, wal))
+                            spent, written = server.cpu_s() - cpu, _written_since(connection, transaction)
+                            found[mark].append((spent * 1000, written, _now(connection)[1] - wal))
 
         for _ in range(THREADS):
             asyncio.run(go())
@@ -203,15 +202,26 @@ def growth(bench: Bench, target: Target, length: int) -> dict[str, Any]:
     }
 
 
-def _stored(connection: psycopg.Connection[Any]) -> tuple[float, float]:
+def _now(connection: psycopg.Connection[Any]) -> tuple[int, float]:
+    """The oldest transaction that is not over, and the bytes of WAL so far."""
     row = connection.execute(
-        "select coalesce((select sum(pg_column_size(c.*)) from checkpoints c), 0)"
-        " + coalesce((select sum(pg_column_size(b.*)) from checkpoint_blobs b), 0)"
-        " + coalesce((select sum(pg_column_size(w.*)) from checkpoint_writes w), 0),"
-        " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+        "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
     ).fetchone()
     assert row
-    return float(row[0]), float(row[1])
+    return int(row[0]), float(row[1])
+
+
+def _written_since(connection: psycopg.Connection[Any], transaction: int) -> float:
+    """Bytes of the checkpoints' rows that are from this transaction or a later one, as they are stored."""
+    tables = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+    sizes = (
+        f"select pg_column_size(t.*) as size from {table} t where t.xmin::text::bigint >= %(since)s" for table in tables
+    )
+    row = connection.execute(
+        f"select coalesce(sum(size), 0) from ({' union all '.join(sizes)}) written", {"since": transaction}
+    ).fetchone()
+    assert row
+    return float(row[0])
 
 
 def show(results: list[Figures]) -> None:

@@ -175,6 +175,21 @@ class TestCheckpoints:
             with contextlib.nullcontext() if fits else pytest.raises(TypeError, match="state"):
                 thread.leave(thread.config, empty_checkpoint() | {"channel_values": {"state": value}}, {})
 
+    async def test_a_thread_has_one_whatever_the_clock_of_who_wrote_it(self, product: Product, tenant: Tenant) -> None:
+        visitor = await product.visitor(tenant)
+        thread, rows = f"{tenant.id}:{visitor.session_id}", "select checkpoint_id from checkpoints where thread_id = %s"
+        await visitor.ask(QUESTION)
+        async with product.owner.lookup() as connection:
+            ahead = (
+                "update checkpoints set checkpoint_id = 'ffffffff-' || substr(checkpoint_id, 10) where thread_id = %s"
+            )
+            await connection.execute(ahead, (thread,))
+        for _ in range(2):
+            await visitor.ask(QUESTION)
+            async with product.owner.lookup() as connection:
+                [row] = await (await connection.execute(rows, (thread,))).fetchall()
+            assert row["checkpoint_id"] < "ffffffff"
+
     async def test_they_stay_small_however_long_the_thread(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
         thread = f"{tenant.id}:{visitor.session_id}"
