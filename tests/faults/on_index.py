@@ -72,13 +72,14 @@ async def _without(
         finally:
             await back()
         await stage.fault_over()
-        await stage.told(other, "knowledge", "up")
+        telling = asyncio.create_task(stage.told(other, "knowledge", "up"))
         stage.note("answer s", seconds, TURN_S)
         stage.expect(answer.status_code == 200, f"without an index: {answer.status_code} {answer.text[:200]}")
         if answer.status_code == 200:
             _check(stage, answer.json())
         well, _ = await client.answer_now("quick")
         stage.expect(bool(well.json().get("sources")), "no sources once the index is back")
+        await telling
 
 
 def _check(stage: Stage, answer: dict[str, Any]) -> None:

@@ -33,11 +33,11 @@ async def postgres_away(stage: Stage) -> None:
         async with _in_the_middle(stage, clients):
             with stage.cluster.database_away():
                 await asyncio.to_thread(stage.cluster.postgres.stop)
-                away = asyncio.create_task(asyncio.sleep(AWAY_S if stage.patient else AWAY_IN_A_SHORT_RUN_S))
+                away = asyncio.sleep(AWAY_S if stage.patient else AWAY_IN_A_SHORT_RUN_S)
                 late = asyncio.create_task(clients[0].say("quick"))
-                refused = await _every_write(stage, clients[0])
-                await _a_message_is_refused(stage, clients[0])
-                await away
+                refused, *_ = await asyncio.gather(
+                    _every_write(stage, clients[0]), _a_message_is_refused(stage, clients[0]), away
+                )
                 await asyncio.to_thread(stage.cluster.postgres.start)
             await stage.fault_over()
             await stage.let_lapse([turn["id"] for turn in await stage.turns_of(*clients)])
