@@ -25,7 +25,7 @@ from agent.turns.preparing import prepare
 from agent.turns.results import details, references, result
 from memory import chats, turns
 from memory.cancelling import END_S, end
-from memory.errors import HelpdeskError, LeaseLost, TooMany
+from memory.errors import HelpdeskError, LeaseLost, TooMany, Unavailable
 from memory.events import Journal, journal, journal_once
 from memory.idempotency import Key
 from memory.models import ChatSession, Turn
@@ -155,6 +155,11 @@ class Turns:
             else:  # whoever ended this turn may be another process, which does not know what waits here
                 self._in_background(self._next(lease.tenant_id, lease.session_id))
             raise
+        except Unavailable as error:
+            log.warning("turn interrupted", turn_id=str(lease.turn_id), error=error.detail)
+            ran = _Ran("interrupted")
+            keeper.stop()
+            await self._again(lease)
         except Exception:
             log.exception("turn failed", turn_id=str(lease.turn_id))
             ran = _Ran("failed")
@@ -213,6 +218,13 @@ class Turns:
                 await turns.hold(entry.connection, lease)
                 await close_broken(entry, session, reason, self.parts.process)
             metrics.turns_total.labels("failed", reason).inc()
+
+    async def _again(self, lease: Lease) -> None:
+        """The database went away in the middle. If it is back, a turn that nobody saw anything of runs again at once, and
+        one that somebody did is closed; else both wait until the lease has lapsed."""
+        await self._give_back(lease)
+        with suppress(HelpdeskError):
+            await self._take_up(lease.tenant_id, lease.session_id, lease.turn_id)
 
     async def _give_back(self, lease: Lease) -> None:
         """Let another process take the turn at once instead of after the lease."""

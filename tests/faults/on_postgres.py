@@ -104,7 +104,8 @@ async def _note_recovery(stage: Stage, clients: list[Client]) -> None:
             stage.note("turn's end s", (turn["ended_at"] - stage.fault_ended).total_seconds(), 60)
         done = await stage.cluster.rows("select 1 from tool_effects where turn_id = %s", turn["id"])
         if not (turn["partial"] or done):
-            stage.expect(turn["status"] == "completed", f"a turn without words or effects was {turn['status']}")
+            how = f"{turn['status']}, {turn['reason']}"
+            stage.expect(turn["status"] == "completed", f"a turn without words or effects was {how}")
 
 
 async def _first_message(stage: Stage, client: Client) -> float:

@@ -13,6 +13,7 @@ from agent.conversations import Sent
 from agent.turns.preparing import prepare
 from memory import chats, turns
 from memory.checkpoints import TurnCheckpoint
+from memory.database import Connection
 from memory.errors import LeaseLost
 from memory.events import journal, journal_once
 from memory.models import Tenant
@@ -54,6 +55,19 @@ async def ended(visitor: Visitor) -> list[str]:
     return seen
 
 
+async def until_ended(connection: Connection) -> None:
+    """Until a connection that waits for a lock was found and ended."""
+    async with asyncio.timeout(5):
+        while not (await (await connection.execute(END_WAITING)).fetchall()):
+            await asyncio.sleep(0.01)
+
+
+END_WAITING = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where wait_event_type = 'Lock' and usename = current_user and datname = current_database()
+"""
+
+
 class TestLapsed:
     async def test_a_turn_nobody_saw_is_answered_by_another_process(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
@@ -63,6 +77,26 @@ class TestLapsed:
         assert seen[-2:] == ["message.completed", "turn.completed"]
         assert seen.count("turn.started") == 1
         assert (await visitor.history())[-1]["sources"]
+
+    @pytest.mark.parametrize("said", ["", "A mailbox password "])
+    async def test_a_database_that_goes_in_the_middle_and_is_back(
+        self, product: Product, tenant: Tenant, said: str
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor)
+        async with product.owner.connection(tenant.id) as owner:
+            await owner.execute("lock table prompt_versions in access exclusive mode")
+            await product.resources.turns.recover()
+            async with product.resources.database.lookup() as connection:
+                await until_ended(connection)
+                if said:
+                    await product.rows(
+                        tenant, "update turns set partial = %s where id = %s returning id", said, lease.turn_id
+                    )
+        seen = await ended(visitor)
+        assert seen[-1] == ("turn.failed" if said else "turn.completed")
+        [turn] = await product.rows(tenant, "select attempts, reason from turns where id = %s", lease.turn_id)
+        assert (turn["attempts"], turn["reason"]) == (3, "interrupted" if said else None)
 
     async def test_a_turn_that_somebody_saw_is_closed_and_handed_over(self, product: Product, tenant: Tenant) -> None:
         visitor = await product.visitor(tenant)
