@@ -17,9 +17,9 @@ import structlog
 
 from agent import metrics
 from agent.parts import Parts
-from agent.phrases import say
 from agent.state import GraphContext, TurnState
 from agent.turns.admission import Admission
+from agent.turns.closing import close_broken
 from agent.turns.keeping import Keeper
 from agent.turns.preparing import prepare
 from agent.turns.results import details, references, result
@@ -28,11 +28,9 @@ from memory.cancelling import END_S, end
 from memory.errors import HelpdeskError, LeaseLost, TooMany, Unavailable
 from memory.events import Journal, journal, journal_once
 from memory.idempotency import Key
-from memory.models import ChatSession, Turn
+from memory.models import ChatSession
 from memory.tenancy import Principal
 from memory.turns import Accepted, Lease
-from tools.escalation_policy import EscalationReason
-from tools.handoffs.requesting import Request, request_handoff
 from tools.recall import WINDOW
 
 log = structlog.get_logger()
@@ -305,26 +303,6 @@ class Turns:
 
     def _journal(self, tenant_id: UUID) -> AbstractAsyncContextManager[Journal]:
         return journal(self.parts.database, self.parts.streams, tenant_id)
-
-
-async def close_broken(entry: Journal, session: ChatSession, reason: str, process: str) -> None:
-    """Close the running turn of a locked session as failed, with an honest word and a person asked for."""
-
-    async def farewell(turn: Turn) -> None:
-        asked = " ".join(question["content"] for question in await turns.questions(entry.connection, turn.id))
-        request = Request(
-            session_id=session.id, customer_id=session.customer_id, reason=EscalationReason.INTERRUPTED,
-            summary=asked[:200] or "An answer broke off", findings={"tried": turn.partial},
-            turn_id=turn.id, actor=process,
-        )  # fmt: skip
-        _, ticket, _ = await request_handoff(entry, request)
-        words = f"{say('broken_off', session.language)} {say('handed_over', session.language, number=ticket.number)}"
-        await chats.add_message(
-            entry, session.id, author="system", content=words, turn_id=turn.id,
-            details={"ticket_id": str(ticket.id), "requires_escalation": True},
-        )  # fmt: skip
-
-    await turns.stop(entry, session.id, status="failed", reason=reason, farewell=farewell)
 
 
 def _prompt_id(context: GraphContext) -> UUID | None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import event as note
 from hypothesis import strategies as st
 
-from agent.turns.running import close_broken
+from agent.turns.closing import close_broken
 from memory import chats, turns
 from memory.database import Database
 from memory.errors import HelpdeskError
