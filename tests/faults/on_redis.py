@@ -60,6 +60,8 @@ async def _without(stage: Stage, hurt: Callable[[], None], back: Callable[[], Aw
         await stage.fault_over()
         telling = asyncio.create_task(stage.told(there, "redis", "up"))
         stage.note("first call +ms", 1000 * (first - median(before)), FIRST_MS)
+        for took in before:  # how far a call is from their median when nothing is wrong
+            stage.note("calls before +ms", 1000 * (took - median(before)))
         for took in after:
             stage.note_usual("later calls +ms", 1000 * (took - median(before)), LATER_MS)
         await stage.ended(watched, await watched.say("answer" if stage.patient else "quick"))
