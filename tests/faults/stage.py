@@ -133,11 +133,6 @@ class Stage:
         for promise in client.promises:
             await self.ended(client, promise)
         await self._seen(client)
-        try:
-            async with asyncio.timeout(SEEN_WITHIN_S):
-                await client.all_streamed()
-        except TimeoutError:
-            self.report.violations.append(f"the stream of a message has not come to its end after {SEEN_WITHIN_S} s")
 
     async def _note_lag(self, clients: list[Client]) -> None:
         """How long after a turn's end its customer saw it, whatever had become of the connection."""
@@ -153,17 +148,20 @@ class Stage:
         await self._seen(client)
 
     async def _seen(self, client: Client) -> None:
-        """Until the client has every row."""
+        """Until the client has every row, and each stream of a message has come to its turn's end."""
         asked = "select last_n from chat_sessions where id = %s"
         try:
             async with asyncio.timeout(SEEN_WITHIN_S):
-                while True:
-                    [row] = await self.cluster.rows(asked, client.session_id)
-                    if client.rows and client.rows[-1][0] >= row["last_n"]:
-                        return
+                while (
+                    not client.rows
+                    or client.rows[-1][0] < (await self.cluster.rows(asked, client.session_id))[0]["last_n"]
+                ):
                     await asyncio.sleep(0.05)
+                await client.all_streamed()
         except TimeoutError:
-            self.report.violations.append(f"a client has not seen every row after {SEEN_WITHIN_S} s")
+            self.report.violations.append(
+                f"a client has not seen every row and every stream's end after {SEEN_WITHIN_S} s"
+            )
 
     async def ended(self, client: Client, promise: Promise) -> str:
         try:
