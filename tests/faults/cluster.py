@@ -1,6 +1,7 @@
 """The whole product as separate processes: two APIs, a worker, a Postgres and a Redis of their own, and a model.
 
-The knowledge base has a database of its own behind a relay, so that the index can be away or slow while the rest works.
+The knowledge base has a database of its own, and each process has a relay in front of it, so that the index can be away or
+slow while the rest works.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import dict_row
@@ -30,7 +31,7 @@ from memory.embedded import APP, OWNER
 from memory.encryption import Cipher
 from memory.migrate import migrate
 from memory.models import Tenant
-from tests.browser.wire import Wire, wire_to
+from tests.browser.wire import wire_to
 from tests.faults.model import Model
 from tests.faults.processes import Process
 from tests.faults.servers import Postgres, RedisServer
@@ -40,6 +41,11 @@ from tools.identity import provisioning
 
 ARTICLES = ("email-reset-password", "email-phone-setup", "billing-invoices", "ssl-install-free-certificate")
 MAIN, KNOWLEDGE = "helpdesk", "knowledge"
+PROCESSES: tuple[tuple[Literal["serve", "worker"], str], ...] = (
+    ("serve", "api-1"),
+    ("serve", "api-2"),
+    ("worker", "worker"),
+)
 COMPILERS = ("cc", "gcc")
 HIDDEN = ("SECRET_KEY", "ENCRYPTION_KEYS", "OPENAI_API_KEY")
 ANSWERED_WHATEVER = {"clarify_at": 0, "answerable_at": 0}
@@ -54,7 +60,6 @@ class Cluster:
     postgres: Postgres
     redis: RedisServer
     model: Model
-    knowledge: Wire
     apis: list[Process]
     worker: Process
     tenant: Tenant
@@ -86,8 +91,9 @@ class Cluster:
 
     async def heal(self) -> None:
         """Bring back whatever is down; what is well is left alone."""
-        self.knowledge.mend()
-        self.knowledge.delay_s = 0
+        for process in self.processes:
+            process.knowledge.mend()
+            process.knowledge.delay_s = 0
         down = [process for process in self.processes if not process.alive]
         for process in down:
             process.start()
@@ -124,18 +130,19 @@ async def running_cluster(
         await asyncio.to_thread(_start_servers, postgres, redis)
         model = Model(await stack.enter_async_context(model_server()))
         model.install()
-        relay = await stack.enter_async_context(wire_to(postgres.port))
-        environment = settings_of(postgres, redis, model, relay.port, folder)
-        apis = [Process("serve", f"api-{n}", environment, folder / f"api-{n}.log", forks=forks) for n in (1, 2)]
-        worker = Process("worker", "worker", environment, folder / "worker.log", forks=forks)
-        started += [*apis, worker]
+        environment = settings_of(postgres, redis, model, folder)
+        for kind, name in PROCESSES:
+            wire = await stack.enter_async_context(wire_to(postgres.port))
+            own = environment | {"CONNECTION_PG_VECTORDB": postgres.url(APP, KNOWLEDGE, port=wire.port)}
+            started.append(Process(kind, name, own, folder / f"{name}.log", wire, forks=forks))
+        *apis, worker = started
         apis[0].start()
         apis[1].start(**change_second(folder))
         worker.start()
         tenant, *_ = await asyncio.gather(_fill(environment, postgres), *(process.ready() for process in started))
         yield Cluster(
-            folder=folder, postgres=postgres, redis=redis, model=model, knowledge=relay, apis=apis, worker=worker,
-            tenant=tenant, secrets=[postgres.password, redis.password, *(environment[name] for name in HIDDEN)],
+            folder=folder, postgres=postgres, redis=redis, model=model, apis=apis, worker=worker, tenant=tenant,
+            secrets=[postgres.password, redis.password, *(environment[name] for name in HIDDEN)],
         )  # fmt: skip
 
 
@@ -157,10 +164,10 @@ def _start_servers(postgres: Postgres, redis: RedisServer) -> None:
         connection.execute(f"create database {KNOWLEDGE} template {MAIN} strategy file_copy")  # type: ignore[call-overload]
 
 
-def settings_of(postgres: Postgres, redis: RedisServer, model: Model, relay: int, folder: Path) -> dict[str, str]:
+def settings_of(postgres: Postgres, redis: RedisServer, model: Model, folder: Path) -> dict[str, str]:
     """The environment of every process, as compose gives it."""
     return {
-        "DATABASE_URL": postgres.url(APP, MAIN), "CONNECTION_PG_VECTORDB": postgres.url(APP, KNOWLEDGE, port=relay),
+        "DATABASE_URL": postgres.url(APP, MAIN), "CONNECTION_PG_VECTORDB": postgres.url(APP, KNOWLEDGE),
         "REDIS_URL": redis.url, "SECRET_KEY": secrets.token_urlsafe(48), "ENCRYPTION_KEYS": Cipher.new_key(),
         "CHAT_MODEL": "stub", "FAST_MODEL": "stub-fast", "EMBEDDING_MODEL": "stub-384",
         "OPENAI_BASE_URL": model.server.base_url, "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}",

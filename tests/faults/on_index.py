@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.phrases import say
 from tests.faults.cluster import KNOWLEDGE
+from tests.faults.processes import Process
 from tests.faults.stage import TURN_S, Stage
 
 SLOW_S = 30.0
@@ -20,23 +21,29 @@ where table_schema = 'public' and table_name = %s and is_generated = 'NEVER'
 
 async def index_away(stage: Stage) -> None:
     async def hurt() -> None:
-        stage.cluster.knowledge.fail()
+        for process in struck:
+            process.knowledge.fail()
 
     async def back() -> None:
-        stage.cluster.knowledge.mend()
+        for process in struck:
+            process.knowledge.mend()
 
-    await _without(stage, hurt, back, "down")
+    struck = _struck(stage, 0)
+    await _without(stage, struck, hurt, back, "down")
 
 
 async def index_slow(stage: Stage) -> None:
     async def hurt() -> None:
-        stage.cluster.knowledge.delay_s = SLOW_S
+        for process in struck:
+            process.knowledge.delay_s = SLOW_S
 
     async def back() -> None:
-        stage.cluster.knowledge.delay_s = 0
-        stage.cluster.knowledge.cut()
+        for process in struck:
+            process.knowledge.delay_s = 0
+            process.knowledge.cut()
 
-    await _without(stage, hurt, back, "down")
+    struck = _struck(stage, 1)
+    await _without(stage, struck, hurt, back, "down")
 
 
 async def index_empty(stage: Stage) -> None:
@@ -55,13 +62,23 @@ async def index_empty(stage: Stage) -> None:
         await rows("update knowledge_revisions set revision = revision + 1")  # as whatever fills it again does
 
     rows = partial(stage.cluster.rows, database=KNOWLEDGE)
-    await _without(stage, hurt, back, "empty")
+    await _without(stage, stage.cluster.apis, hurt, back, "empty")
+
+
+def _struck(stage: Stage, only: int) -> list[Process]:
+    """Who is without the index: all, but in a short run one API, since something else happens to the other meanwhile."""
+    return stage.cluster.processes if stage.patient else [stage.cluster.apis[only]]
 
 
 async def _without(
-    stage: Stage, hurt: Callable[[], Awaitable[None]], back: Callable[[], Awaitable[None]], then: str
+    stage: Stage,
+    struck: list[Process],
+    hurt: Callable[[], Awaitable[None]],
+    back: Callable[[], Awaitable[None]],
+    then: str,
 ) -> None:
-    asked, other = stage.cluster.apis
+    """The first of those that are struck is asked; the next one, if there is one, must find out by itself."""
+    asked, other = struck[0], struck[min(1, len(struck) - 1)]
     async with stage.customers(1, prefers=asked) as clients:
         [client] = clients
         await hurt()

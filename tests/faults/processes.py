@@ -12,6 +12,7 @@ from typing import Literal
 
 import httpx
 
+from tests.browser.wire import Wire
 from tests.faults.servers import free_port
 from tests.forked import Forked, Forks
 
@@ -28,6 +29,8 @@ class Process:
     name: str
     settings: dict[str, str]
     log: Path
+    knowledge: Wire
+    """Between it and the knowledge base."""
     port: int = field(default_factory=free_port)
     frozen: bool = False
     ending: bool = False

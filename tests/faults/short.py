@@ -22,14 +22,11 @@ Lane = dict[str, Run]
 
 QUICK_MODEL: Lane = {f"model {case}": on_model.failing(case) for case in MODEL if case != "silence"}
 ACTS: tuple[tuple[Lane, ...], ...] = (
+    ({"index empty": on_index.index_empty},),
+    ({"index away": on_index.index_away}, {"index slow": on_index.index_slow}),
     (
-        {
-            "index empty": on_index.index_empty, "index away": on_index.index_away, "index slow": on_index.index_slow,
-        },
-    ),
-    (
-        QUICK_MODEL,
-        {"model silence": on_model.failing("silence"), "retries under one key": on_requests.insisting},
+        {**QUICK_MODEL, "retries under one key": on_requests.insisting},
+        {"model silence": on_model.failing("silence")},
         {
             "redis flushed": on_redis.redis_flushed, "redis killed": on_redis.redis_killed,
             "redis frozen": on_redis.redis_frozen,
