@@ -23,8 +23,7 @@ async def arriving(connection: psycopg.AsyncConnection[Any], take: Callable[[], 
     try:
         await reader.whole
     except asyncio.CancelledError:
-        if not reader.whole.done() or reader.whole.cancelled():
-            await reader.give_up()
+        await reader.give_up()
         raise
     finally:
         reader.end()
@@ -38,13 +37,16 @@ class _Reader:
         self._loop = asyncio.get_running_loop()
         self._number = connection.pgconn.socket
         self.whole: asyncio.Future[None] = self._loop.create_future()
+        self._taken = False
+        """All of it is there, though whoever is cancelled in the same moment may not have been told."""
         self._loop.add_reader(self._number, self._more)
         self._reads = True
 
     def _more(self) -> None:
         try:
             self._connection.pgconn.consume_input()
-            if self._take() and not self.whole.done():
+            self._taken = self._taken or self._take()
+            if self._taken and not self.whole.done():
                 self.whole.set_result(None)
         except Exception as error:
             self.end()
@@ -52,6 +54,12 @@ class _Reader:
                 self.whole.set_exception(error)
 
     async def give_up(self) -> None:
+        """Have the server end it, and read what is left."""
+        if self._taken:
+            return
+        if not self._reads:  # the connection broke in the same moment
+            self._connection.pgconn.finish()
+            return
         self.whole = self._loop.create_future()
         try:
             await self._connection.cancel_safe(timeout=CANCEL_S)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -91,6 +92,23 @@ class TestTransactions:
             async with asyncio.timeout(5):
                 while await waiting(own):
                     await asyncio.sleep(0.02)
+
+    async def test_an_answer_that_comes_as_its_caller_leaves_costs_nothing(self, database: Database) -> None:
+        loop, sleeping = asyncio.get_running_loop(), statement("select pg_sleep(0.1)")
+
+        def leave() -> None:
+            time.sleep(0.3)  # the loop is busy elsewhere: then it sees the answer and the leaving at once
+            loop.call_soon(asking.cancel)
+
+        async with database.lookup() as connection:
+            asking = asyncio.create_task(connection.together((sleeping, {})))
+            await asyncio.sleep(0.05)
+            loop.call_soon(leave)
+            began = loop.time()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert loop.time() - began < arriving.CANCEL_S / 2
+            assert await connection.together((ONE, {"a": 1, "b": 1}))
 
 
 class TestCompany:
