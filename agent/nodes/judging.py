@@ -200,10 +200,10 @@ async def classify(state: TurnState, context: GraphContext) -> TurnState:
     async with step(context, "classify"):
         try:
             vector = await context.embedder.embed_query(context.question)
+            known = context.judges.prototypes
+            prototypes = await prototypes_with(context.embedder, known, context.turn.options.intents) if known else None
         except Unavailable:
             return {}  # by its words it was classified before
-        known = context.judges.prototypes
-        prototypes = await prototypes_with(context.embedder, known, context.turn.options.intents) if known else None
         found = classified(state["by_words"], packs=packs(context), embedding=vector, prototypes=prototypes)
     return {"classification": found}
 

@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import re
+import secrets
 from typing import Any
 
 import httpx
 import pytest
 
 from api import sse
+from memory.errors import Unavailable
 from memory.models import Tenant
 from memory.tenancy import Role
 from tests.product import Event, Product, asked_together
@@ -141,6 +143,30 @@ class TestMemory:
                 assert not any(canary in row["row"] for row in rows)
                 assert not any(canary.encode().hex() in row["row"] for row in rows)
         assert any(canary in message["content"] for message in await visitor.history())
+
+
+class TestClassification:
+    async def test_without_vectors_of_a_tenants_own_intents_it_goes_by_words(
+        self, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        intent = {"name": f"card_{secrets.token_hex(4)}", "examples": ["Where are my points?", "My card was not read"]}
+        tenant = await product.tenant(intents=[intent])
+
+        class AwayForTexts:
+            """An endpoint that has the question's vector, and just then a limit for more."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(embedder, name)
+
+            async def embed_texts(self, texts: list[str]) -> Any:
+                raise Unavailable("the embedding endpoint answered 429")
+
+        embedder = product.resources.embedder
+        monkeypatch.setattr(product.resources, "embedder", AwayForTexts())
+        answer = await (await product.visitor(tenant)).ask("How do I reset my mailbox password?")
+        assert (answer["intent"], answer["status"]) == ("email", "complete")
+        [turn] = await product.rows(tenant, "select attempts from turns")
+        assert turn["attempts"] == 1
 
 
 class TestGuard:
