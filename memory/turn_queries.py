@@ -9,7 +9,14 @@ QUEUED = "select id from turns where session_id = %(id)s and tenant_id = current
 _UNFINISHED = """
 select from turns where session_id = %(session)s and tenant_id = current_tenant() and status in ('running', 'queued')
 """
-HAD_EFFECTS = "select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant() limit 1"
+HAD_EFFECTS = """
+select 1 from tool_effects where turn_id = %(id)s and tenant_id = current_tenant()
+union all
+select 1 from handoffs
+where turn_id = %(id)s and session_id = (select session_id from turns where id = %(id)s)
+      and tenant_id = current_tenant() and status in ('requested', 'claimed')
+limit 1
+"""
 QUESTIONS = """
 select id, n, content from chat_messages
 where turn_id = %s and tenant_id = current_tenant() and author = 'customer' order by n

@@ -315,6 +315,7 @@ async def queued_turn(connection: Connection, session_id: UUID) -> UUID | None:
 
 
 async def had_effects(connection: Connection, turn_id: UUID) -> bool:
+    """Whether a tool of the turn's has done something, or a person was asked for in it."""
     return await _one(connection, sql.HAD_EFFECTS, {"id": turn_id}) is not None
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kbs.passages import Passage
 from memory import turns
-from memory.errors import HelpdeskError, LeaseLost
+from memory.errors import HelpdeskError, LeaseLost, Unavailable
 from memory.events import Journal
 from memory.models import Ticket
 from memory.tenancy import Role
@@ -209,8 +209,9 @@ def tools_for(role: Role) -> tuple[Tool, ...]:
 
 
 async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Outcome:
-    """Run one tool for the turn's caller, if what it changes is the customer's wish; every failure but a lost lease
-    comes back as an instruction."""
+    """Run one tool for the turn's caller, if what it changes is the customer's wish; every failure comes back as an
+    instruction. Raises LeaseLost, and Unavailable where nobody knows whether the tool's effect is stored: who asked again
+    might have it twice."""
     tool = next((tool for tool in tools_for(context.principal.role) if tool.name == name), None)
     if tool is None:
         return Outcome(text=f"There is no tool named {name[:60]!r}. Answer with what you have.", ok=False)
@@ -229,6 +230,10 @@ async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Ou
         return Outcome(text=f"The arguments do not fit ({wrong}). Correct them or answer without the tool.", ok=False)
     except LeaseLost:
         raise
+    except Unavailable as error:
+        if tool.changes:
+            raise
+        return _failed(error)
     except OnlyRehearsed:
         assert context.rehearsal is not None  # nobody else raises it
         context.rehearsal.deeds.append(Deed(what=name, data=arguments))
@@ -237,4 +242,8 @@ async def call(context: TurnContext, name: str, arguments: dict[str, Any]) -> Ou
     except psycopg.DataError:
         return Outcome(text="The arguments hold characters that can't be stored. Correct them.", ok=False)
     except HelpdeskError as error:
-        return Outcome(text=f"The tool failed ({error.code}). Tell the customer honestly and offer a person.", ok=False)
+        return _failed(error)
+
+
+def _failed(error: HelpdeskError) -> Outcome:
+    return Outcome(text=f"The tool failed ({error.code}). Tell the customer honestly and offer a person.", ok=False)

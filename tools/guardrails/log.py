@@ -1,4 +1,7 @@
-"""Every refusal leaves a row: what was stopped, by which rule, in which session; never the words themselves."""
+"""Every refusal leaves a row: what was stopped, by which rule, in which session; never the words themselves.
+
+A turn that runs again leaves none twice.
+"""
 
 from memory.events import Journal
 from memory.models import new_id
@@ -10,10 +13,10 @@ async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
     async def keep(entry: Journal) -> None:
         await entry.connection.execute(
             INSERT,
-            (
-                new_id(), entry.tenant_id, context.session_id, context.lease.turn_id, verdict.action, verdict.category,
-                verdict.rule, verdict.reason,
-            ),
+            {
+                "id": new_id(), "tenant": entry.tenant_id, "session": context.session_id, "turn": context.lease.turn_id,
+                "action": verdict.action, "category": verdict.category, "rule": verdict.rule, "reason": verdict.reason,
+            },
         )  # fmt: skip
 
     told = {"action": verdict.action, "category": verdict.category, "rule": verdict.rule}
@@ -22,5 +25,8 @@ async def record_verdict(context: TurnContext, verdict: Verdict) -> None:
 
 INSERT = """
 insert into guardrail_events (id, tenant_id, session_id, turn_id, action, category, rule, reason)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
+select %(id)s, %(tenant)s, %(session)s, %(turn)s, %(action)s, %(category)s, %(rule)s::text, %(reason)s
+where not exists (
+    select from guardrail_events
+    where tenant_id = current_tenant() and id > %(turn)s and turn_id = %(turn)s and rule = %(rule)s::text)
 """

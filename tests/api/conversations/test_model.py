@@ -13,6 +13,7 @@ from agent.nodes.answering import MAX_ROUNDS
 from agent.prompting import parse_passage_text
 from memory.models import Tenant, new_id
 from memory.tenancy import Role
+from tests.broken_connections import end_who_waits
 from tests.machine import usual
 from tests.model_server import ModelServer, Reply, Timing
 from tests.product import Product, asked_together, read_events
@@ -217,6 +218,23 @@ class TestTools:
         [effect] = await modelled.rows(tenant, "select * from tool_effects")
         assert (effect["tool"], effect["ordinal"]) == ("open_ticket", 1)
         assert "#1" in (await visitor.history())[-1]["content"]
+
+    async def test_one_that_the_database_does_not_answer_is_not_called_again_by_the_model(
+        self, modelled: Product, tenant: Tenant, provider: ModelServer
+    ) -> None:
+        call = Reply.calls(("open_ticket", {"subject": "Broken mailbox", "content": "It does not open"}))
+        provider.script(call, call, Reply(text="Ticket #1 is open."))
+        visitor = await modelled.visitor(tenant)
+        async with modelled.owner.connection(tenant.id) as owner:
+            await owner.execute("lock table tool_effects in exclusive mode")
+            asking = asyncio.create_task(visitor.ask("My mailbox does not open, please open a ticket"))
+            async with modelled.resources.database.lookup() as connection:
+                await end_who_waits(connection)
+        assert "#1" in (await asking)["message"]
+        assert not any("tool failed" in json.dumps(chat.body) for chat in provider.chats)
+        [turn] = await modelled.rows(tenant, "select attempts, status from turns")
+        assert (turn["attempts"], turn["status"]) == (2, "completed")
+        assert len(await modelled.rows(tenant, "select 1 from tickets")) == 1
 
     async def test_a_customer_sees_their_own_tickets_only(
         self, modelled: Product, tenant: Tenant, provider: ModelServer
