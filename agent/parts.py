@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
 from agent.graph import TurnGraph
 from agent.llm import Models
 from agent.state import Judges
@@ -49,7 +47,6 @@ class Parts:
     retriever: Retriever
     models: Models
     judges: Judges
-    checkpointer: AsyncPostgresSaver
     graph: TurnGraph
     lesson_vectors: LessonVectors
     """What lessons are compared by, remembered."""

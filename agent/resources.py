@@ -125,7 +125,6 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
         if not any_embedder:
             await check_embedder(knowledge, embedder.id)
         await asyncio.to_thread(detect_language, "The model of languages is loaded now, not in the first turn.")
-        checkpointer = open_checkpointer(database)
         models = _models(settings, embedder)
         stack.push_async_callback(models.aclose)
         resources = Resources(
@@ -143,8 +142,7 @@ async def open_resources(settings: Settings, *, any_embedder: bool = False) -> A
             retriever=Retriever(index, embedder, knowledge, cache=redis or LocalCache()),
             models=models,
             judges=Judges(rules=load_rules(None), prototypes=await build_prototypes(embedder, load_packs())),
-            checkpointer=checkpointer,
-            graph=build_graph(checkpointer),
+            graph=build_graph(open_checkpointer(database)),
             lesson_vectors=RememberedVectors(embedder),
             process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
             queue=await stack.enter_async_context(open_jobs(database)),

@@ -32,7 +32,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from memory.database import Database
+from memory.database import Connection, Database
 
 _TURN = "turn_checkpoint"
 """Where a run's config has it."""
@@ -132,6 +132,15 @@ def _addressed(thread: str, checkpoint_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread, "checkpoint_ns": "", "checkpoint_id": checkpoint_id}}
 
 
+async def forget(connection: Connection, tenant_id: UUID, sessions: Collection[UUID]) -> None:
+    """Delete what these sessions' threads left, in the caller's transaction."""
+    threads = [thread_id(tenant_id, session) for session in sessions]
+    for table in TABLES:
+        await connection.execute(f"delete from {table} where thread_id = any(%s)", (threads,))
+
+
+TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+"""LangGraph's."""
 NEWEST = """
 select checkpoint_id, parent_checkpoint_id, checkpoint, metadata from checkpoints
 where thread_id = %(thread)s and checkpoint_ns = '' order by checkpoint_id desc limit 1

@@ -65,9 +65,8 @@ async def _erase(settings: Settings, who: str, tenant: str) -> int:
     async with open_resources(settings) as resources:
         tenant_id = await _tenant(resources, tenant)
         stores = Stores(
-            database=resources.database, knowledge=resources.knowledge, index=resources.index, files=resources.files,
-            checkpointer=resources.checkpointer,
-        )  # fmt: skip
+            database=resources.database, knowledge=resources.knowledge, index=resources.index, files=resources.files
+        )
         by = Principal(tenant_id=tenant_id, role=Role.ADMIN)
         return await erase_customer(stores, by, await _customer(resources, tenant_id, who))
 

@@ -1,20 +1,17 @@
 """A customer forgotten: rows, files, checkpoints, what was learned from their words, and what was told of them.
 
-Outside the database first, then the rows in one transaction: whatever breaks in between, the customer can still be
-found, and erasing again finishes it. The audit log keeps ids and what colleagues did, and one entry about this. What was
+Outside the database first, then the rows and checkpoints in one transaction: whatever breaks in between, the customer can
+still be found, and erasing again finishes it. The audit log keeps ids and what colleagues did, and one entry about this. What was
 answered to colleagues under an Idempotency-Key is encrypted, and goes within a day.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 from uuid import UUID
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
 from kbs.index import KnowledgeIndex, Postgres, remove
-from memory import audit
-from memory.checkpoints import thread_id
+from memory import audit, checkpoints
 from memory.database import Connection, Database
 from memory.errors import Unavailable
 from memory.files import Files
@@ -33,7 +30,6 @@ class Stores:
     knowledge: Postgres
     index: KnowledgeIndex
     files: Files
-    checkpointer: AsyncPostgresSaver
 
 
 async def erase_customer(stores: Stores, by: Principal, customer_id: UUID) -> int:
@@ -49,14 +45,12 @@ async def erase_customer(stores: Stores, by: Principal, customer_id: UUID) -> in
     for tries_left in range(TRIES - 1, -1, -1):
         try:
             async with stores.database.connection(tenant_id) as connection:
-                await _delete(connection, people, found)
+                await _delete(connection, tenant_id, people, found)
                 await audit.write(connection, by, "customer.erased", "customer", customer_id, changes=counts)
             break
         except Unavailable:  # a running turn may have held what this held, each waiting for the other
             if not tries_left:
                 raise
-    for session in found.get("chat_sessions", ()):  # after the rows: no turn can write one any more
-        await stores.checkpointer.adelete_thread(thread_id(tenant_id, cast(UUID, session["id"])))
     return sum(counts.values())
 
 
@@ -69,14 +63,17 @@ async def _forget_learned(stores: Stores, tenant_id: UUID, learned: Sequence[Row
             await remove(stores.index, stores.knowledge, tenant_id, kind, refs)
 
 
-async def _delete(connection: Connection, people: list[UUID], found: dict[str, list[Row]]) -> None:
-    """The rows that hang on nothing or outlive what they hang on, then the customers: the rest goes with them."""
+async def _delete(connection: Connection, tenant_id: UUID, people: list[UUID], found: dict[str, list[Row]]) -> None:
+    """The rows that hang on nothing or outlive what they hang on, then the customers: the rest goes with them. Checkpoints
+    come last, when no turn can write one any more."""
 
     def ids(table: str) -> list[str]:
         return [str(row["id"]) for row in found.get(table, ())]
 
     accounts = [row["user_id"] for row in found["customers"] if row["user_id"]]
-    about = [*map(str, people), *ids("chat_sessions"), *ids("tickets")]
+    await connection.execute(LOCK, (people,))  # no session begins any more, and those that did since are found
+    sessions = [row["id"] for row in await (await connection.execute(SESSIONS, (people,))).fetchall()]
+    about = [*map(str, people), *map(str, sessions), *ids("tickets")]
     keys = [f"customer:{person}" for person in people] + [f"user:{account}" for account in accounts]
     lessons = {"lessons": ids("learned_replies")}
     await connection.execute(LEARNED, lessons)
@@ -86,8 +83,11 @@ async def _delete(connection: Connection, people: list[UUID], found: dict[str, l
     await connection.execute(KEYS, {"keys": keys, "ids": [f"%{each}%" for each in about]})
     await connection.execute(PEOPLE, (people,))
     await connection.execute(ACCOUNTS, (accounts,))
+    await checkpoints.forget(connection, tenant_id, sessions)
 
 
+LOCK = "select 1 from customers where tenant_id = current_tenant() and id = any(%s) order by id for update"
+SESSIONS = "select id from chat_sessions where tenant_id = current_tenant() and customer_id = any(%s)"
 LEARNED = "delete from learned_replies where tenant_id = current_tenant() and id::text = any(%(lessons)s)"
 QUOTED = """
 update kb_references set quoted = '', title = ''

@@ -18,7 +18,6 @@ from agent.jobs.registry import INGEST, Jobs, define_jobs
 from agent.parts import Parts
 from kbs.embedding.embedder import EmbeddingUnavailable
 from kbs.indexes.pgvector import PgvectorIndex
-from memory.checkpoints import open_checkpointer
 from memory.database import Database
 from memory.embedded import EmbeddedUrls
 from memory.files import Files
@@ -94,8 +93,7 @@ def office(
     async def open_office(*, owner: str | None = database_urls.owner) -> AsyncIterator[Office]:
         embedder = Embedder()
         parts = SimpleNamespace(
-            database=database, knowledge=database, embedder=embedder, checkpointer=open_checkpointer(database),
-            files=Files(tmp_path / "files"),
+            database=database, knowledge=database, embedder=embedder, files=Files(tmp_path / "files"),
             index=PgvectorIndex(database, embedder=embedder.id, dimensions=embedder.dimensions),
         )  # fmt: skip
         async with database.lookup() as connection:

@@ -14,6 +14,7 @@ import pytest
 from agent.replays.running import run_replay
 from kbs.articles.passage_making import Document, cut, with_vectors
 from kbs.index import replace
+from memory.checkpoints import thread_id
 from memory.errors import Conflict, NotFound
 from memory.models import Fact, LearnedReply, Tenant, WebhookEndpoint, new_id
 from memory.tenancy import Principal, Role
@@ -118,13 +119,24 @@ def word() -> str:
 def stores(product: Product) -> Stores:
     resources = product.resources
     return Stores(
-        database=resources.database, knowledge=resources.knowledge, index=resources.index, files=resources.files,
-        checkpointer=resources.checkpointer,
-    )  # fmt: skip
+        database=resources.database, knowledge=resources.knowledge, index=resources.index, files=resources.files
+    )
 
 
 def admin_of(tenant: Tenant) -> Principal:
     return Principal(tenant_id=tenant.id, role=Role.ADMIN)
+
+
+WAITS = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+BEGIN = """
+insert into chat_sessions
+select (jsonb_populate_record(s, jsonb_build_object('id', %(id)s::text))).* from chat_sessions s
+where tenant_id = current_tenant()
+"""
+REMEMBER = """
+insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)
+select %(thread)s, checkpoint_ns, checkpoint_id, checkpoint, metadata from checkpoints limit 1
+"""
 
 
 class TestErasing:
@@ -177,6 +189,24 @@ class TestErasing:
                 await asyncio.sleep(0.02)
         for table in ("customers", "chat_sessions", "chat_messages", "turns", "facts"):
             assert await product.rows(tenant, f"select 1 from {table}") == []
+
+    async def test_a_conversation_that_begins_meanwhile_goes_too(
+        self, product: Product, tenant: Tenant, customer: Visitor, stores: Stores
+    ) -> None:
+        await customer.ask("How do I reset my mailbox password?")
+        [row] = await product.rows(tenant, "select customer_id from chat_sessions")
+        begun, database = new_id(), product.resources.database
+        async with product.owner.connection(tenant.id) as owner:
+            await owner.execute("select 1 from customers where id = %s for share", (row["customer_id"],))
+            erasing = asyncio.create_task(erase_customer(stores, admin_of(tenant), row["customer_id"]))
+            async with asyncio.timeout(10), database.lookup() as connection:
+                while not await (await connection.execute(WAITS)).fetchone():
+                    await asyncio.sleep(0.02)
+            await owner.execute(BEGIN, {"id": str(begun)})
+            await owner.execute(REMEMBER, {"thread": thread_id(tenant.id, begun)})
+        await erasing
+        assert await product.rows(tenant, "select 1 from chat_sessions") == []
+        assert await product.rows(tenant, "select 1 from checkpoints where thread_id like %s", f"{tenant.id}%") == []
 
     async def test_who_has_an_account_loses_it(self, product: Product, tenant: Tenant, stores: Stores) -> None:
         body = {"email": "eve@example.com", "password": "correct horse battery", "name": "Eve"}

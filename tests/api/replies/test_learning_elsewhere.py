@@ -88,10 +88,7 @@ async def test_a_reply_is_learned_there_found_again_rebuilt_and_forgotten(
     assert {item["kind"] for item in told["items"]} >= {"ticket_reply", "correction"}
 
     [row] = await product.rows(tenant, "select customer_id from chat_sessions where id = %s", UUID(customer.session_id))
-    stores = Stores(
-        database=parts.database, knowledge=parts.knowledge, index=parts.index, files=parts.files,
-        checkpointer=parts.checkpointer,
-    )  # fmt: skip
+    stores = Stores(database=parts.database, knowledge=parts.knowledge, index=parts.index, files=parts.files)
     await erase_customer(stores, Principal(tenant_id=tenant.id, role=Role.ADMIN), row["customer_id"])
     assert await passages(parts.knowledge, tenant, "correction") == 0
 
