@@ -31,7 +31,7 @@ from tools.identity import passwords
 if TYPE_CHECKING:
     from tests.product import Product
 
-pytest_plugins = ("tests.stand_ins",)
+pytest_plugins = ("tests.stand_ins", "tests.watchdog")
 TEMPLATE = "helpdesk"
 LONGEST = (
     "test_faults.py", "test_access.py", "test_console.py", "test_console_people.py", "test_bad_input.py",

@@ -161,8 +161,11 @@ class Client(Account):
             await asyncio.sleep(AGAIN_S)
 
     async def all_streamed(self) -> None:
-        """Until each stream of a message has come to its turn's end."""
-        await asyncio.gather(*self._streaming)
+        """Until each stream of a message has come to its turn's end; who does not wait so long leaves them as they are."""
+        if self._streaming:
+            await asyncio.wait(self._streaming)
+        for task in self._streaming:
+            task.result()
 
     async def end_of(self, promise: Promise, within_s: float = PATIENCE_S) -> str:
         """How the turn ended, once the client has seen it."""

@@ -59,10 +59,9 @@ class ShortRun:
             stage = Stage(
                 self.cluster, self.prober, self.http, random.Random(f"{self.seed}/{names}"), report, patient=False
             )
-            try:
-                await run(stage)
-            except Exception as error:
-                report.violations.append("".join(traceback.format_exception(error)[-3:]).strip())
+            [outcome] = await asyncio.gather(run(stage), return_exceptions=True)
+            if isinstance(outcome, BaseException):
+                report.violations.append("".join(traceback.format_exception(outcome)[-3:]).strip())
             self.reports |= dict.fromkeys(names.split(", "), report)
 
 
