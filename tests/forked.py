@@ -5,6 +5,7 @@ Importing takes 2 s of computing, which is most of what a command of a test cost
 whose process needs a variable at its very beginning, starts the script.
 """
 
+import faulthandler
 import gc
 import json
 import os
@@ -149,6 +150,7 @@ def main() -> None:
     gc.freeze()
     asked = serve(sys.argv[1])
     os.setsid()
+    faulthandler.enable()
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])

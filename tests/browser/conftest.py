@@ -4,7 +4,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, FrameLocator, Locator, Page, Route, async_playwright
 
+from memory.cancelling import within
 from memory.models import Tenant
 from tests.browser.console_desk import Hire, hiring
 from tests.browser.shots import SHOTS
@@ -31,6 +32,7 @@ SHOWN = (
     " copy.querySelectorAll('.cite').forEach((mark) => mark.replaceWith(' ')); return copy.textContent; }"
 )
 """The words of a bubble without its citations."""
+CLOSE_S = 15
 LONG = SENTENCE * 2 + "Nobody, including our support team, can read the old password. [1] " * 12
 
 
@@ -38,10 +40,12 @@ LONG = SENTENCE * 2 + "Nobody, including our support team, can read the old pass
 async def browser() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH: the browser tests did not run")
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        await opened.close()
+    playwright = await async_playwright().start()
+    opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield opened
+    for closing in (opened.close, playwright.stop):  # of neither has anybody promised that it comes to an end
+        with suppress(TimeoutError):
+            await within(CLOSE_S, closing())
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -126,7 +126,6 @@ async def running_cluster(
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(postgres.destroy)
         stack.callback(redis.kill)
-        stack.callback(lambda: [process.kill() for process in started])
         await asyncio.to_thread(_start_servers, postgres, redis)
         model = Model(await stack.enter_async_context(model_server()))
         model.install()
@@ -135,6 +134,7 @@ async def running_cluster(
             wire = await stack.enter_async_context(wire_to(postgres.port))
             own = environment | {"CONNECTION_PG_VECTORDB": postgres.url(APP, KNOWLEDGE, port=wire.port)}
             started.append(Process(kind, name, own, folder / f"{name}.log", wire, forks=forks))
+            stack.callback(started[-1].kill)
         *apis, worker = started
         apis[0].start()
         apis[1].start(**change_second(folder))

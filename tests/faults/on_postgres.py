@@ -24,6 +24,7 @@ async def postgres_restarted(stage: Stage) -> None:
                 await asyncio.to_thread(stage.cluster.postgres.stop)
                 await asyncio.to_thread(stage.cluster.postgres.start)
             await stage.fault_over()
+        await stage.let_lapse([turn["id"] for turn in await stage.turns_of(*clients)])
         await _note_recovery(stage, clients)
 
 

@@ -82,15 +82,14 @@ class Process:
         if self.kind == "worker":
             self.ready_since = time.monotonic()
             return
-        async with httpx.AsyncClient(base_url=self.url, timeout=5) as http, asyncio.timeout(READY_S):
-            while True:
-                try:
-                    if (await http.get("/readyz")).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
+        until = time.monotonic() + READY_S
+        async with httpx.AsyncClient(base_url=self.url, timeout=5) as http:
+            while not await _serves(http):
+                if self.alive and time.monotonic() > until:
+                    os.kill(self.pid, signal.SIGABRT)  # a fork then writes into its log where it is
+                    await asyncio.sleep(1)
                 if not self.alive:
-                    raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-2000:]}")
+                    raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-4000:]}")
                 await asyncio.sleep(0.05)
         self.ready_since = time.monotonic()
 
@@ -118,3 +117,10 @@ class Process:
         await asyncio.to_thread(self._running.wait, within_s)
         self.ready_since = 0.0
         return time.monotonic() - began
+
+
+async def _serves(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
