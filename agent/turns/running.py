@@ -36,6 +36,8 @@ from tools.recall import WINDOW
 log = structlog.get_logger()
 TURN_S = 32.0
 """A turn that has not ended by then is ended."""
+BACK_S = 1.0
+"""Between two looks whether the database is back."""
 LAPSED_AT_ONCE = 20
 EVENTS_OF_A_TURN = 4
 TIDY_EVERY = 5 * EVENTS_OF_A_TURN
@@ -218,11 +220,19 @@ class Turns:
             metrics.turns_total.labels("failed", reason).inc()
 
     async def _again(self, lease: Lease) -> None:
-        """The database went away in the middle. If it is back, a turn that nobody saw anything of runs again at once, and
-        one that somebody did is closed; else both wait until the lease has lapsed."""
-        await self._give_back(lease)
-        with suppress(HelpdeskError):
-            await self._take_up(lease.tenant_id, lease.session_id, lease.turn_id)
+        """The database went away in the middle. Once it is back, a turn that nobody saw anything of runs again, and one
+        that somebody did is closed; where it stays away for longer than the lease, whoever looks for lapsed turns does so."""
+        until = time.monotonic() + turns.LEASE_S
+        while True:
+            try:
+                async with self.parts.database.connection(lease.tenant_id) as connection:
+                    await turns.give_back(connection, lease)
+                await self._take_up(lease.tenant_id, lease.session_id, lease.turn_id)
+                return
+            except HelpdeskError:
+                if self.draining or time.monotonic() > until:
+                    return
+            await asyncio.sleep(BACK_S)
 
     async def _give_back(self, lease: Lease) -> None:
         """Let another process take the turn at once instead of after the lease."""

@@ -86,6 +86,23 @@ class TestLapsed:
         [turn] = await product.rows(tenant, "select attempts, reason from turns where id = %s", lease.turn_id)
         assert (turn["attempts"], turn["reason"]) == (3, "interrupted" if said else None)
 
+    async def test_a_database_that_stays_away_for_a_moment_is_waited_for(
+        self, product: Product, tenant: Tenant
+    ) -> None:
+        visitor = await product.visitor(tenant)
+        lease = await abandoned(product, tenant, visitor)
+        async with product.owner.connection(tenant.id) as owner:
+            await owner.execute("lock table prompt_versions in access exclusive mode")
+            await product.resources.turns.recover()
+            await owner.execute("lock table turns in access exclusive mode")  # nor can it be given back
+            async with product.resources.database.lookup() as connection:
+                await end_who_waits(connection)
+                await end_who_waits(connection)
+        seen = await ended(visitor)
+        assert seen[-1] == "turn.completed"
+        [turn] = await product.rows(tenant, "select attempts from turns where id = %s", lease.turn_id)
+        assert turn["attempts"] == 3
+
     async def test_a_turn_that_called_a_person_is_closed_and_calls_nobody_else(
         self, product: Product, tenant: Tenant
     ) -> None:
