@@ -214,9 +214,9 @@ class TestExcerpts:
         "text", ["# a\nb\n" * 33_000, "[" * 200_000, "a " * 100_000, "\n" * 200_000, "# " * 100_000]
     )
     def test_no_text_takes_long_to_cut(self, text: str) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         assert len(excerpts(text, headings=True)) <= MOST
-        assert time.perf_counter() - started < usual(1.0)
+        assert time.thread_time() - started < usual(1.0)
 
 
 class TestAsking:

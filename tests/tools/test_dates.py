@@ -45,10 +45,10 @@ class TestForms:
         assert [in_one_form("03/04/2026", day_first=first) for first in (True, False)] == ["2026-04-03", "2026-03-04"]
 
     def test_a_long_text_is_read_in_time(self) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         for text in ("3 " * 20_000, "12." * 20_000, "jan " * 20_000, "1/" * 20_000):
             assert dates_in(text) == []
-        assert time.perf_counter() - started < usual(1)
+        assert time.thread_time() - started < usual(1)
 
 
 class TestDays:

@@ -52,11 +52,11 @@ class TestNudges:
 
 @pytest.mark.parametrize("text", ["?" * 8000 + "a", "zebra " + "?! " * 2600 + "a", "?" + "-" * 8000, "? " * 4000])
 def test_what_asks_nothing_costs_nothing(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     asks(text)
     is_nudge(text)
     in_pieces([text])
-    assert time.perf_counter() - began < usual(0.1)
+    assert time.thread_time() - began < usual(0.1)
 
 
 class TestPieces:

@@ -75,12 +75,9 @@ class TestLapsed:
         async with product.owner.connection(tenant.id) as owner:
             await owner.execute("lock table prompt_versions in access exclusive mode")
             await product.resources.turns.recover()
+            await product.rows(tenant, "update turns set partial = %s where id = %s returning id", said, lease.turn_id)
             async with product.resources.database.lookup() as connection:
                 await end_who_waits(connection)
-                if said:
-                    await product.rows(
-                        tenant, "update turns set partial = %s where id = %s returning id", said, lease.turn_id
-                    )
         seen = await ended(visitor)
         assert seen[-1] == ("turn.failed" if said else "turn.completed")
         [turn] = await product.rows(tenant, "select attempts, reason from turns where id = %s", lease.turn_id)
