@@ -5,6 +5,7 @@ it; a search's answer comes in ten of them. Here the loop looks at it until all 
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -44,14 +45,23 @@ class _Reader:
 
     def _more(self) -> None:
         try:
-            self._connection.pgconn.consume_input()
-            self._taken = self._taken or self._take()
+            while True:
+                self._connection.pgconn.consume_input()
+                self._taken = self._taken or self._take()
+                if self._taken or not self._is_broken():
+                    break
             if self._taken and not self.whole.done():
                 self.whole.set_result(None)
         except Exception as error:
             self.end()
             if not self.whole.done():
                 self.whole.set_exception(error)
+
+    def _is_broken(self) -> bool:
+        """Of a socket with an error libuv tells once, however much there is to read before it; to read on finds the error."""
+        state = select.poll()
+        state.register(self._number, 0)
+        return bool(state.poll(0))
 
     async def give_up(self) -> None:
         """Have the server end it, and read what is left."""
