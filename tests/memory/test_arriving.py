@@ -83,7 +83,7 @@ def test_who_waits_for_the_rest_hears_of_it(
             relay.letters = letters
             asking = asyncio.create_task(connection.together((LONG, {})))
             await asyncio.sleep(UNTIL_SENT_S / 2)
-            time.sleep(UNTIL_RESET_S)  # both come while the loop looks elsewhere
+            time.sleep(UNTIL_RESET_S)  # noqa: ASYNC251  # both come while the loop looks elsewhere
             async with asyncio.timeout(5):
                 with pytest.raises(psycopg.OperationalError):
                     await asking
