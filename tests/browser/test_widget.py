@@ -7,9 +7,10 @@ import time
 import jwt
 import pytest
 
+from api.tokens import LEEWAY_S
 from memory.models import Tenant
 from memory.tenancy import Role
-from tests.browser.conftest import QUESTION, SHOWN, Desk, OpenDesk, slowly
+from tests.browser.conftest import QUESTION, SHOWN, Chat, Desk, OpenDesk, slowly
 from tests.product import Product, beside, with_models_of
 
 
@@ -344,25 +345,58 @@ class TestFiles:
         assert chat.ran == []
         assert chat.off_origin == []
 
+    async def test_one_that_is_gone_fails_its_message_and_no_other(self, desk: OpenDesk) -> None:
+        one = await desk()
+        chat = await one.tab()
+        await chat.open()
+        log = {"name": "server.log", "mimeType": "text/plain", "buffer": b"zebra-7 refused"}
+        await chat.find("input[type=file]").set_input_files([log])  # type: ignore[list-item]
+        await chat.wait_for(".attached li")
+        await chat.find(".attached progress").wait_for(state="detached")
+        assert len(await one.product.rows(one.tenant, "delete from attachments returning id")) == 1
+        await chat.say("What does the attached log say?")
+        await chat.wait_for(".message.customer.failed")
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        assert await one.product.rows(one.tenant, "select count(*) as n from chat_sessions") == [{"n": 1}]
+
+
+SECRET = "the-sites-own-secret-of-enough-length-0123456789"
+
+
+def signed(who: str, *, for_s: float = 600) -> str:
+    now = int(time.time())
+    return jwt.encode({"sub": who, "aud": "helpdesk", "iat": now, "exp": now + for_s, "name": who}, SECRET, "HS256")
+
+
+async def is_user(chat: Chat, token: str) -> None:
+    await chat.page.evaluate("([token]) => window.helpdesk.setUser(token)", [token])
+
+
+async def signing(one: Desk) -> None:
+    """From now on the site signs who its customers are."""
+    admin = await one.product.staff(one.tenant, Role.ADMIN)
+    changed = await one.product.http.patch("/api/v1/settings", json={"identity_secret": SECRET}, headers=admin)
+    assert changed.status_code == 200
+
+
+async def who_wrote(one: Desk) -> list[str | None]:
+    rows = await one.product.rows(
+        one.tenant,
+        "select c.external_id from chat_messages m join chat_sessions s on s.id = m.session_id"
+        " join customers c on c.id = s.customer_id where m.author = 'customer' order by m.created_at",
+    )
+    return [row["external_id"] for row in rows]
+
 
 class TestIdentity:
     async def test_who_signs_in_at_the_site_is_the_same_customer_and_the_next_finds_nothing(
         self, desk: OpenDesk
     ) -> None:
         one = await desk()
-        secret = "the-sites-own-secret-of-enough-length-0123456789"
-        admin = await one.product.staff(one.tenant, Role.ADMIN)
-        changed = await one.product.http.patch("/api/v1/settings", json={"identity_secret": secret}, headers=admin)
-        assert changed.status_code == 200
-        now = int(time.time())
-
-        def signed(who: str) -> str:
-            return jwt.encode(
-                {"sub": who, "aud": "helpdesk", "iat": now, "exp": now + 600, "name": who}, secret, "HS256"
-            )
-
+        await signing(one)
         chat = await one.tab()
-        await chat.page.evaluate("([token]) => window.helpdesk.setUser(token)", [signed("ada")])
+        await is_user(chat, signed("ada"))
         await chat.page.evaluate("window.helpdesk.setCustomAttributes({plan: 'pro'})")
         await chat.open()
         await chat.say("hello")
@@ -372,9 +406,58 @@ class TestIdentity:
             "select c.external_id, s.attributes from chat_sessions s join customers c on c.id = s.customer_id",
         )
         assert found == [{"external_id": "ada", "attributes": {"plan": "pro"}}]
-        await chat.page.evaluate("([token]) => window.helpdesk.setUser(token)", [signed("bert")])
+        await is_user(chat, signed("bert"))
         await chat.find(".message.customer").first.wait_for(state="detached")
         await chat.say("hello again")
         await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
         rows = await one.product.rows(one.tenant, "select distinct customer_id from chat_sessions")
         assert len(rows) == 2
+
+    async def test_what_is_typed_before_the_site_says_who_types_is_that_persons(self, desk: OpenDesk) -> None:
+        one = await desk()
+        await signing(one)
+        chat = await one.tab()
+        await is_user(chat, signed("ada"))
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        await chat.page.reload()
+        await chat.heard("ready")
+        await chat.find("textarea").wait_for()
+        await chat.say(QUESTION)
+        await chat.wait_for(".message.sending")
+        await asyncio.sleep(1.5)  # it is tried every second
+        assert await who_wrote(one) == ["ada"]
+        await is_user(chat, signed("ada"))
+        await chat.wait_for(".message.bot.complete .sources")
+        assert await who_wrote(one) == ["ada", "ada"]
+
+    async def test_what_is_typed_while_somebody_signs_in_is_not_lost(self, desk: OpenDesk) -> None:
+        one = await desk()
+        await signing(one)
+        chat = await one.tab()
+        await chat.open()
+        one.wire.delay_s = 0.8
+        await chat.say("hello")
+        await is_user(chat, signed("ada"))
+        one.wire.delay_s = 0
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        assert await who_wrote(one) == ["ada"]
+
+    async def test_an_identity_that_ends_is_asked_for_and_the_conversation_waits(self, desk: OpenDesk) -> None:
+        one = await desk()
+        await signing(one)
+        chat = await one.tab()
+        await is_user(chat, signed("ada", for_s=4 - LEEWAY_S))
+        await chat.open()
+        await chat.say("hello")
+        await chat.wait_for(".message.bot.complete", re.compile("What can I help"))
+        await asyncio.sleep(4.5)
+        await chat.say(QUESTION)
+        await chat.heard("error")
+        assert await chat.page.evaluate("window.heard.at(-1)") == ["error", {"reason": "identity_expired"}]
+        assert len(await chat.texts(".message.customer .bubble")) == 2
+        await is_user(chat, signed("ada"))
+        await chat.wait_for(".message.bot.complete .sources")
+        assert await who_wrote(one) == ["ada", "ada"]
+        assert await one.product.rows(one.tenant, "select count(*) as n from chat_sessions") == [{"n": 1}]

@@ -1,5 +1,7 @@
 /* The HTTP API as the page uses it. Who is asking: a visitor's token, or the identity that the site signed. */
 
+const PATIENCE_MS = 20_000; // with a connection that says nothing; what was sent under a key may be sent again
+
 export class ApiError extends Error {
   constructor(status, problem) {
     super(problem?.detail || `status ${status}`);
@@ -24,12 +26,12 @@ export class Api {
     };
   }
 
-  /** The parsed answer. Throws ApiError for a problem, TypeError where the network is away. */
-  async call(method, path, { body, form, headers = {}, signal } = {}) {
+  /** The parsed answer. Throws ApiError for a problem, another error where the network is away or silent. */
+  async call(method, path, { body, headers = {} } = {}) {
     const json = body === undefined ? {} : { "Content-Type": "application/json" };
     const answer = await fetch(`/api/v1${path}`, {
-      method, headers: this.headers({ ...json, ...headers }), signal, credentials: "omit", cache: "no-store",
-      body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+      method, headers: this.headers({ ...json, ...headers }), credentials: "omit", cache: "no-store",
+      body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const parsed = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
     if (!answer.ok) throw new ApiError(answer.status, parsed);
@@ -80,8 +82,8 @@ export class Api {
     return this.call("GET", `/tickets/${id}`);
   }
 
-  openTicket(subject, content) {
-    return this.call("POST", "/tickets", { body: { subject, content }, headers: { "Idempotency-Key": newKey() } });
+  openTicket(subject, content, key) {
+    return this.call("POST", "/tickets", { body: { subject, content }, headers: { "Idempotency-Key": key } });
   }
 }
 

@@ -11,6 +11,8 @@ import { Stream } from "./stream.js";
 import { Uploads } from "./uploads.js";
 import { View } from "./view.js";
 
+const IDENTITY_MS = 10_000; // for the site to say, after a reload, who this is; then it goes on as with anybody
+const started = performance.now();
 const config = JSON.parse(document.body.dataset.config);
 const storage = new Storage(config.widgetKey);
 const api = new Api(config.widgetKey);
@@ -23,6 +25,7 @@ let connection = "open";
 let attributes = null;
 let opening = null; // one session is opened, however often somebody asks
 let loading = 0;
+let expired = false; // the identity that the site signed
 let view, outbox, sheets, uploads, host;
 
 const sessionId = () => storage.get("session");
@@ -47,6 +50,9 @@ const handlers = {
 };
 
 const known = () => Boolean(api.identity || api.visitor);
+/** Whether what is typed waits for the site to say who types: it goes into that person's conversation, not a stranger's. */
+const unsaid = () => storage.get("subject") !== null && !api.identity && (expired || performance.now() - started < IDENTITY_MS);
+const later = (seconds) => Object.assign(new Error(words.t("offline")), { retryAfter: seconds });
 
 const actions = {
   toggle: () => setOpen(!open),
@@ -110,13 +116,25 @@ function applyTheme(theme) {
 
 /** The site says who this is; another person must not find the last one's conversation. */
 async function setUser(token) {
-  const subject = subjectOf(token);
+  const [subject, before] = [subjectOf(token), storage.get("subject")];
   api.identity = token;
-  if (storage.get("subject") !== subject) {
-    forget();
+  expired = false;
+  if (before !== subject) {
+    forget({ unsent: before !== null }); // what nobody in particular has typed is this person's
     storage.set("subject", subject);
   }
   await connect();
+  outbox.flush();
+}
+
+/** The conversation and what is typed wait for the site to say again who this is. */
+function expire() {
+  if (expired) return;
+  expired = true;
+  api.identity = null;
+  stream?.stop();
+  stream = null;
+  host?.tell("error", { reason: "identity_expired" });
 }
 
 function subjectOf(token) {
@@ -127,10 +145,13 @@ function subjectOf(token) {
   }
 }
 
-function forget() {
+function forget({ unsent = true } = {}) {
+  loading++; // whatever is on its way is nobody's any more
   stream?.stop();
   stream = null;
-  for (const name of ["session", "visitor", "outbox", "unread"]) storage.set(name, null);
+  for (const name of ["session", "visitor", "unread"]) storage.set(name, null);
+  if (unsent) storage.set("outbox", null);
+  uploads.clear();
   api.visitor = null;
   conversation.clear();
 }
@@ -145,6 +166,7 @@ function reset() {
 }
 
 function startAnew() {
+  loading++;
   stream?.stop();
   stream = null;
   storage.set("session", null);
@@ -155,10 +177,13 @@ function startAnew() {
 
 /** The session that messages go to, opened with the first of them. */
 function ensureSession() {
+  if (unsaid()) return Promise.reject(later(1));
   if (sessionId() && known()) return Promise.resolve(sessionId());
   opening ??= (async () => {
     try {
+      const subject = storage.get("subject");
       const made = await api.openSession(attributes);
+      if (storage.get("subject") !== subject) throw later(0.1); // it is another person's by now
       if (made.visitor_token) {
         storage.set("visitor", made.visitor_token);
         api.visitor = made.visitor_token;
@@ -180,12 +205,23 @@ async function deliver(item) {
     setConnection("open");
     if (!stream) await connect(); // a conversation that had ended goes on
   } catch (error) {
-    throw judged(error);
+    throw error.status === 404 ? await missing(error) : judged(error);
   }
+}
+
+/** What is not there: the conversation, or something in the message, which would be missing in a new one, too. */
+async function missing(error) {
+  try {
+    await api.session(sessionId());
+  } catch (why) {
+    return judged(why);
+  }
+  return Object.assign(error, { fatal: true });
 }
 
 /** Whether trying again can help: a lost network can come back, a refused message can't. */
 function judged(error) {
+  if (error.retryAfter) return error;
   if (!(error instanceof ApiError)) {
     setConnection("lost");
     return error;
@@ -195,7 +231,11 @@ function judged(error) {
     startAnew();
     return Object.assign(error, { retryAfter: 0.1 });
   }
-  if (error.status === 401 && api.visitor && !api.identity) {
+  if (error.status === 401 && api.identity) {
+    expire();
+    return Object.assign(error, { retryAfter: 1 });
+  }
+  if (error.status === 401 && api.visitor) {
     api.visitor = null; // it has run out: the message goes into a new conversation, under a new one
     storage.set("visitor", null);
     startAnew();
@@ -208,12 +248,11 @@ function judged(error) {
 async function connect() {
   stream?.stop();
   stream = null;
-  const id = sessionId();
+  const [id, turn] = [sessionId(), ++loading];
   if (!id || !known()) {
     draw();
     return;
   }
-  const turn = ++loading;
   try {
     const session = await api.session(id);
     const history = await api.history(id);
@@ -223,6 +262,11 @@ async function connect() {
     follow(id, String(session.last_n));
   } catch (error) {
     if (turn !== loading) return;
+    if (error.status === 401 && api.identity) {
+      expire();
+      draw();
+      return;
+    }
     if (error instanceof ApiError && [401, 403, 404].includes(error.status)) {
       startAnew();
       return;
@@ -245,7 +289,8 @@ function follow(id, cursor) {
     },
     onState: (state) => {
       if (state === "ended") stream = null;
-      else if (state === "refused") startAnew();
+      else if (state === "unknown" && api.identity) expire();
+      else if (state === "unknown" || state === "refused") startAnew();
       else setConnection(state);
     },
   });

@@ -30,8 +30,8 @@ export class Sheets {
           h("strong", { dir: "auto" }, `#${ticket.number} ${ticket.subject}`),
           h("span", {}, `${this.words.date(ticket.created_at)} · ${this.t(`ticket_${ticket.status}`)}`)))))
         : h("p", { class: "empty" }, this.t("nothing_yet"));
-      return [list, this.#form(this.t("new_ticket"), [["subject", "input"], ["content", "textarea"]], async ({ subject, content }) => {
-        const made = await this.api.openTicket(subject, content);
+      return [list, this.#form(this.t("new_ticket"), [["subject", "input"], ["content", "textarea"]], async ({ subject, content }, key) => {
+        const made = await this.api.openTicket(subject, content, key);
         await this.ticket(made.id);
       })];
     });
@@ -42,7 +42,6 @@ export class Sheets {
       const [ticket, trail] = await Promise.all([this.api.ticket(id), this.api.call("GET", `/tickets/${id}/events?limit=100&order=newest`)]);
       this.view.heading.textContent = `#${ticket.number}`;
       const events = trail.items.reverse().filter((event) => event.type === "reply" || event.type === "status_changed");
-      const key = newKey();
       return [
         h("h3", { dir: "auto" }, ticket.subject),
         h("p", { class: "status" }, this.t(`ticket_${ticket.status}`)),
@@ -51,7 +50,7 @@ export class Sheets {
           h("p", { class: "said", dir: "auto" }, event.type === "reply" ? (event.author === "agent" ? linked(event.text) : event.text) : this.t(`ticket_${event.data.to ?? ticket.status}`)),
           h("span", {}, event.author === "agent" ? `${event.name || this.t("colleague")} · ` : event.author === "customer" ? `${this.t("author_customer")} · ` : ""),
           h("time", { datetime: event.created_at }, `${this.words.date(event.created_at)} ${this.words.time(event.created_at)}`)))),
-        this.#form(this.t("reply"), [["content", "textarea"]], async ({ content }) => {
+        this.#form(this.t("reply"), [["content", "textarea"]], async ({ content }, key) => {
           await this.api.call("POST", `/tickets/${id}/reply`, { body: { message: content }, headers: { "Idempotency-Key": key } });
           await this.ticket(id);
         }),
@@ -72,13 +71,16 @@ export class Sheets {
     const inputs = fields.map(([name, kind]) => [name, h(kind, { required: true, maxLength: name === "subject" ? 200 : 8000, id: `field-${name}`, rows: kind === "textarea" ? "4" : null })]);
     const problem = h("p", { class: "bad", role: "alert" });
     const button = h("button", { type: "submit", class: "primary" }, label);
+    let sent, key; // the same words are the same request, however often they are sent; others are another
     const form = h("form", { class: "form" }, h("h3", {}, label), ...inputs.flatMap(([name, input]) => [h("label", { for: `field-${name}` }, this.t(`field_${name}`)), input]), problem, button);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       button.disabled = true;
       problem.textContent = "";
+      const values = Object.fromEntries(inputs.map(([name, input]) => [name, input.value.trim()]));
+      if (sent !== JSON.stringify(values)) [sent, key] = [JSON.stringify(values), newKey()];
       try {
-        await submit(Object.fromEntries(inputs.map(([name, input]) => [name, input.value.trim()])));
+        await submit(values, key);
       } catch (error) {
         problem.textContent = error.message;
       } finally {

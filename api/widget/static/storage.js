@@ -1,28 +1,28 @@
 /* Small things kept in the frame's own storage, shared by tabs; where the browser allows none, for this page only. */
 
 export class Storage {
-  #memory = new Map();
+  #memory = new Map(); // only what the browser would not keep: what another tab removes is gone here, too
 
   constructor(prefix) {
     this.prefix = `helpdesk:${prefix}:`;
   }
 
   get(name) {
+    if (this.#memory.has(name)) return this.#memory.get(name);
     try {
-      const kept = localStorage.getItem(this.prefix + name);
-      return kept === null ? (this.#memory.get(name) ?? null) : JSON.parse(kept);
+      return JSON.parse(localStorage.getItem(this.prefix + name));
     } catch {
-      return this.#memory.get(name) ?? null;
+      return null;
     }
   }
 
   set(name, value) {
-    this.#memory.set(name, value);
     try {
       if (value === null) localStorage.removeItem(this.prefix + name);
       else localStorage.setItem(this.prefix + name, JSON.stringify(value));
+      this.#memory.delete(name);
     } catch {
-      // private mode: it lasts as long as the page
+      this.#memory.set(name, value); // private mode: it lasts as long as the page
     }
   }
 

@@ -34,7 +34,8 @@ export class EventParser {
   }
 }
 
-/** Follows one session until `stop()`. Calls `onEvent({id, type, data})`, `onState("open" | "lost" | "ended" | "refused")`. */
+/** Follows one session until `stop()`. Calls `onEvent({id, type, data})`, `onState("open" | "lost" | "ended" | "unknown" | "refused")`:
+    the server does not know who asks, or refuses. It alone says that a session has ended: one may have gone on since. */
 export class Stream {
   #abort = new AbortController();
   #wake = () => {};
@@ -56,7 +57,7 @@ export class Stream {
     while (!this.#abort.signal.aborted) {
       const outcome = await this.#once();
       if (this.#abort.signal.aborted) return;
-      if (outcome === "ended" || outcome === "refused") {
+      if (["ended", "unknown", "refused"].includes(outcome)) {
         this.onState(outcome);
         return;
       }
@@ -77,7 +78,7 @@ export class Stream {
     });
   }
 
-  /** One connection to its end: ended | refused | closed | lost. */
+  /** One connection to its end: ended | unknown | refused | closed | lost. */
   async #once() {
     const cut = new AbortController();
     const stop = () => cut.abort();
@@ -90,7 +91,8 @@ export class Stream {
         headers, signal: cut.signal, credentials: "omit", cache: "no-store",
       });
       if (answer.status === 204) return "ended";
-      if ([401, 403, 404].includes(answer.status)) return "refused";
+      if (answer.status === 401) return "unknown";
+      if ([403, 404].includes(answer.status)) return "refused";
       if (!answer.ok) return "lost";
       this.onState("open");
       const parser = new EventParser();
@@ -107,7 +109,6 @@ export class Stream {
           if (event.id) this.cursor = event.id;
           if (event.type === "ping") continue;
           this.onEvent({ ...event, data: JSON.parse(event.data) });
-          if (event.type === "session.closed") return "ended";
         }
       }
     } catch {

@@ -27,6 +27,13 @@ export class Uploads {
     return taken;
   }
 
+  /** Forget the files of somebody who has left: nobody else may send them. */
+  clear() {
+    for (const entry of this.#files) entry.request?.abort();
+    this.#files = [];
+    this.#changed();
+  }
+
   async download(file) {
     const answer = await fetch(`/api/v1/attachments/${file.id}`, { headers: this.api.headers(), credentials: "omit" });
     if (!answer.ok) throw new Error(this.words.t("file_gone"));
