@@ -19,7 +19,7 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults.run
-	STORIES=40 OPENAPI_EXAMPLES=5 $(BIN)/pytest tests/faults/test_stories.py tests/faults/test_openapi.py
+	LONGEST_S=3600 STORIES=40 OPENAPI_EXAMPLES=5 $(BIN)/pytest tests/faults/test_stories.py tests/faults/test_openapi.py
 
 bench: .venv/ready
 	mkdir -p data
