@@ -82,7 +82,7 @@ export class HandoffView {
       },
       onState: (state) => {
         this.desk.shell.lost("conversation", state === "lost" ? new Away() : null);
-        if (state === "refused") this.#again(0); // the sign-in has run out; reading waits for a new one
+        if (state === "unknown" || state === "refused") this.#again(0); // the sign-in has run out; reading waits for a new one
       },
     });
   }
